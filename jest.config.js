@@ -1,0 +1,23 @@
+/** One configuration for every package: TypeScript through swc, no build step, workspaces resolved to their sources. */
+export default {
+  testEnvironment: "node",
+  roots: ["<rootDir>/test"],
+  testMatch: ["**/*.test.ts"],
+  transform: {
+    "^.+\\.[cm]?[jt]s$": [
+      "@swc/jest",
+      { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "commonjs" } },
+    ],
+  },
+  // These publish ESM alone; jest runs CommonJS.
+  transformIgnorePatterns: ["/node_modules/(?!(@noble|@hpke|ts-mls|jose|valibot|fast-check|pure-rand)/)"],
+  moduleNameMapper: {
+    "^@tacit/protocol$": "<rootDir>/protocol/src/index.ts",
+    "^@tacit/mls$": "<rootDir>/mls/src/index.ts",
+    "^@tacit/mls/providers/(.*)$": "<rootDir>/mls/src/providers/$1.ts",
+    "^@tacit/client$": "<rootDir>/client/src/index.ts",
+    "^@tacit/client/memory$": "<rootDir>/client/src/adapters/memoryStore.ts",
+    "^@tacit/client/sqlite$": "<rootDir>/client/src/adapters/sqliteStore.ts",
+    "^@tacit/local$": "<rootDir>/local/src/index.ts",
+  },
+};

@@ -1,0 +1,39 @@
+/** Limits of the wire. Bytes unless said; those of API Gateway are platform facts, the others are ours. */
+export const limits = {
+  /** API Gateway: a client's message is one frame. */
+  requestFrame: 32_768,
+  /** API Gateway: a message from the server, 128 KB. */
+  answerFrame: 131_072,
+  /** A payload carried in a frame; anything larger goes by blob. Leaves room for base64url and the fields around it. */
+  inlinePayload: 16_384,
+  /** What one page of `conversation.read` or `inbox.read` carries in payload, so that the answer fits its frame. */
+  pagePayload: 65_536,
+  pageEntries: 100,
+  /** A doorbell carries entries up to this size (one billed unit of 32 KB), else only where they are. */
+  pushFrame: 30_000,
+  blob: 64 * 1024 * 1024,
+  /** Entries in one `conversation.append`. */
+  appendEntries: 10,
+  /** Accounts on one conversation's roster. */
+  roster: 1_000,
+  /** Accounts added or removed by one commit. */
+  rosterDelta: 60,
+  /** Welcomes that one commit carries; a transaction holds 100 items. */
+  welcomes: 60,
+  /** Blobs that one entry refers to. */
+  blobs: 4,
+  devicesPerAccount: 50,
+  accountRecord: 24_000,
+  keyPackage: 12_000,
+  keyPackagesPerFrame: 25,
+  keyPackagesPerDevice: 200,
+  /** Accounts in a conversation above which signals are not rung. */
+  signalAccounts: 50,
+  signalPayload: 4_096,
+  /** Milliseconds after which a silent socket should say `hello` again: API Gateway closes at ten minutes. */
+  keepAlive: 9 * 60_000,
+  /** Milliseconds that one connection may live: API Gateway's two hours. */
+  connectionLifetime: 2 * 60 * 60_000,
+  /** Milliseconds of clock difference that a proof of possession may show. */
+  clockSkew: 60_000,
+} as const;

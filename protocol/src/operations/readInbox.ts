@@ -1,0 +1,25 @@
+/** What is addressed to the caller's device. It stays until acknowledged. */
+import * as v from "valibot";
+import { conversationId, hash, payload, seq, time, turn } from "../primitives.ts";
+import { claimId } from "./claimKeyPackages.ts";
+
+export const inboxItem = v.variant("kind", [
+  v.object({
+    kind: v.literal("welcome"),
+    id: claimId,
+    conversation: conversationId,
+    /** Where the commit that sent it stands; the joiner reads on from there. */
+    seq,
+    turn,
+    /** The key package that it answers. */
+    keyPackage: hash,
+    payload,
+    at: time,
+  }),
+]);
+export type InboxItem = v.InferOutput<typeof inboxItem>;
+
+export const readInbox = {
+  request: v.strictObject({ after: v.optional(claimId) }),
+  answer: v.object({ items: v.array(inboxItem), next: v.optional(claimId) }),
+};
