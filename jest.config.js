@@ -2,6 +2,7 @@
 export default {
   testEnvironment: "node",
   roots: ["<rootDir>/test"],
+  reporters: ["default", "<rootDir>/test/support/closingLine.js"],
   testMatch: ["**/*.test.ts"],
   transform: {
     "^.+\\.[cm]?[jt]s$": [

@@ -1,0 +1,161 @@
+/** One person's side: who they are, how they are connected, what they read, and where they type. */
+import type { Side } from "../cloudEvents.ts";
+import { element, exactTime, keepingEnd, timeOfDay } from "./dom.ts";
+
+export type ConnectionLabel = "connecting" | "online" | "offline";
+
+/** How far an own message has come. */
+export type Progress = "waiting" | "stored" | "delivered" | "failed";
+
+export type ShownMessage = {
+  readonly key: string;
+  readonly own: boolean;
+  readonly text: string;
+  readonly at: number;
+  readonly progress?: Progress;
+  /** Where it stands in the log, once it stands there. */
+  readonly seq?: number;
+};
+
+export type ChatPaneActions = {
+  readonly send: (text: string) => void;
+  readonly typing: () => void;
+  readonly setOnline: (online: boolean) => void;
+};
+
+export type ChatPane = {
+  readonly root: HTMLElement;
+  show(message: ShownMessage): void;
+  notice(text: string): void;
+  setConnection(state: ConnectionLabel): void;
+  setTyping(typing: boolean): void;
+  /** Marks the message at this place of the log, or none. */
+  mark(seq: number | undefined): void;
+};
+
+const progressText: Readonly<Record<Progress, readonly [sign: string, meaning: string]>> = {
+  waiting: ["◌", "waiting on this device"],
+  stored: ["✓", "stored by the cloud"],
+  delivered: ["✓✓", "decrypted by the other device"],
+  failed: ["!", "could not be sent"],
+};
+
+const connectionText: Readonly<Record<ConnectionLabel, string>> = {
+  connecting: "Connecting…",
+  online: "Online",
+  offline: "Offline",
+};
+
+export function createChatPane(side: Side, name: string, other: string, actions: ChatPaneActions): ChatPane {
+  const state = element("span", { class: "state", "aria-live": "polite" });
+  const toggle = element("button", {
+    class: "switch",
+    type: "button",
+    role: "switch",
+    "aria-checked": "true",
+    "aria-label": `${name} is online`,
+    title: `Take ${name} offline or online`,
+  });
+  const list = element("ol", { class: "messages", role: "log", "aria-label": `What ${name} reads`, tabindex: "0" });
+  const typing = element("p", { class: "typing", "aria-live": "polite" });
+  const input = element("input", {
+    id: `${side}-text`,
+    autocomplete: "off",
+    enterkeyhint: "send",
+    maxlength: "2000",
+    placeholder: `Write to ${other}`,
+  });
+  const form = element(
+    "form",
+    { class: "composer" },
+    element("label", { class: "unseen", for: input.id }, `${name} writes to ${other}`),
+    input,
+    element("button", { type: "submit", "aria-label": `Send as ${name}`, title: "Send" }, sendIcon()),
+  );
+  const root = element(
+    "section",
+    { class: "person", "data-side": side, "aria-labelledby": `${side}-name` },
+    element(
+      "header",
+      {},
+      element("span", { class: "avatar", "aria-hidden": "true" }, name.slice(0, 1)),
+      element("div", { class: "who" }, element("h2", { id: `${side}-name` }, name), state),
+      toggle,
+    ),
+    list,
+    typing,
+    form,
+  );
+
+  toggle.addEventListener("click", () => actions.setOnline(toggle.getAttribute("aria-checked") !== "true"));
+  input.addEventListener("input", () => actions.typing());
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const text = input.value.trim();
+    if (text === "") return;
+    input.value = "";
+    actions.send(text);
+  });
+
+  const shown = new Map<string, HTMLLIElement>();
+  return {
+    root,
+    show(message) {
+      const item = messageItem(message, name, other);
+      const before = shown.get(message.key);
+      shown.set(message.key, item);
+      if (before === undefined) {
+        item.classList.add("arriving");
+        keepingEnd(list, () => list.append(item));
+      } else before.replaceWith(item);
+    },
+    notice(text) {
+      keepingEnd(list, () => list.append(element("li", { class: "notice" }, text)));
+    },
+    setConnection(connection) {
+      state.textContent = connectionText[connection];
+      root.dataset["connection"] = connection;
+      toggle.setAttribute("aria-checked", String(connection !== "offline"));
+    },
+    setTyping(isTyping) {
+      typing.textContent = isTyping ? `${other} is typing` : "";
+    },
+    mark(seq) {
+      for (const item of shown.values()) {
+        item.classList.toggle("marked", seq !== undefined && item.dataset["seq"] === String(seq));
+      }
+      list.querySelector(".marked")?.scrollIntoView({ block: "nearest" });
+    },
+  };
+}
+
+function messageItem(message: ShownMessage, name: string, other: string): HTMLLIElement {
+  const meta = element("span", { class: "meta" }, timeOfDay(message.at));
+  if (message.progress !== undefined) {
+    const [sign, meaning] = progressText[message.progress];
+    meta.append(element("span", { class: "ticks", role: "img", "aria-label": meaning, title: meaning }, sign));
+  }
+  return element(
+    "li",
+    {
+      class: message.own ? "message own" : "message",
+      "data-progress": message.progress,
+      "data-seq": message.seq === undefined ? undefined : String(message.seq),
+      title: exactTime(message.at),
+    },
+    element("span", { class: "unseen" }, `${message.own ? name : other}: `),
+    element("p", { dir: "auto" }, message.text),
+    meta,
+  );
+}
+
+function sendIcon(): SVGSVGElement {
+  const namespace = "http://www.w3.org/2000/svg";
+  const icon = document.createElementNS(namespace, "svg");
+  icon.setAttribute("viewBox", "0 0 20 20");
+  icon.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(namespace, "path");
+  path.setAttribute("d", "M10 16V4M4.5 9.5 10 4l5.5 5.5");
+  icon.append(path);
+  return icon;
+}

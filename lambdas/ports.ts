@@ -1,0 +1,224 @@
+/**
+ * What the relay's rules need from outside. Every read here is strongly consistent unless it says otherwise, and every
+ * conditional write tells what it found where the condition failed: clients of the database repeat writes that timed
+ * out, so a condition can fail because of one's own first attempt.
+ */
+import type { BlobReference, Entry, InboxItem, Payload, Signed } from "@tacit/protocol";
+
+/** An entry as it lies in the log. */
+export type StoredEntry = Entry & {
+  /** Seconds since 1970 after which the table may delete it: late, and in any order. Never decreases along a log. */
+  readonly ttl: number;
+};
+
+/** How far an account that was dropped may read: the entry that dropped it, and the turn after that entry. */
+export type Dropped = { readonly seq: number; readonly turn: number };
+
+export type Conversation = {
+  /** Number of commits in the log. */
+  readonly turn: number;
+  /** No entry has a higher seq. */
+  readonly ceiling: number;
+  readonly roster: readonly string[];
+  readonly dropped: ReadonlyMap<string, Dropped>;
+  readonly lastCommit: { readonly id: string; readonly seq: number; readonly at: number };
+  readonly generation: number;
+  readonly predecessor: string | undefined;
+};
+
+export interface Log {
+  /** The physically newest entry, expired or not. */
+  newest(conversation: string): Promise<StoredEntry | undefined>;
+  /** Up to `limit` entries after `after` in order, expired ones too. `more` when the table has, or may have, others. */
+  page(conversation: string, after: number, limit: number): Promise<{ entries: readonly StoredEntry[]; more: boolean }>;
+  /** Puts `entry` where nothing is yet. `found` is what was there; undefined where a transaction was in the way. */
+  put(conversation: string, entry: StoredEntry): Promise<PutOutcome>;
+}
+export type PutOutcome =
+  { readonly landed: true } | { readonly landed: false; readonly found: StoredEntry | undefined };
+
+export interface Conversations {
+  get(conversation: string): Promise<Conversation | undefined>;
+  /** Sets the ceiling to `to` if it is still `from`; false where it is not. */
+  raiseCeiling(conversation: string, from: number, to: number): Promise<boolean>;
+}
+
+/** Turns a reservation of the caller's account into a Welcome. */
+export type WelcomeWrite = {
+  readonly device: string;
+  readonly claim: string;
+  readonly payload: Payload;
+  readonly by: string;
+  /** Seconds since 1970. */
+  readonly ttl: number;
+};
+
+/** What lands together: an entry, the conversation as it is after it, and Welcomes. */
+export type LandingWrite = {
+  readonly conversation: string;
+  readonly entry: StoredEntry;
+  /** Undefined where the conversation does not exist yet. */
+  readonly expected: Pick<Conversation, "turn" | "ceiling"> | undefined;
+  readonly next: Conversation;
+  readonly welcomes: readonly WelcomeWrite[];
+};
+
+export type LandingOutcome =
+  | { readonly kind: "landed" }
+  /** The conversation, the entry's place, or an item under another transaction is not as expected: read again. */
+  | { readonly kind: "conflict" }
+  /** The reservation of `welcomes[index]` is not there, not the caller's, or used. */
+  | { readonly kind: "notClaimed"; readonly index: number };
+
+/** The transactions. All of a landing is written, or nothing; a repetition of one that landed says `landed`. */
+export interface Landing {
+  land(write: LandingWrite): Promise<LandingOutcome>;
+}
+
+export type Reservation = {
+  readonly device: string;
+  readonly id: string;
+  /** The account that may use it. */
+  readonly by: string;
+  /** Hash of the key package that was given out. */
+  readonly keyPackage: string;
+  /** Seconds since 1970. */
+  readonly ttl: number;
+};
+
+export interface Inbox {
+  /** Holds a place in the device's inbox for a Welcome. */
+  reserve(reservation: Reservation): Promise<void>;
+  /** Up to `limit` places after `after` in order of their ids; reservations are passed over. `next` when there is more. */
+  page(
+    device: string,
+    after: string | undefined,
+    limit: number,
+  ): Promise<{ items: readonly InboxItem[]; next: string | undefined }>;
+  /** Deletes a Welcome; nothing happens where there is none, or a reservation. */
+  remove(device: string, id: string): Promise<void>;
+}
+
+export type StoredAccount = {
+  /** The record as its owner signed it. */
+  readonly signed: Signed;
+  readonly version: number;
+  /** base64url, as everything below. */
+  readonly accountKey: string;
+  readonly devices: readonly string[];
+  readonly revoked: readonly string[];
+};
+
+export interface Directory {
+  get(account: string): Promise<StoredAccount | undefined>;
+  /** Puts `next` if the stored version is still `expected`, undefined meaning none. `found` as in `PutOutcome`. */
+  put(
+    account: string,
+    next: StoredAccount,
+    expected: number | undefined,
+  ): Promise<{ landed: true } | { landed: false; found: StoredAccount | undefined }>;
+}
+
+export type KeyPackage = { readonly hash: string; readonly data: string };
+
+export interface KeyPackages {
+  add(account: string, device: string, keyPackage: KeyPackage): Promise<void>;
+  setLastResort(account: string, device: string, keyPackage: KeyPackage): Promise<void>;
+  lastResort(account: string, device: string): Promise<KeyPackage | undefined>;
+  count(account: string, device: string): Promise<number>;
+  /** Takes one single-use package away and returns it: to one caller alone. Undefined when there is none left. */
+  take(account: string, device: string): Promise<KeyPackage | undefined>;
+  /** Deletes all of the device's. */
+  clear(account: string, device: string): Promise<void>;
+}
+
+export interface Proofs {
+  /** Whether this is the first time that the device shows this `jti`. `ttl` in seconds since 1970. */
+  firstUse(account: string, device: string, jti: string, ttl: number): Promise<boolean>;
+}
+
+export interface Counters {
+  /**
+   * Adds `amount` to a counter unless that would pass `limit`, and returns its new value; undefined where it would.
+   * Without `limit` it always adds. `ttl` in seconds since 1970.
+   */
+  add(account: string, name: string, amount: number, ttl: number, limit?: number): Promise<number | undefined>;
+}
+
+/** Which socket of a device is rung. */
+export type Registration = {
+  readonly connection: string;
+  /** When it connected: the newer wins. */
+  readonly connectedAt: number;
+  readonly lease: number;
+  /** Until when this device may not append; set by the rate limit. */
+  readonly blockedUntil?: number;
+};
+/** By account, then by device. */
+export type Registrations = ReadonlyMap<string, ReadonlyMap<string, Registration>>;
+
+export interface Connections {
+  of(accounts: readonly string[]): Promise<Registrations>;
+  /**
+   * Registers unless a newer socket of the device is; `replaced` is the one before. The order is that of connectedAt,
+   * then of the connection's name.
+   */
+  register(
+    account: string,
+    device: string,
+    registration: Registration,
+    ttl: number,
+  ): Promise<{ registered: true; replaced: Registration | undefined } | { registered: false }>;
+  /** Forgets this connection of the device; another one stays. */
+  unregister(account: string, device: string, connection: string): Promise<void>;
+  /** Notes that the device may not append until `until`, if this is still its connection. */
+  block(account: string, device: string, connection: string, until: number): Promise<void>;
+}
+
+export interface Sockets {
+  /** `failed` when it is not known whether it arrived. */
+  post(connection: string, frame: string): Promise<"sent" | "gone" | "failed">;
+  /** Closes; one that is closed already is fine. */
+  close(connection: string): Promise<void>;
+}
+
+/** `staging` is for a day, `kept` for as long as entries live. */
+export type BlobPlace = "staging" | "kept";
+
+export interface Blobs {
+  stat(place: BlobPlace, hash: string): Promise<{ size: number; modified: number } | undefined>;
+  /** Copies the blob from `from` to `kept`, where its life starts anew. */
+  keep(from: BlobPlace, hash: string): Promise<void>;
+  /** The URL takes these bytes and no others, by length and checksum. */
+  uploadUrl(blob: BlobReference): Promise<{ url: string; headers: Record<string, string>; expires: number }>;
+  downloadUrl(place: BlobPlace, hash: string): Promise<{ url: string; expires: number }>;
+}
+
+/** The identity provider. */
+export interface Tokens {
+  /** The claims, if the signature is the issuer's. Throws where the issuer cannot be reached. */
+  open(token: string): Promise<Readonly<Record<string, unknown>> | undefined>;
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  sleep(milliseconds: number): Promise<void>;
+}
+
+export interface Random {
+  /** base64url of this many random bytes. */
+  id(bytes: number): string;
+  /** At least 0 and below 1. */
+  fraction(): number;
+}
+
+export interface Verify {
+  ed25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+  sha256(bytes: Uint8Array): Uint8Array;
+}
+
+/** Where what nobody expected is told to the operator, without a word of what users sent. */
+export interface Reports {
+  unexpected(error: unknown, context: { readonly operation: string; readonly requestId: string }): void;
+}

@@ -1,0 +1,179 @@
+/** DynamoDB as its clients see it: the JSON protocol, permissions by item action, faults and the meter. */
+import type { Deployment, TableModel } from "../cloudformation/deployment.ts";
+import type { AccessControl, Caller } from "../iam/accessControl.ts";
+import type { Kms } from "../kms/kms.ts";
+import type { Meter } from "../meter.ts";
+import { jsonResponse, ServiceError, type Service } from "../service.ts";
+import { unitsOfError, type DynamoDb } from "./dynamoDb.ts";
+import { errorAnswer } from "./dynamoDbError.ts";
+
+const CONTENT_TYPE = "application/x-amz-json-1.0";
+
+export interface DynamoDbServiceOptions {
+  readonly deployment: Deployment;
+  readonly database: DynamoDb;
+  readonly access: AccessControl;
+  readonly kms: Kms;
+  readonly meter: Meter;
+}
+
+/** What one request touches: an IAM action on an item of a table. */
+interface Touch {
+  readonly action: string;
+  readonly table: string;
+  readonly key: Key;
+}
+
+type Key = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+export function createDynamoDbService({ deployment, database, access, kms, meter }: DynamoDbServiceOptions): Service {
+  const tables = new Map(deployment.tables.map((table) => [table.name, table]));
+  const byArn = new Map(deployment.tables.map((table) => [table.arn, table]));
+
+  return {
+    read({ headers, body }) {
+      const [api, operation] = String(headers["x-amz-target"] ?? "").split(".");
+      if (api !== "DynamoDB_20120810" || operation === undefined) {
+        throw new ServiceError(400, "UnknownOperationException", "");
+      }
+      return { operation, input: withTableNames(JSON.parse(body.toString("utf8"))) };
+    },
+    async perform({ caller }, operation, input, effects) {
+      authorize(caller, operation, input as Input);
+      if (effects.has("conflict")) throw conflict(input as Input);
+      const { now, later } = effects.has("unprocessed")
+        ? splitBatch(input as Input)
+        : { now: input as Input, later: null };
+      try {
+        const { output, units } = effects.has("drop")
+          ? { output: {}, units: { read: 0, write: 0 } }
+          : await database.call(operation, now, { stale: effects.has("stale") });
+        meter.add(`dynamodb:${operation}`, { readUnits: units.read, writeUnits: units.write });
+        const unprocessed = later && { [operation === "BatchGetItem" ? "UnprocessedKeys" : "UnprocessedItems"]: later };
+        return jsonResponse(200, CONTENT_TYPE, { ...output, ...unprocessed });
+      } catch (error) {
+        const answer = errorAnswer(error);
+        if (!answer) throw error;
+        const units = unitsOfError(error);
+        meter.add(`dynamodb:${operation}`, { readUnits: units.read, writeUnits: units.write });
+        return jsonResponse(answer.statusCode, CONTENT_TYPE, answer.body);
+      }
+    },
+    answerError: ({ statusCode, type, message, details }) =>
+      jsonResponse(statusCode === 403 ? 400 : statusCode, CONTENT_TYPE, {
+        __type: `com.amazonaws.dynamodb.v20120810#${type === "AccessDenied" ? "AccessDeniedException" : type}`,
+        message,
+        ...details,
+      }),
+    throttled: new ServiceError(400, "ThrottlingException", "Throughput exceeds the current capacity of your table."),
+  };
+
+  /** Tables may be named by ARN. */
+  function withTableNames(input: unknown): unknown {
+    const name = (input as { TableName?: unknown }).TableName;
+    const table = typeof name === "string" ? byArn.get(name) : undefined;
+    return table ? { ...(input as object), TableName: table.name } : input;
+  }
+
+  function authorize(caller: Caller, operation: string, input: Input): void {
+    const touched = touches(operation, input);
+    const checked = new Set<string>();
+    for (const { action, table: name } of touched) {
+      if (checked.has(`${action} ${name}`)) continue;
+      checked.add(`${action} ${name}`);
+      const table = tables.get(name);
+      const resource = table?.arn ?? `arn:aws:dynamodb:${deployment.region}:${deployment.account}:table/${name}`;
+      const keys = touched.filter((touch) => touch.action === action && touch.table === name).map(({ key }) => key);
+      const leading = table ? leadingKeys(table, keys) : [];
+      const denial = access.check(caller, {
+        action: `dynamodb:${action}`,
+        resource,
+        context: leading.length > 0 ? { "dynamodb:LeadingKeys": leading } : {},
+      });
+      if (denial !== null) throw new ServiceError(400, "AccessDeniedException", denial);
+      // DynamoDB unwraps the table's key in the caller's name, for reads and writes alike.
+      if (table?.kmsKeyArn) kms.authorizeVia("dynamodb", caller, table.kmsKeyArn, ["kms:Decrypt"]);
+    }
+  }
+}
+
+interface Input {
+  readonly TableName?: string;
+  readonly Item?: Key;
+  readonly Key?: Key;
+  readonly TransactItems?: readonly Readonly<Record<string, Input | undefined>>[];
+  readonly RequestItems?: Readonly<
+    Record<string, { readonly Keys?: readonly Key[] } | readonly Readonly<Record<string, Input>>[]>
+  >;
+}
+
+const TRANSACTION_ACTIONS: Readonly<Record<string, string>> = {
+  Put: "PutItem",
+  Update: "UpdateItem",
+  Delete: "DeleteItem",
+  ConditionCheck: "ConditionCheckItem",
+  Get: "GetItem",
+};
+
+/** A transaction has no action of its own: it needs those of its parts. */
+function touches(operation: string, input: Input): readonly Touch[] {
+  if (operation === "TransactWriteItems" || operation === "TransactGetItems") {
+    return (input.TransactItems ?? []).flatMap((item) =>
+      Object.entries(item).flatMap(([kind, part]) =>
+        part
+          ? [
+              {
+                action: TRANSACTION_ACTIONS[kind] ?? kind,
+                table: part.TableName ?? "",
+                key: part.Item ?? part.Key ?? {},
+              },
+            ]
+          : [],
+      ),
+    );
+  }
+  if (operation === "BatchGetItem" || operation === "BatchWriteItem") {
+    return Object.entries(input.RequestItems ?? {}).flatMap(([table, requests]) => {
+      const keys = Array.isArray(requests)
+        ? (requests as readonly Readonly<Record<string, Input>>[]).flatMap((request) =>
+            Object.values(request).map((part) => part.Item ?? part.Key ?? {}),
+          )
+        : ((requests as { Keys?: readonly Key[] }).Keys ?? []);
+      return keys.map((key) => ({ action: operation, table, key }));
+    });
+  }
+  return [{ action: operation, table: input.TableName ?? "", key: input.Item ?? input.Key ?? {} }];
+}
+
+function leadingKeys(table: TableModel, keys: readonly Key[]): readonly string[] {
+  const partition = table.keySchema.find(({ KeyType }) => KeyType === "HASH")?.AttributeName ?? "";
+  return keys.flatMap((key) => Object.values(key[partition] ?? {}).slice(0, 1));
+}
+
+function conflict(input: Input): Error {
+  if (!input.TransactItems)
+    return new ServiceError(400, "TransactionConflictException", "Transaction is ongoing for the item");
+  const reasons = input.TransactItems.map((_, index) =>
+    index === 0 ? { Code: "TransactionConflict", Message: "Transaction is ongoing for the item" } : { Code: "None" },
+  );
+  const message = `Transaction cancelled, please refer cancellation reasons for specific reasons [${reasons.map(({ Code }) => Code).join(", ")}]`;
+  return new ServiceError(400, "TransactionCanceledException", message, {
+    Message: message,
+    CancellationReasons: reasons,
+  });
+}
+
+/** Every second request of a batch is left for later. */
+function splitBatch(input: Input): { readonly now: Input; readonly later: Input["RequestItems"] | null } {
+  const half = (parity: number) =>
+    Object.fromEntries(
+      Object.entries(input.RequestItems ?? {}).flatMap(([table, requests]) => {
+        const list = Array.isArray(requests)
+          ? (requests as readonly unknown[])
+          : ((requests as { Keys: readonly unknown[] }).Keys ?? []);
+        const kept = list.filter((_, index) => index % 2 === parity);
+        return kept.length === 0 ? [] : [[table, Array.isArray(requests) ? kept : { ...requests, Keys: kept }]];
+      }),
+    ) as NonNullable<Input["RequestItems"]>;
+  return { now: { ...input, RequestItems: half(0) }, later: half(1) };
+}

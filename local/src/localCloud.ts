@@ -1,0 +1,354 @@
+/**
+ * Hosts a synthesised assembly on this machine: tables, bucket, functions, routes and permissions as the templates say,
+ * behind one address. Anything in a template that is not understood stops the start with the resource's name.
+ */
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { readAssembly } from "./assembly.ts";
+import { createClock } from "./clock.ts";
+import type { FunctionModel, TableModel } from "./cloudformation/deployment.ts";
+import { plan } from "./cloudformation/plan.ts";
+import { openDynamoDb, type DynamoDb } from "./dynamodb/dynamoDb.ts";
+import { createDynamoDbService } from "./dynamodb/dynamoDbService.ts";
+import { createFaults, type Fault, type Faults } from "./faults.ts";
+import { createFrontDoor } from "./frontDoor.ts";
+import { createConnectionsService } from "./gateway/connectionsService.ts";
+import { createWebSocketGateway, type Frame } from "./gateway/webSocketGateway.ts";
+import { createAccessControl, type AccessControl, type Caller, type Grant } from "./iam/accessControl.ts";
+import { createKms } from "./kms/kms.ts";
+import { createCredentialStore } from "./lambda/credentials.ts";
+import { createFunctionHost, type FunctionHost } from "./lambda/functionHost.ts";
+import { LocalCloudError } from "./localCloudError.ts";
+import { createMeter, type Meter } from "./meter.ts";
+import { createIssuer, type TokenRequest } from "./oidc.ts";
+import { createRandom } from "./random.ts";
+import { corsHeaders, preflight } from "./s3/cors.ts";
+import { openObjectStore } from "./s3/objectStore.ts";
+import { createS3Service, splitPath, type Bucket } from "./s3/s3Service.ts";
+import type { Service } from "./service.ts";
+
+export interface LocalCloudOptions {
+  /** Directory of the assembly. Default: `cdk.out`. */
+  readonly assembly?: string;
+  /** Where data is kept. Default: in memory. */
+  readonly dataDir?: string;
+  /** Default: any free one. */
+  readonly port?: number;
+  /** Replaces values of environment variables that the template sets, in every function that has them. */
+  readonly environment?: (cloud: {
+    readonly address: string;
+    readonly issuer: string;
+  }) => Readonly<Record<string, string>>;
+  /** The cloud's time at start, in milliseconds since 1970; it runs on from there. Default: now. */
+  readonly startAt?: number;
+  /** Of what is left to chance: the order of TTL deletions. Default: 1. */
+  readonly seed?: number;
+  /** Execution environments per function. Default: 2, so that no global is always shared. */
+  readonly workers?: number;
+  readonly faults?: readonly Fault[];
+  /** Grants, as `iam.granted()` lists them, to do without. */
+  readonly withoutGrants?: readonly Grant[];
+  /** Told of every line that a function writes. */
+  readonly onLog?: (functionId: string, line: string) => void;
+}
+
+export interface LocalCloud {
+  /** `http://127.0.0.1:<port>`: every service is behind it. */
+  readonly address: string;
+  /** Where clients connect: `ws://127.0.0.1:<port>/<stage>`. */
+  readonly url: string;
+  readonly issuer: string;
+  /** Values of environment variables that were replaced. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Outputs by stack. */
+  readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly iam: Pick<AccessControl, "granted" | "used" | "denied">;
+  readonly faults: Faults;
+  readonly meter: Pick<Meter, "snapshot">;
+  issueToken(request: TokenRequest): Promise<string>;
+  now(): number;
+  /** Moves the cloud's time on, then does what time does: TTL, lifecycle, idle and lifetime limits. */
+  advance(milliseconds: number): Promise<void>;
+  /** Every table with its items. */
+  tables(): Promise<readonly StoredTable[]>;
+  /** Every version of every object. */
+  bucketObjects(): readonly StoredObject[];
+  /** Lines that a function wrote; `name` is the start of its logical id. */
+  logs(name: string): readonly string[];
+  /** Watches sockets; returns how to stop. */
+  onFrame(listener: (frame: Frame) => void): () => void;
+  /** Watches items; returns how to stop. */
+  onWrite(listener: (write: ItemWrite) => void): () => void;
+  /** Settles when no invocation by a route is under way. */
+  settled(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** An item as DynamoDB writes it: `{ name: { S: "..." } }`. */
+export type StoredItem = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+export interface StoredTable {
+  readonly logicalId: string;
+  readonly name: string;
+  readonly items: readonly StoredItem[];
+}
+
+export interface StoredObject {
+  readonly bucket: string;
+  readonly key: string;
+  readonly versionId: string;
+  /** Null for a delete marker. */
+  readonly body: Buffer | null;
+}
+
+export interface ItemWrite {
+  /** Logical id of the table. */
+  readonly table: string;
+  readonly cause: "request" | "timeToLive";
+  readonly before: StoredItem | undefined;
+  readonly after: StoredItem | undefined;
+}
+
+const HOST = "127.0.0.1";
+/** How often time does its work while nobody advances it. */
+const HOUSEKEEPING_MS = 30_000;
+
+export async function startLocalCloud(options: LocalCloudOptions = {}): Promise<LocalCloud> {
+  const closers: (() => unknown)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return await start(options, closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function start(
+  options: LocalCloudOptions,
+  closers: (() => unknown)[],
+  close: () => Promise<void>,
+): Promise<LocalCloud> {
+  const { deployment, outputs } = plan(readAssembly(options.assembly ?? "cdk.out"));
+  const { api } = deployment;
+  if (!api) throw new LocalCloudError("the assembly holds no WebSocket API");
+  const data = (...path: readonly string[]) => (options.dataDir === undefined ? null : join(options.dataDir, ...path));
+  const clock = createClock(options.startAt);
+  const random = createRandom(options.seed ?? 1);
+  const faults = createFaults(options.faults ?? []);
+  const meter = createMeter(clock.now);
+  const credentials = createCredentialStore();
+  const callers = new Map(deployment.functions.map((model) => [model.arn, callerOf(model, deployment.account)]));
+  const access = createAccessControl([...callers.values()], options.withoutGrants ?? []);
+  const frameListeners = new Set<(frame: Frame) => void>();
+  const writeListeners = new Set<(write: ItemWrite) => void>();
+
+  const tableIds = new Map(deployment.tables.map(({ name, logicalId }) => [name, logicalId]));
+  const database = await openDynamoDb({
+    tables: deployment.tables,
+    directory: data("dynamodb"),
+    now: clock.now,
+    onWrite({ table, before, after }, cause) {
+      for (const listener of writeListeners) listener({ table: tableIds.get(table) ?? table, cause, before, after });
+    },
+  });
+  closers.push(() => database.close());
+  const buckets = new Map<string, Bucket>(
+    deployment.buckets.map((model) => [
+      model.name,
+      { model, objects: openObjectStore(model, data("s3", model.name), clock.now) },
+    ]),
+  );
+
+  const services = new Map<string, Service>();
+  const corsOf = (path: string) => buckets.get(splitPath(path).bucket)?.model.cors ?? [];
+  const frontDoor = createFrontDoor({
+    clock,
+    faults,
+    credentials,
+    services,
+    unsigned: async (request) =>
+      request.method === "OPTIONS" ? preflight(corsOf(request.path), request) : issuer.respond(request),
+    extraHeaders: (request) => (request.method === "OPTIONS" ? {} : corsHeaders(corsOf(request.path), request)),
+    onError: (error) => console.error(error),
+  });
+  await new Promise<void>((resolve, reject) => {
+    frontDoor.once("error", reject).listen(options.port ?? 0, HOST, resolve);
+  });
+  closers.push(() => {
+    frontDoor.closeAllConnections();
+    return new Promise((resolve) => frontDoor.close(resolve));
+  });
+  const { port } = frontDoor.address() as AddressInfo;
+  const domainName = `${HOST}:${port}`;
+  const address = `http://${domainName}`;
+  const issuer = await createIssuer(address, clock.now);
+  const environment = options.environment?.({ address, issuer: issuer.url }) ?? {};
+  checkOverrides(environment, deployment.functions);
+
+  const logs = new Map<string, string[]>(deployment.functions.map(({ logicalId }) => [logicalId, []]));
+  const localAddress = (text: string) => withLocalAddress(text, api.id, domainName);
+  const functions = new Map<string, FunctionHost>();
+  for (const model of deployment.functions) {
+    const caller = callers.get(model.arn) as Caller;
+    const mayLog = createLogPermission(access, caller, model, deployment.region, deployment.account);
+    functions.set(
+      model.arn,
+      createFunctionHost({
+        model,
+        caller,
+        region: deployment.region,
+        environment: Object.fromEntries(
+          Object.entries(model.environment).map(([name, value]) => [name, environment[name] ?? localAddress(value)]),
+        ),
+        endpoint: address,
+        clock,
+        workers: options.workers ?? 2,
+        credentials,
+        onLog(line) {
+          if (!mayLog()) return;
+          logs.get(model.logicalId)?.push(line);
+          options.onLog?.(model.logicalId, line);
+        },
+        onBilled: (gigabyteSeconds) => meter.add(`lambda:${model.logicalId}`, { invocations: 1, gigabyteSeconds }),
+      }),
+    );
+  }
+
+  closers.push(() => Promise.all([...functions.values()].map((host) => host.close())));
+
+  const gateway = createWebSocketGateway({
+    api,
+    deployment,
+    functions,
+    clock,
+    faults,
+    meter,
+    domainName,
+    onFrame(frame) {
+      for (const listener of frameListeners) listener(frame);
+    },
+  });
+  closers.push(() => gateway.close());
+  const kms = createKms({ deployment, access, meter, directory: data("kms") });
+  services.set("kms", kms);
+  services.set("dynamodb", createDynamoDbService({ deployment, database, access, kms, meter }));
+  services.set("s3", createS3Service({ buckets, access, kms, meter }));
+  services.set("execute-api", createConnectionsService({ api, deployment, gateway, access }));
+  frontDoor.on("upgrade", (request, socket, head) => gateway.upgrade(request, socket, head));
+
+  async function keepHouse(): Promise<void> {
+    gateway.enforceLifetimes();
+    for (const { objects } of buckets.values()) objects.applyLifecycle(clock.now());
+    await expireItems(database, faults, clock.now(), random.shuffle);
+  }
+  const timer = setInterval(() => void keepHouse().catch(console.error), HOUSEKEEPING_MS).unref();
+  closers.push(() => clearInterval(timer));
+
+  return {
+    address,
+    url: `ws://${domainName}/${api.stage}`,
+    issuer: issuer.url,
+    environment,
+    outputs: JSON.parse(localAddress(JSON.stringify(outputs))) as typeof outputs,
+    iam: access,
+    faults,
+    meter,
+    issueToken: (request) => issuer.issueToken(request),
+    now: clock.now,
+    async advance(milliseconds) {
+      clock.advance(milliseconds);
+      await keepHouse();
+    },
+    tables: () => Promise.all(deployment.tables.map((table) => storedTable(database, table))),
+    bucketObjects: () =>
+      [...buckets].flatMap(([bucket, { objects }]) =>
+        [...objects.all()].flatMap(([key, versions]) =>
+          versions.map(({ versionId, body }) => ({ bucket, key, versionId, body })),
+        ),
+      ),
+    logs: (name) => logs.get(findFunction(deployment.functions, name).logicalId) ?? [],
+    onFrame: (listener) => subscribe(frameListeners, listener),
+    onWrite: (listener) => subscribe(writeListeners, listener),
+    settled: () => gateway.settled(),
+    close,
+  };
+}
+
+function callerOf(model: FunctionModel, account: string): Caller {
+  return {
+    functionId: model.logicalId,
+    roleArn: model.roleArn,
+    account,
+    sessionArn: `arn:aws:sts::${account}:assumed-role/${model.roleArn.split("/").at(-1) ?? ""}/${model.name}`,
+    statements: model.statements,
+  };
+}
+
+/** Lambda writes a function's logs in the name of its role; without the grant they are lost. */
+function createLogPermission(
+  access: AccessControl,
+  caller: Caller,
+  model: FunctionModel,
+  region: string,
+  account: string,
+) {
+  const resource = `arn:aws:logs:${region}:${account}:log-group:${model.logGroup}:log-stream:local`;
+  const check = (action: string) => access.check(caller, { action, resource }) === null;
+  let allowed: boolean | null = null;
+  return () => (allowed ??= check("logs:CreateLogStream") && check("logs:PutLogEvents"));
+}
+
+/** Endpoints of the deployed API become those of the front door. */
+function withLocalAddress(text: string, apiId: string, domainName: string): string {
+  return text.replace(
+    new RegExp(`(https|wss)://${apiId}\\.execute-api\\.[a-z0-9-]+\\.amazonaws\\.com`, "g"),
+    (_, scheme: string) => (scheme === "wss" ? `ws://${domainName}` : `http://${domainName}`),
+  );
+}
+
+function checkOverrides(environment: Readonly<Record<string, string>>, functions: readonly FunctionModel[]): void {
+  const stranger = Object.keys(environment).find((name) => !functions.some((model) => name in model.environment));
+  if (stranger !== undefined) throw new LocalCloudError(`environment: no function has a variable ${stranger}`);
+}
+
+function expireItems(
+  database: DynamoDb,
+  faults: Faults,
+  now: number,
+  shuffle: <T>(items: readonly T[]) => readonly T[],
+): Promise<void> {
+  return database.expire({
+    now,
+    shuffle,
+    keep: (table, item) =>
+      faults
+        .on({
+          service: "dynamodb",
+          operation: "TimeToLive",
+          function: null,
+          requestId: null,
+          nth: 0,
+          input: { table, item },
+        })
+        .has("drop"),
+  });
+}
+
+async function storedTable(database: DynamoDb, { logicalId, name }: TableModel): Promise<StoredTable> {
+  return { logicalId, name, items: await database.items(name) };
+}
+
+function findFunction(functions: readonly FunctionModel[], name: string): FunctionModel {
+  const found = functions.filter(({ logicalId }) => logicalId.startsWith(name));
+  if (found.length !== 1 || !found[0])
+    throw new LocalCloudError(`${found.length} functions have ids that start with ${name}`);
+  return found[0];
+}
+
+function subscribe<T>(listeners: Set<T>, listener: T): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}

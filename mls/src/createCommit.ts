@@ -1,0 +1,247 @@
+/** Creating a commit: RFC 9420, section 12.4.1. */
+import type { AuthenticationService } from "./authentication.ts";
+import { summarize, type CommitSummary } from "./commitSummary.ts";
+import { changedLeaf, type LeafChange } from "./createProposal.ts";
+import { createWelcomes, type WelcomeMessage, type WelcomeMode } from "./createWelcome.ts";
+import { samePublicBytes } from "./equalBytes.ts";
+import type { Extension } from "./extension.ts";
+import { misuse } from "./failure.ts";
+import { framedContentTbs, signContent } from "./framing.ts";
+import { encodeGroupContext, type GroupContext } from "./groupContext.ts";
+import { ratchetTreeExtension, signGroupInfo } from "./groupInfo.ts";
+import { archive, keptPathKeys, secretsLeftBehind, type GroupState, type PendingProposal } from "./groupState.ts";
+import { validateChangedLeaves } from "./leafNodeValidation.ts";
+import type { LifetimePolicy } from "./lifetime.ts";
+import { deriveNextEpoch, type NextEpoch } from "./nextEpoch.ts";
+import { requiresPath, type Proposal } from "./proposal.ts";
+import { applyProposalList, changedLeaves, validateReplacement, type AppliedProposals } from "./proposalList.ts";
+import { frameOwn, protect, requireOpen, type FramingOptions } from "./protectMessage.ts";
+import { derivePskSecret, type PskLookup, type ResumptionUsage } from "./psk.ts";
+import { findPsks } from "./pskStore.ts";
+import { requireLeaf } from "./ratchetTree.ts";
+import { createSecretTree } from "./secretTree.ts";
+import { selectProposals } from "./selectProposals.ts";
+import { rootHash } from "./treeHash.ts";
+import { encryptOwnPath, updateOwnPath, type OwnPath } from "./treeKem.ts";
+
+export interface CreateCommitOptions extends FramingOptions {
+  readonly authentication: AuthenticationService;
+  /** New proposals, by value. */
+  readonly proposals?: readonly Proposal[];
+  /** Pending proposals, by reference: all that can be committed (the default), none, or those named. */
+  readonly references?: "all" | "none" | readonly Uint8Array[];
+  /** A path even if only Adds, PSKs or a ReInit are committed. Default true. */
+  readonly forcePath?: boolean;
+  /** Changes the own leaf; implies a path. */
+  readonly leaf?: LeafChange;
+  /** Default true. */
+  readonly privateMessage?: boolean;
+  /** Default `shared`. */
+  readonly welcome?: WelcomeMode;
+  /** Default false: the tree travels apart (`encodeRatchetTree(next)`). */
+  readonly ratchetTreeInWelcome?: boolean;
+  readonly groupInfoExtensions?: readonly Extension[];
+  readonly psks?: PskLookup;
+  /** Checks the lifetimes of those who are added. */
+  readonly lifetime?: LifetimePolicy;
+}
+
+export interface CreatedCommit {
+  /** The current epoch with its ratchet advanced: store it before sending, and go on with it until the commit is accepted. */
+  readonly state: GroupState;
+  /** The next epoch: take it when the commit was accepted, drop it when another was. */
+  readonly next: GroupState;
+  /** An MLSMessage. */
+  readonly commit: Uint8Array;
+  readonly welcomes: readonly WelcomeMessage[];
+  readonly summary: CommitSummary;
+  /** Wipe when `state` is stored. */
+  readonly consumed: readonly Uint8Array[];
+  /** Wipe when `next` has replaced `state`. */
+  readonly consumedByNext: readonly Uint8Array[];
+}
+
+function chooseReferences(state: GroupState, options: CreateCommitOptions): readonly PendingProposal[] {
+  const { proposals, ownLeafIndex } = state.epoch;
+  const { references = "all" } = options;
+  if (references === "none") return [];
+  if (references === "all") return selectProposals(proposals, options.proposals ?? [], ownLeafIndex);
+  return references.map((ref) => {
+    const found = proposals.find((pending) => samePublicBytes(pending.ref, ref));
+    if (found === undefined) throw misuse("a reference names no pending proposal");
+    return found;
+  });
+}
+
+export async function createCommit(state: GroupState, options: CreateCommitOptions): Promise<CreatedCommit> {
+  return commitWith(state, options, "application");
+}
+
+/** Also for the first commit of a branched or reinitialised group, which may use PSKs of its own usage. */
+export async function commitWith(
+  state: GroupState,
+  options: CreateCommitOptions,
+  resumptionUsage: ResumptionUsage,
+): Promise<CreatedCommit> {
+  requireOpen(state);
+  const { suite, epoch } = state;
+  const { authentication, lifetime } = options;
+  const { groupContext, tree, ownLeafIndex } = epoch;
+  const sender = { type: "member", leafIndex: ownLeafIndex } as const;
+  const referenced = chooseReferences(state, options);
+  const byValue = options.proposals ?? [];
+  const list = [
+    ...referenced.map((pending) => ({ proposal: pending.proposal, sender: pending.sender, byReference: true })),
+    ...byValue.map((proposal) => ({ proposal, sender, byReference: false })),
+  ];
+  const rules = { suite, groupContext, tree, authentication, lifetime, resumptionUsage };
+  const applied = await applyProposalList(rules, list, ownLeafIndex);
+  const { draft } = applied;
+
+  const needsPath = list.length === 0 || list.some(({ proposal }) => requiresPath(proposal));
+  const withPath = needsPath || options.leaf !== undefined || (options.forcePath ?? true);
+  const previous = requireLeaf(tree, ownLeafIndex);
+  const signaturePrivateKey = options.leaf?.signatureKeyPair?.privateKey ?? epoch.signaturePrivateKey;
+  let path: OwnPath | undefined;
+  if (withPath) {
+    const leaf = changedLeaf(previous, options.leaf);
+    path = await updateOwnPath(suite, draft, ownLeafIndex, leaf, groupContext.groupId, signaturePrivateKey);
+    await validateReplacement(rules, previous, path.leafNode);
+    if (options.leaf !== undefined) await authenticateOwn(rules, path);
+  }
+  const provisional: GroupContext = {
+    ...groupContext,
+    epoch: groupContext.epoch + 1n,
+    treeHash: rootHash(suite, draft),
+    extensions: applied.extensions,
+  };
+  const changed = path === undefined ? changedLeaves(applied) : [...changedLeaves(applied), ownLeafIndex];
+  validateChangedLeaves(draft, changed, provisional, applied.extensionsChanged, authentication);
+
+  const psks = await findPsks(applied.psks, epoch, options.psks);
+  const newLeaves = new Set(applied.added.map(({ leafIndex }) => leafIndex));
+  const updatePath =
+    path === undefined
+      ? undefined
+      : await encryptOwnPath(suite, draft, path, newLeaves, encodeGroupContext(provisional));
+  const content = {
+    contentType: "commit",
+    commit: {
+      proposals: [
+        ...referenced.map(({ ref }) => ({ type: "reference", reference: ref }) as const),
+        ...byValue.map((proposal) => ({ type: "proposal", proposal }) as const),
+      ],
+      ...(updatePath === undefined ? {} : { path: updatePath }),
+    },
+  } as const;
+  const framed = frameOwn(state, content, options.authenticatedData);
+  const wireFormat = options.privateMessage === false ? "publicMessage" : "privateMessage";
+  const tbs = framedContentTbs(wireFormat, framed, encodeGroupContext(groupContext));
+  const signature = await signContent(suite, epoch.signaturePrivateKey, tbs);
+
+  const pskSecret = derivePskSecret(suite, psks);
+  const commitSecret = path?.commitSecret ?? new Uint8Array(suite.hashLength);
+  const following = deriveNextEpoch(suite, {
+    provisional,
+    interimTranscriptHash: epoch.interimTranscriptHash,
+    initSecret: epoch.secrets.initSecret,
+    commitSecret,
+    pskSecret,
+    commit: { wireFormat, framed, signature },
+  });
+  const sent = protect(
+    state,
+    wireFormat,
+    framed,
+    { signature, confirmationTag: following.confirmationTag },
+    options.padding,
+  );
+  const next = nextState(state, applied, following, path, signaturePrivateKey);
+  const welcomes =
+    applied.added.length === 0
+      ? []
+      : await createWelcomes(suite, {
+          groupInfo: await signGroupInfo(
+            suite,
+            {
+              groupContext: following.groupContext,
+              extensions: [
+                ...(options.ratchetTreeInWelcome === true ? [ratchetTreeExtension(draft)] : []),
+                ...(options.groupInfoExtensions ?? []),
+              ],
+              confirmationTag: following.confirmationTag,
+              signer: ownLeafIndex,
+            },
+            signaturePrivateKey,
+          ),
+          joinerSecret: following.joinerSecret,
+          pskSecret,
+          psks: applied.psks,
+          added: applied.added,
+          path,
+          mode: options.welcome ?? "shared",
+        });
+  for (const secret of [commitSecret, pskSecret, following.joinerSecret, ...(path?.pathSecrets ?? [])]) secret.fill(0);
+  return {
+    state: sent.state,
+    next,
+    commit: sent.message,
+    welcomes,
+    summary: summarize(
+      sender,
+      ownLeafIndex,
+      provisional.epoch,
+      list,
+      applied,
+      path === undefined ? undefined : { previous, leafNode: path.leafNode },
+    ),
+    consumed: sent.consumed,
+    consumedByNext: secretsLeftBehind(sent.state, next),
+  };
+}
+
+async function authenticateOwn(
+  rules: { readonly authentication: AuthenticationService; readonly groupContext: GroupContext },
+  path: OwnPath,
+): Promise<void> {
+  const { credential, signatureKey } = path.leafNode;
+  const context = { role: "member", groupContext: rules.groupContext } as const;
+  if (!(await rules.authentication.authenticate(credential, signatureKey, context))) {
+    throw misuse("the application does not accept the new credential");
+  }
+}
+
+function nextState(
+  state: GroupState,
+  applied: AppliedProposals,
+  following: NextEpoch,
+  path: OwnPath | undefined,
+  signaturePrivateKey: Uint8Array,
+): GroupState {
+  const { epoch } = state;
+  const archived = archive(state);
+  const pathKeys = keptPathKeys(epoch.pathKeys, epoch.tree, applied.draft);
+  for (const [node, key] of path?.privateKeys ?? []) pathKeys.set(node, key);
+  return {
+    suite: state.suite,
+    epoch: {
+      config: epoch.config,
+      groupContext: following.groupContext,
+      tree: applied.draft,
+      ownLeafIndex: epoch.ownLeafIndex,
+      signaturePrivateKey,
+      pathKeys,
+      secrets: following.secrets,
+      confirmationTag: following.confirmationTag,
+      interimTranscriptHash: following.interimTranscriptHash,
+      proposals: [],
+      resumptionPsks: archived.resumptionPsks,
+      pastEpochs: archived.pastEpochs,
+      ...(applied.reinit === undefined ? {} : { reinit: applied.reinit }),
+    },
+    ratchets: {
+      current: createSecretTree(following.encryptionSecret, applied.draft.leaves.length),
+      past: archived.pastRatchets,
+    },
+  };
+}

@@ -1,0 +1,15 @@
+/** The relay's stories, each on a cloud of its own. */
+import { startLocalTacit, type LocalTacit } from "../../bench/localTacit.ts";
+import { relayStories } from "./stories/index.ts";
+
+let cloud: LocalTacit;
+beforeEach(async () => {
+  cloud = await startLocalTacit();
+});
+afterEach(async () => {
+  await cloud.close();
+});
+
+test.each(Object.entries(relayStories))("%s", async (_name, story) => {
+  await story(cloud);
+});

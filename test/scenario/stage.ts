@@ -1,0 +1,81 @@
+/** Where the stories happen: a local cloud, people who sign up, and what is common to all stories. */
+import { encodeBase64Url, type Entry } from "@tacit/protocol";
+import { createHash } from "node:crypto";
+import type { LocalTacit } from "../../bench/localTacit.ts";
+import {
+  newIdentity,
+  openRaw,
+  randomId,
+  signUp,
+  type Identity,
+  type Outcome,
+  type RawDevice,
+} from "../../bench/rawDevice.ts";
+
+export interface Person {
+  readonly identity: Identity;
+  readonly device: RawDevice;
+}
+
+export type Story = (cloud: LocalTacit) => Promise<void>;
+
+/** Opens an account with one device, without a client: for stories about the relay alone. */
+export async function person(cloud: LocalTacit, account: string): Promise<Person> {
+  const identity = newIdentity(account);
+  const device = await signUp({
+    url: cloud.url,
+    token: await cloud.token(account),
+    identity,
+    now: cloud.now(),
+  });
+  return { identity, device };
+}
+
+/** Another socket of `who`, silent. */
+export async function anotherSocket(cloud: LocalTacit, who: Identity): Promise<RawDevice> {
+  const token = await cloud.token(who.account);
+  return openRaw({ url: cloud.url, token, key: who.deviceKey, now: cloud.now() });
+}
+
+/** Bytes that stand for a ciphertext. */
+export const opaque = (text: string, length = 352): { readonly inline: string } => {
+  const seed = createHash("sha256").update(text).digest();
+  return { inline: encodeBase64Url(new Uint8Array(length).map((_, i) => seed[i % 32]! ^ (i & 255))) };
+};
+
+export const message = (text: string): { readonly id: string; readonly payload: { readonly inline: string } } => ({
+  id: randomId(),
+  payload: opaque(text),
+});
+
+/** A group of `people`, created by the first of them. */
+export async function group(people: readonly Person[]): Promise<string> {
+  const conversation = `g-${randomId()}`;
+  const created = await people[0]!.device.request("createConversation", {
+    conversation,
+    entry: randomId(),
+    payload: opaque("create"),
+    welcomes: [],
+    blobs: [],
+    roster: people.map(({ identity }) => identity.account),
+    generation: 0,
+  });
+  expect(created.error).toBeUndefined();
+  return conversation;
+}
+
+/** Everything after `after`, page by page. */
+export async function readAll(device: RawDevice, conversation: string, after = 0, limit?: number) {
+  const entries: Entry[] = [];
+  for (let cursor: number | undefined = after; cursor !== undefined;) {
+    const page: Outcome<"read"> = await device.request("read", {
+      conversation,
+      after: cursor,
+      ...(limit === undefined ? {} : { limit }),
+    });
+    if (page.error) throw new Error(`read: ${page.error.code}`);
+    entries.push(...page.ok.entries);
+    cursor = page.ok.next;
+  }
+  return entries;
+}
