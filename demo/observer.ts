@@ -3,11 +3,14 @@ import { price, usageBetween, type Frame, type ItemWrite, type LocalCloud, type 
 import type { CloudEvent, CostEvent, FrameEvent, Side } from "./cloudEvents.ts";
 import { itemSize, storedFields } from "./storedItem.ts";
 
+/** What the page's server needs of the local cloud. */
+export type ObservedCloud = Pick<LocalCloud, "url" | "now" | "onFrame" | "onWrite" | "meter" | "issueToken">;
+
 const tables = ["Log", "Conversations", "Inbox", "Directory", "Connections"];
 
 /** Starts watching; returns how to stop. */
 export function observe(
-  cloud: LocalCloud,
+  cloud: ObservedCloud,
   accounts: Readonly<Record<Side, string>>,
   emit: (event: CloudEvent) => void,
 ): () => void {
@@ -116,9 +119,7 @@ function storedEvent(
   const fields = storedFields(item);
   const names = ["account", "conversation", "device"].map((name) => fields[name]);
   if (!names.some((name) => typeof name === "string" && owns(name))) return undefined;
-  const key = ["conversation", "seq", "device", "id", "account", "record"]
-    .map((name) => String(fields[name] ?? ""))
-    .join("/");
+  const key = JSON.stringify(["conversation", "seq", "device", "id", "account", "record"].map((name) => fields[name]));
   return { type: "stored", at, table, key, ...(after === undefined ? {} : { item: fields }), size: itemSize(item) };
 }
 

@@ -4,15 +4,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { LocalCloud } from "@tacit/local";
 import { createBundler, type Bundler } from "./bundle.ts";
 import type { Side } from "./cloudEvents.ts";
+import type { ObservedCloud } from "./observer.ts";
 import { createSessions, type Session, type Sessions } from "./sessions.ts";
 
 export type DemoServer = { readonly address: string; close(): Promise<void> };
 
 export type DemoServerOptions = {
-  readonly cloud: LocalCloud;
+  readonly cloud: ObservedCloud;
   /** The `aud` that the deployment asks of tokens. */
   readonly audience: string;
   /** 0 for any free one. */

@@ -1,8 +1,7 @@
 /** Pages that are open: each has two accounts of its own, and gets tokens for these alone. */
 import { randomBytes } from "node:crypto";
-import type { LocalCloud } from "@tacit/local";
 import type { CloudEvent, DemoSession, Side } from "./cloudEvents.ts";
-import { observe } from "./observer.ts";
+import { observe, type ObservedCloud } from "./observer.ts";
 
 export type Session = {
   readonly public: DemoSession;
@@ -19,7 +18,7 @@ const keptSessions = 16;
 /** A page that lost its connection gets what it missed, up to this many events. */
 const keptEvents = 5_000;
 
-export function createSessions(cloud: LocalCloud, audience: string): Sessions {
+export function createSessions(cloud: ObservedCloud, audience: string): Sessions {
   const sessions = new Map<string, Session>();
   return {
     open() {
@@ -40,7 +39,7 @@ export function createSessions(cloud: LocalCloud, audience: string): Sessions {
   };
 }
 
-function createSession(cloud: LocalCloud, audience: string): Session {
+function createSession(cloud: ObservedCloud, audience: string): Session {
   const suffix = randomBytes(3).toString("hex");
   const accounts = { alice: `alice-${suffix}`, bob: `bob-${suffix}` };
   const listeners = new Set<(number: number, event: CloudEvent) => void>();

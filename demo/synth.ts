@@ -76,7 +76,12 @@ function runCdk(root: string, directory: string): Promise<void> {
     process.execPath,
     [
       join(dirname(require.resolve("aws-cdk/package.json")), "bin", "cdk"),
-      ...["synth", "--quiet", "--no-notices", "--no-version-reporting", "--output", directory],
+      "synth",
+      "--quiet",
+      "--no-notices",
+      "--no-version-reporting",
+      "--output",
+      directory,
     ],
     {
       cwd: root,

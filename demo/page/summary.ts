@@ -9,7 +9,7 @@ export type Summary = {
   readonly bytes: string;
 };
 
-const startBytes = 28;
+const startBytes = 64;
 
 export function summarise(table: string, item: StoredFields): Summary {
   const bytes = largestBytes(item);
@@ -41,7 +41,7 @@ export function largestBytes(item: StoredFields): string | undefined {
     if (Array.isArray(value)) value.forEach(look);
     else if ("bytes" in value && typeof value.bytes === "string") {
       if (value.bytes.length > (largest?.length ?? 0)) largest = value.bytes;
-    } else if ("fields" in value) Object.values(value.fields as StoredFields).forEach(look);
+    } else if ("fields" in value) Object.values(value.fields).forEach(look);
   };
   Object.values(item).forEach(look);
   return largest;

@@ -101,7 +101,7 @@ export async function commitWith(
   const needsPath = list.length === 0 || list.some(({ proposal }) => requiresPath(proposal));
   const withPath = needsPath || options.leaf !== undefined || (options.forcePath ?? true);
   const previous = requireLeaf(tree, ownLeafIndex);
-  const signaturePrivateKey = options.leaf?.signatureKeyPair?.privateKey ?? epoch.signaturePrivateKey;
+  const signaturePrivateKey = options.leaf?.signatureKeyPair?.privateKey.slice() ?? epoch.signaturePrivateKey;
   let path: OwnPath | undefined;
   if (withPath) {
     const leaf = changedLeaf(previous, options.leaf);

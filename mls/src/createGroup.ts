@@ -58,8 +58,9 @@ export async function createGroup(options: CreateGroupOptions): Promise<GroupSta
       groupContext,
       tree: draft,
       ownLeafIndex: 0,
-      signaturePrivateKey: privateKeys.signaturePrivateKey,
-      pathKeys: new Map([[0, privateKeys.encryptionPrivateKey]]),
+      // Copies: the state owns (and one day wipes) its secrets.
+      signaturePrivateKey: privateKeys.signaturePrivateKey.slice(),
+      pathKeys: new Map([[0, privateKeys.encryptionPrivateKey.slice()]]),
       secrets,
       confirmationTag,
       interimTranscriptHash: interimTranscriptHash(suite, groupContext.confirmedTranscriptHash, confirmationTag),

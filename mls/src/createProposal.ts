@@ -60,7 +60,7 @@ async function ownUpdate(
   const { suite, epoch } = state;
   const leafIndex = epoch.ownLeafIndex;
   const encryption = await suite.generateKeyPair();
-  const signaturePrivateKey = change?.signatureKeyPair?.privateKey ?? epoch.signaturePrivateKey;
+  const signaturePrivateKey = change?.signatureKeyPair?.privateKey.slice() ?? epoch.signaturePrivateKey;
   const leafNode = await signLeafNode(
     suite,
     {

@@ -1,6 +1,6 @@
 /** Messages that are signed but not encrypted: RFC 9420, section 6.2. */
 import type { CipherSuite } from "./cipherSuite.ts";
-import { decodeFailed, Writer, type Reader } from "./codec.ts";
+import { Writer, type Reader } from "./codec.ts";
 import {
   readContentAuth,
   readFramedContent,
@@ -25,9 +25,7 @@ export function writePublicMessage(writer: Writer, message: PublicMessage): void
 
 export function readPublicMessage(reader: Reader): PublicMessage {
   const framed = readFramedContent(reader);
-  const { contentType } = framed.content;
-  if (contentType === "application") throw decodeFailed("application data must not be sent as a public message");
-  const auth = readContentAuth(reader, contentType);
+  const auth = readContentAuth(reader, framed.content.contentType);
   return framed.sender.type === "member" ? { framed, auth, membershipTag: reader.opaque() } : { framed, auth };
 }
 

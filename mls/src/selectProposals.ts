@@ -21,7 +21,7 @@ export function selectProposals(
     taken.add(key);
     chosen.add(candidate);
   };
-  const newestFirst = pending.toReversed();
+  const newestFirst = [...pending].reverse();
   for (const candidate of pending) {
     const { proposal } = candidate;
     if (proposal.type === "remove" && proposal.removed !== committer) take(candidate, conflictKey(proposal));

@@ -1,5 +1,6 @@
 /** The relay's stories, each on a cloud of its own. */
 import { startLocalTacit, type LocalTacit } from "../../bench/localTacit.ts";
+import { scene } from "./stage.ts";
 import { relayStories } from "./stories/index.ts";
 
 let cloud: LocalTacit;
@@ -11,5 +12,5 @@ afterEach(async () => {
 });
 
 test.each(Object.entries(relayStories))("%s", async (_name, story) => {
-  await story(cloud);
+  await story(scene(cloud));
 });

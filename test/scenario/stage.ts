@@ -17,10 +17,17 @@ export interface Person {
   readonly device: RawDevice;
 }
 
-export type Story = (cloud: LocalTacit) => Promise<void>;
+/** A cloud, and what people are called on it, so that many stories can happen on one. */
+export interface Scene extends LocalTacit {
+  readonly account: (name: string) => string;
+}
+export const scene = (cloud: LocalTacit, suffix = ""): Scene => ({ ...cloud, account: (name) => name + suffix });
+
+export type Story = (cloud: Scene) => Promise<void>;
 
 /** Opens an account with one device, without a client: for stories about the relay alone. */
-export async function person(cloud: LocalTacit, account: string): Promise<Person> {
+export async function person(cloud: Scene, name: string): Promise<Person> {
+  const account = cloud.account(name);
   const identity = newIdentity(account);
   const device = await signUp({
     url: cloud.url,
@@ -32,7 +39,7 @@ export async function person(cloud: LocalTacit, account: string): Promise<Person
 }
 
 /** Another socket of `who`, silent. */
-export async function anotherSocket(cloud: LocalTacit, who: Identity): Promise<RawDevice> {
+export async function anotherSocket(cloud: Scene, who: Identity): Promise<RawDevice> {
   const token = await cloud.token(who.account);
   return openRaw({ url: cloud.url, token, key: who.deviceKey, now: cloud.now() });
 }

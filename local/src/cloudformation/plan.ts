@@ -74,7 +74,10 @@ export function plan(stacks: readonly Stack[]): Plan {
   );
   const roles = planRoles(ofType("AWS::IAM::Role"), ofType("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"));
   const permissions = ofType("AWS::Lambda::Permission").map(planPermission);
-  const functions = ofType("AWS::Lambda::Function").map((resource) =>
+  // Functions behind custom resources run while a stack is deployed, which nothing is here.
+  const providers = new Set(resources.map(({ serviceToken }) => serviceToken));
+  const hostedFunctions = ofType("AWS::Lambda::Function").filter(({ arn }) => !providers.has(arn));
+  const functions = hostedFunctions.map((resource) =>
     planFunction(
       resource,
       roles,
@@ -85,6 +88,7 @@ export function plan(stacks: readonly Stack[]): Plan {
 
   const hosted = new Set(HOSTED);
   for (const resource of resources) {
+    if (providers.has(resource.arn)) continue;
     if (hosted.has(resource.type)) resource.properties.finish();
     else if (!NOTHING_TO_HOST.has(resource.type)) {
       throw new LocalCloudError(`${resource.where}: resource type ${resource.type} is not understood`);
@@ -129,6 +133,9 @@ function readResources(stack: Stack, evaluator: Evaluator): readonly Resource[] 
         stack,
         ref: identifiers?.ref ?? logicalId,
         arn: identifiers?.attributes["Arn"] ?? "",
+        serviceToken: type.startsWith("Custom::")
+          ? String(evaluator.evaluate(stack, raw?.["ServiceToken"], where))
+          : null,
         properties: readProperties(values as Readonly<Record<string, unknown>>, where),
       };
     });

@@ -9,5 +9,7 @@ export interface Resource {
   readonly stack: Stack;
   readonly ref: string;
   readonly arn: string;
+  /** Of a custom resource: the function that CloudFormation would ask. */
+  readonly serviceToken: string | null;
   readonly properties: Properties;
 }

@@ -83,6 +83,7 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
     // API Gateway echoes nothing of its own accord: the function behind $connect chooses.
     handleProtocols: (_, request) => protocols.get(request) ?? false,
   });
+  let closing = false;
   const context = () => ({ api, domainName, now: clock.now() });
 
   return {
@@ -104,6 +105,7 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
       while (underWay.size > 0) await Promise.allSettled(underWay);
     },
     close() {
+      closing = true;
       for (const socket of server.clients) socket.terminate();
       server.close();
     },
@@ -212,7 +214,7 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
 
   function disconnected(facts: ConnectionFacts, code: number, reason: string): void {
     const route = api.routes.get("$disconnect");
-    if (!route) return;
+    if (!route || closing) return;
     const event = disconnectEvent(context(), facts, code, reason);
     void track(invokeRoute(route, event));
   }

@@ -18,7 +18,7 @@ export type InvocationResult =
 
 export interface FunctionHost {
   readonly model: FunctionModel;
-  /** Answers errors of the function as values; never rejects. */
+  /** Answers errors of the function as values; rejects only once closed. */
   invoke(event: unknown): Promise<InvocationResult>;
   close(): Promise<void>;
 }
@@ -98,11 +98,15 @@ export function createFunctionHost(options: FunctionHostOptions): FunctionHost {
     model,
     invoke: (event) =>
       new Promise((resolve) => {
+        if (closed) throw new LocalCloudError("the local cloud was closed");
         waiting.push({ event, requestId: randomUUID(), resolve });
         dispatch();
       }),
     async close() {
       closed = true;
+      for (const { requestId, resolve } of waiting.splice(0)) {
+        resolve({ kind: "error", errorType: "Closed", errorMessage: "the local cloud was closed", requestId });
+      }
       await Promise.all(slots.map((environment) => environment?.close()));
     },
   };

@@ -39,7 +39,7 @@ export function seededRandom(seed: string): Random {
   };
 }
 
-const vectorRoot = join(__dirname, "../../../../shared/vectors");
+export const vectorRoot = join(__dirname, "../../../../shared/vectors");
 
 export const describeVectors = existsSync(vectorRoot) ? describe : describe.skip;
 

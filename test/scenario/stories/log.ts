@@ -72,14 +72,14 @@ export const aLostAppend: Story = async (cloud) => {
 export const bothCreateAtOnce: Story = async (cloud) => {
   const alice = await person(cloud, "alice");
   const bob = await person(cloud, "bob");
-  const conversation = `d-${sha256(directConversationName(["bob", "alice"], 0))}`;
+  const conversation = `d-${sha256(directConversationName([bob.identity.account, alice.identity.account], 0))}`;
   const create = () => ({
     conversation,
     entry: randomId(),
     payload: opaque("create"),
     welcomes: [],
     blobs: [],
-    roster: ["alice", "bob"],
+    roster: [alice.identity.account, bob.identity.account],
     generation: 0,
   });
   const outcomes = await Promise.all([

@@ -38,7 +38,7 @@ export const twoConnectsThatFinishOutOfOrder: Story = async (cloud) => {
 export const expiredToken: Story = async (cloud) => {
   const alice = await person(cloud, "alice");
   // A token that ends in a minute: the socket ends with it.
-  const token = await cloud.token("alice", { expiresIn: 60 });
+  const token = await cloud.token(alice.identity.account, { expiresIn: 60 });
   const short = await openRaw({ url: cloud.url, token, key: alice.identity.deviceKey, now: cloud.now() });
   const hello = await short.request("hello", {});
   expect(hello.ok!.leaseUntil).toBeLessThanOrEqual(cloud.now() + 60_000);

@@ -39,7 +39,7 @@ export const aStranger: Story = async (cloud) => {
         payload: opaque("c"),
         welcomes: [],
         blobs: [],
-        add: ["mallory"],
+        add: [mallory.identity.account],
         remove: [],
       }),
       await mallory.device.request("signal", { conversation: target, payload: opaque("s", 64).inline }),
@@ -50,10 +50,10 @@ export const aStranger: Story = async (cloud) => {
   expect(JSON.stringify(await cloud.tables())).toBe(before);
 
   // Cannot pose as somebody else's device: neither by a record of its own, nor by a proof with another key.
-  const thief = newIdentity("mallory2");
+  const thief = newIdentity(cloud.account("mallory2"));
   const socket = await openRaw({
     url: cloud.url,
-    token: await cloud.token("mallory2"),
+    token: await cloud.token(thief.account),
     key: thief.deviceKey,
     now: cloud.now(),
   });
@@ -72,7 +72,8 @@ export const aStranger: Story = async (cloud) => {
   });
   expect((await bob.device.request("publishKeyPackages", { keyPackages: packages })).ok?.count).toBe(3);
   const claims = [];
-  for (let i = 0; i < 4; i++) claims.push(await mallory.device.request("claimKeyPackages", { account: "bob" }));
+  for (let i = 0; i < 4; i++)
+    claims.push(await mallory.device.request("claimKeyPackages", { account: bob.identity.account }));
   const given = claims.flatMap(({ ok }) => ok?.keyPackages.map(({ hash }) => hash) ?? []);
   expect(given).toHaveLength(3);
   expect(new Set(given).size).toBe(3);
@@ -85,7 +86,7 @@ export const aStranger: Story = async (cloud) => {
     payload: opaque("x"),
     welcomes: [{ device: bob.identity.device, claim: claims[0]!.ok!.keyPackages[0]!.claim, payload: opaque("w") }],
     blobs: [],
-    roster: ["alice", "bob"],
+    roster: [alice.identity.account, bob.identity.account],
     generation: 0,
   });
   expect(foreign.error?.code).toBe("key_package_not_claimed");
@@ -93,7 +94,7 @@ export const aStranger: Story = async (cloud) => {
 
 export const aStolenToken: Story = async (cloud) => {
   const alice = await person(cloud, "alice");
-  const token = await cloud.token("alice");
+  const token = await cloud.token(alice.identity.account);
   const thiefKey = newKey();
   const base = { url: cloud.url, token, now: cloud.now() };
 
@@ -101,8 +102,10 @@ export const aStolenToken: Story = async (cloud) => {
   const thief = await openRaw({ ...base, key: thiefKey });
   expect((await thief.request("hello", {})).ok?.scope).toBe("register");
   expect((await thief.request("readInbox", {})).error?.code).toBe("out_of_scope");
-  expect((await thief.request("claimKeyPackages", { account: "alice" })).error?.code).toBe("out_of_scope");
-  const own = newIdentity("alice");
+  expect((await thief.request("claimKeyPackages", { account: alice.identity.account })).error?.code).toBe(
+    "out_of_scope",
+  );
+  const own = newIdentity(alice.identity.account);
   expect(
     (await thief.request("putAccount", { record: accountRecordOf({ ...own, deviceKey: thiefKey }) })).error?.code,
   ).toBe("record_conflict");
@@ -138,7 +141,7 @@ export const aStolenToken: Story = async (cloud) => {
   // A token that nobody signed, or for another audience.
   const [header, body] = token.split(".");
   await expect(openRaw({ ...base, key: thiefKey, token: `${header}.${body}.AAAA` })).rejects.toThrow(/refused: 40[13]/);
-  const elsewhere = await cloud.token("alice", { audience: "another" });
+  const elsewhere = await cloud.token(alice.identity.account, { audience: "another" });
   await expect(openRaw({ ...base, key: thiefKey, token: elsewhere })).rejects.toThrow(/refused: 40[13]/);
 
   expect(await readAll(alice.device, await group([alice]))).toHaveLength(1);

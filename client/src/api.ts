@@ -1,0 +1,102 @@
+/** What an application sees: a client, its conversations, and what happens in them. */
+import type { TacitError } from "./errors.ts";
+import type { TimelineItem, TimelineMessage } from "./session/timeline.ts";
+
+/** A value that changes. */
+export interface Observable<T> {
+  readonly current: T;
+  /** Calls `listener` at once with the current value, then with each new one. The answer ends it. */
+  subscribe(listener: (value: T) => void): () => void;
+}
+
+export type ConnectionState =
+  /** No socket. `retryAt` is absent where the client stays away until `goOnline`. */
+  | { readonly status: "offline"; readonly reason?: TacitError; readonly retryAt?: number }
+  | { readonly status: "connecting"; readonly attempt: number }
+  /** Connected, and reading what was missed. */
+  | { readonly status: "catchingUp" }
+  | { readonly status: "online" }
+  /** For good: closed by the application, or for the reason given. */
+  | { readonly status: "closed"; readonly reason?: TacitError };
+
+export interface Client {
+  /** As the identity provider names the user. */
+  readonly account: string;
+  readonly device: string;
+  readonly connection: Observable<ConnectionState>;
+  /**
+   * The direct conversation with one other account, opened where there is none. With a connection it resolves when the conversation
+   * stands; without one at once, and it is opened later: what is sent waits.
+   * @throws TacitError `unknown_account`, `no_key_packages`, `identity_changed`, `invalid_argument`
+   */
+  conversation(options: { readonly with: readonly string[] }): Promise<Conversation>;
+  /** All that this device is in. */
+  conversations(): readonly Conversation[];
+  on<E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): () => void;
+  /** Resolves when everything that was missed has been read. @throws TacitError where the client is or gets closed */
+  caughtUp(): Promise<void>;
+  /** Trusts the key that an account has now, after an `identityChanged`. */
+  acceptIdentity(account: string): Promise<void>;
+  /** Drops the connection and stays away: no network is used until `goOnline`. */
+  goOffline(): void;
+  goOnline(): void;
+  /** Ends the connection, lets go of the store. Iterations end. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface ClientEvents {
+  /** A conversation is new on this device: opened here or by someone else. */
+  readonly conversation: Conversation;
+  /** An account shows another key than the pinned one. Sending to it is blocked until `acceptIdentity`. */
+  readonly identityChanged: { readonly account: string };
+  /** Something arrived that could not be used, outside of any timeline (e.g. an invitation that cannot be joined). */
+  readonly failure: TacitError;
+}
+
+/** Something that was given to `send`. */
+export interface OutgoingMessage {
+  readonly id: string;
+  readonly text: string;
+  readonly sentAt: number;
+  /** `queued` until the relay has stored it. */
+  readonly status: "queued" | "sent" | "failed";
+  /** Resolves when the log has it. Rejects with a TacitError where it never will. Unhandled rejections are silent. */
+  readonly sent: Promise<Message>;
+}
+
+export type Message = TimelineMessage;
+
+export interface IterateOptions {
+  /** Continue behind this position. Default: from the beginning. */
+  readonly after?: number;
+  /** Ends the iteration. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Conversation {
+  readonly id: string;
+  /** Accounts, one's own among them, sorted. */
+  readonly members: readonly string[];
+  /** `opening`: not in the log yet, or its invitation has not come. `ended`: removed, or it cannot be followed. */
+  readonly state: Observable<"opening" | "open" | "ended">;
+  /** Resolves when the message is durable on this device; it is sent as soon as there is a connection, in order. */
+  send(message: { readonly text: string }): Promise<OutgoingMessage>;
+  /** What waits to be sent, oldest first. */
+  outgoing(): readonly OutgoingMessage[];
+  /** Messages in the order of the log, one's own among them once the log has them: history, then live, without end. */
+  messages(options?: IterateOptions): AsyncIterable<Message>;
+  /** Messages and everything else that happened: what is missing, what could not be read, changes of keys. */
+  timeline(options?: IterateOptions): AsyncIterable<TimelineItem>;
+  /** Says that the user is typing (or has stopped). Never stored, never retried; without a connection nothing happens. */
+  sendTyping(active: boolean): Promise<void>;
+  onTyping(listener: (typing: Typing) => void): () => void;
+  /** Replaces this device's keys in the group, so that a key stolen before is worth nothing after. Resolves when it has happened. */
+  rotateKeys(): Promise<void>;
+}
+
+export interface Typing {
+  readonly account: string;
+  readonly device: string;
+  readonly active: boolean;
+}

@@ -1,0 +1,10 @@
+/** What browsers offer. */
+import { webcryptoProvider } from "@tacit/mls/providers/webcrypto";
+import { webSocketTransport, type WebSocketConstructor } from "../adapters/webSocket.ts";
+import type { Transport } from "../ports.ts";
+
+export const platformProvider = webcryptoProvider;
+
+export async function platformTransport(): Promise<Transport> {
+  return webSocketTransport(WebSocket as unknown as WebSocketConstructor);
+}

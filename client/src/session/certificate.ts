@@ -1,0 +1,52 @@
+/** Device certificates (protocol/src/accountRecord.ts), and the MLS credential that carries one. */
+import type { Credential, CryptoProvider } from "@tacit/mls";
+import {
+  decodeBase64Url,
+  deviceCertificate,
+  deviceCertificateLabel,
+  deviceKeyThumbprintInput,
+  encodeBase64Url,
+  signedBytes,
+  signedDeviceCertificate,
+  type DeviceCertificate,
+  type Signed,
+} from "@tacit/protocol";
+import { parseJson, utf8 } from "./bytes.ts";
+import { sha256 } from "./cryptoContext.ts";
+import { parse } from "./parse.ts";
+
+/** A basic credential whose identity is the UTF-8 JSON `{ payload, signature }`. */
+export function credentialOf(certificate: Signed): Credential {
+  const { payload, signature } = certificate;
+  return { type: "basic", identity: utf8(JSON.stringify({ payload, signature })) };
+}
+
+/** What a credential says, signature unchecked. Undefined where it carries no certificate. */
+export function certificateIn(
+  credential: Credential,
+): { readonly signed: Signed; readonly certificate: DeviceCertificate } | undefined {
+  if (credential.type !== "basic") return undefined;
+  const signed = parse(signedDeviceCertificate, parseJson(credential.identity));
+  if (signed === undefined) return undefined;
+  const certificate = parse(deviceCertificate, parseJson(decodeBase64Url(signed.payload)));
+  return certificate === undefined ? undefined : { signed, certificate };
+}
+
+/** Does the certificate hold in itself: under the account key that it names, for the device key that it names? */
+export async function verifyCertificate(
+  provider: CryptoProvider,
+  signed: Signed,
+  certificate: DeviceCertificate,
+): Promise<boolean> {
+  if (certificate.device !== deviceIdOf(provider, certificate.deviceKey)) return false;
+  return provider.signatures.Ed25519.verify(
+    decodeBase64Url(certificate.accountKey),
+    signedBytes(deviceCertificateLabel, decodeBase64Url(signed.payload)),
+    decodeBase64Url(signed.signature),
+  );
+}
+
+/** RFC 7638 thumbprint of an Ed25519 key, `x` in base64url. */
+export function deviceIdOf(provider: CryptoProvider, x: string): string {
+  return encodeBase64Url(sha256(provider, utf8(deviceKeyThumbprintInput(x))));
+}

@@ -1,0 +1,52 @@
+/** What a conversation looks like to its reader, in the order of the log. Stored once, never changed. */
+
+export interface TimelineMessage {
+  readonly kind: "message";
+  /** Place in the timeline, from 1, without gaps. */
+  readonly position: number;
+  /** Place in the log. */
+  readonly seq: number;
+  /** Chosen by the sender; unique for the sender. */
+  readonly id: string;
+  /** Account that sent it, as proven by its device's signature. */
+  readonly from: string;
+  readonly device: string;
+  readonly text: string;
+  /** The sender's clock, milliseconds since 1970. */
+  readonly sentAt: number;
+  /** The relay's clock. */
+  readonly storedAt: number;
+  readonly mine: boolean;
+  readonly status: "sent";
+}
+
+export type UnreadableReason =
+  /** Made for a key that this device does not hold: a copy, an earlier or a foreign key. */
+  | "cannot_decrypt"
+  /** Authentic, but not of a form that this version knows. */
+  | "unknown_content"
+  /** The blob that held it is gone, or is not what it was named after. */
+  | "blob_lost"
+  /** This device could not follow a change before it. */
+  | "cannot_follow";
+
+export type TimelineNotice =
+  /** The conversation began here, for this device. */
+  | { readonly kind: "opened"; readonly by: string }
+  /** Entries between two places of the log expired before they were read. */
+  | { readonly kind: "missing"; readonly after: number; readonly before: number }
+  | { readonly kind: "unreadable"; readonly reason: UnreadableReason; readonly retryable: boolean }
+  /** A device replaced its keys in the group. */
+  | { readonly kind: "keysChanged"; readonly by: string }
+  /** A change that all members ignore, because it broke a rule; `by` is who the relay says posted it. */
+  | { readonly kind: "void"; readonly by: string }
+  /** This device cannot follow a change that others may. */
+  | { readonly kind: "cannotFollow" }
+  /** The sender and this device were shown different logs: the relay hides or reorders. */
+  | { readonly kind: "logMismatch"; readonly with: string }
+  | { readonly kind: "identityChanged"; readonly account: string }
+  | { readonly kind: "membersChanged"; readonly added: readonly string[]; readonly removed: readonly string[]; readonly by: string };
+
+export type TimelineItem =
+  | TimelineMessage
+  | (TimelineNotice & { readonly position: number; readonly seq: number; readonly storedAt: number });

@@ -1,0 +1,25 @@
+/** What happened in a conversation besides messages, in words. */
+import type { TimelineNotice } from "@tacit/client";
+
+export function describeNotice(notice: TimelineNotice): string {
+  switch (notice.kind) {
+    case "opened":
+      return "The conversation begins. Its keys are on the two devices alone.";
+    case "missing":
+      return "What was written here expired before this device read it.";
+    case "unreadable":
+      return "Something arrived here that this device cannot read.";
+    case "keysChanged":
+      return "A device replaced its keys.";
+    case "void":
+      return "A change that broke the rules was ignored.";
+    case "cannotFollow":
+      return "This device cannot follow the conversation any more.";
+    case "logMismatch":
+      return "The two devices were shown different logs.";
+    case "identityChanged":
+      return "The other account shows another key.";
+    case "membersChanged":
+      return "Who takes part has changed.";
+  }
+}

@@ -1,0 +1,102 @@
+/** Says in tables what the cloud stored and what it would have billed. */
+import type { LocalCloud } from "@tacit/local";
+import { costEvent } from "./observer.ts";
+import type { Line } from "./script.ts";
+import { itemSize } from "./storedItem.ts";
+
+const dumpBytes = 64;
+
+export function transcriptReport(lines: readonly Line[]): string {
+  return lines
+    .map(
+      ({ from, text }, index) => `  ${String(index + 1).padStart(2)}  ${from === "alice" ? "Alice" : "Bob  "}  ${text}`,
+    )
+    .join("\n");
+}
+
+export async function storageReport(cloud: LocalCloud): Promise<string> {
+  const tables = await cloud.tables();
+  const objects = cloud.bucketObjects();
+  const rows = tables.map(({ logicalId, items }) => [
+    logicalId.replace(/[0-9A-F]{8}$/, ""),
+    count(items.length),
+    count(items.reduce((sum, item) => sum + itemSize(item), 0)),
+  ]);
+  const objectBytes = objects.reduce((sum, { body }) => sum + (body?.length ?? 0), 0);
+  const table = columns([
+    ["", "items", "bytes"],
+    ...rows,
+    ["Blobs (bucket)", count(objects.length), count(objectBytes)],
+  ]);
+  const newest = tables.find(({ logicalId }) => logicalId.startsWith("Log"))?.items.at(-1);
+  return newest === undefined
+    ? table
+    : `${table}\n\nThe newest entry of the log, as the cloud has it:\n\n${itemReport(newest)}`;
+}
+
+/** Each attribute on a line; bytes as hex. */
+function itemReport(item: Readonly<Record<string, Readonly<Record<string, unknown>>>>): string {
+  const width = Math.max(...Object.keys(item).map((name) => name.length));
+  return Object.entries(item)
+    .map(([name, attribute]) => `  ${name.padEnd(width)}  ${attributeText(attribute)}`)
+    .join("\n");
+}
+
+function attributeText(attribute: Readonly<Record<string, unknown>>): string {
+  const [[type, value] = ["NULL", null]] = Object.entries(attribute);
+  if (type !== "B") return typeof value === "string" ? value : JSON.stringify(value);
+  const bytes = value instanceof Uint8Array ? Buffer.from(value) : Buffer.from(String(value), "base64");
+  const start = bytes.subarray(0, dumpBytes).toString("hex");
+  return `${start}${bytes.length > dumpBytes ? "…" : ""} (${bytes.length} bytes)`;
+}
+
+export function costReport(cloud: LocalCloud): string {
+  const { lines, dollars: total } = costEvent(cloud.meter.snapshot().usage);
+  return columns([
+    ["", "count", "dollars"],
+    ...lines.map((line) => [line.name, count(line.count), dollars(line.dollars)]),
+    ["together", "", dollars(total)],
+  ]);
+}
+
+/** Where any of `texts` can be read in what is stored, plainly or in base64; empty where nowhere. */
+export async function findPlaintext(cloud: LocalCloud, texts: readonly string[]): Promise<readonly string[]> {
+  const tables = await cloud.tables();
+  const places = [
+    ...tables.flatMap(({ logicalId, items }) => items.map((item) => [logicalId, readings(item)] as const)),
+    ...cloud.bucketObjects().map(({ key, body }) => [key, body?.toString("latin1") ?? ""] as const),
+  ];
+  return places.flatMap(([place, content]) =>
+    texts.filter((text) => content.includes(text)).map((text) => `"${text}" can be read in ${place}`),
+  );
+}
+
+/** The item as text, and every string in it as what it would be in base64. */
+function readings(item: unknown): string {
+  const found: string[] = [];
+  const look = (value: unknown): void => {
+    if (value instanceof Uint8Array) found.push(Buffer.from(value).toString("latin1"));
+    else if (typeof value === "string") found.push(value, Buffer.from(value, "base64").toString("latin1"));
+    else if (typeof value === "object" && value !== null) Object.values(value).forEach(look);
+  };
+  look(item);
+  return found.join("\n");
+}
+
+function columns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows
+    .map((row) =>
+      row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))),
+    )
+    .map((cells) => `  ${cells.join("  ")}`.trimEnd())
+    .join("\n");
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en", { maximumFractionDigits: 2 });
+}
+
+function dollars(value: number): string {
+  return value.toFixed(8);
+}

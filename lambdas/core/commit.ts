@@ -1,0 +1,87 @@
+/** `commit`: ends the turn, changes the roster, sends Welcomes; all of it or nothing. */
+import type { Request } from "@tacit/protocol";
+import type { Caller } from "./caller.ts";
+import { untilLanded } from "./conflicts.ts";
+import type { Done } from "./done.ts";
+import { lifeOf } from "./expiry.ts";
+import { ringEntries } from "./fanOut.ts";
+import { headFor, type Head } from "./head.ts";
+import { keepBlobs } from "./keepBlobs.ts";
+import { landedAt } from "./landing.ts";
+import { findPlace, requireTurn } from "./placing.ts";
+import type { Relay } from "./relay.ts";
+import { afterCommit, requireRosterChange } from "./roster.ts";
+import { notClaimed, requireDistinctWelcomes, welcomeWrites } from "./welcomes.ts";
+import type { StoredEntry } from "../ports.ts";
+
+export async function commit(relay: Relay, caller: Caller, request: Request<"commit">): Promise<Done<"commit">> {
+  requireDistinctWelcomes(request.welcomes);
+  const head = await headFor(relay, request.conversation, caller.account);
+  const before = repetition(head, request);
+  if (before !== undefined) return { answer: before };
+  requireTurn(head, request.turn);
+  requireRosterChange(request.conversation, head.conversation, caller.account, request);
+  await keepBlobs(relay, [request.payload, ...request.welcomes.map(({ payload }) => payload)], request.blobs);
+  const landed = await land(relay, caller, request, head);
+  if (landed.entry === undefined) return { answer: landed.answer };
+
+  const closes = await ringEntries(
+    relay,
+    caller,
+    request.conversation,
+    // Those who are in, those who were, and those who come in.
+    [...landed.roster, ...request.add],
+    [landed.entry],
+    new Set(request.welcomes.map(({ device }) => device)),
+  );
+  return { answer: landed.answer, closes };
+}
+
+type Landed = {
+  readonly answer: Done<"commit">["answer"];
+  /** Undefined for a repetition: it rang when it landed. */
+  readonly entry: StoredEntry | undefined;
+  readonly roster: readonly string[];
+};
+
+async function land(relay: Relay, caller: Caller, request: Request<"commit">, known: Head): Promise<Landed> {
+  const { conversation: name, turn, entry: id, payload, add, remove } = request;
+  const { account } = caller;
+  let fresh: Head | undefined = known;
+  return untilLanded(relay, async () => {
+    const current = fresh ?? (await headFor(relay, name, account));
+    fresh = undefined;
+    const before = repetition(current, request);
+    if (before !== undefined) return { answer: before, entry: undefined, roster: [] };
+    const placing = await findPlace(relay, { conversation: name, account, turn }, current);
+    if (placing === undefined) return undefined;
+    const { head, place } = placing;
+    requireRosterChange(name, head.conversation, account, request);
+    const life = lifeOf(relay, head.entry);
+    const roster = { add, remove };
+    const { seq, prev } = place;
+    const entry = { kind: "commit", id, payload, account, roster, turn, seq, prev, ...life } as const;
+    const next = afterCommit(head.conversation, request, entry, place);
+    const welcomes = welcomeWrites(relay, caller, request.welcomes);
+    const outcome = await relay.landing.land({
+      conversation: name,
+      entry,
+      expected: head.conversation,
+      next,
+      welcomes,
+    });
+    if (outcome.kind === "notClaimed") throw notClaimed();
+    if (outcome.kind === "conflict") return undefined;
+    return { answer: landedAt(entry), entry, roster: head.conversation.roster };
+  });
+}
+
+/** A repetition of the commit that ended the turn before is told what the first was, or would have been, told. */
+function repetition(
+  { conversation }: Head,
+  { entry, turn }: Pick<Request<"commit">, "entry" | "turn">,
+): Done<"commit">["answer"] | undefined {
+  const { lastCommit } = conversation;
+  if (lastCommit.id !== entry || conversation.turn !== turn + 1) return undefined;
+  return { id: entry, seq: lastCommit.seq, turn, at: lastCommit.at };
+}

@@ -1,0 +1,114 @@
+/** `createConversation`: a first commit, on a conversation that does not exist yet. */
+import { directConversationName, isDirect, type Request } from "@tacit/protocol";
+import type { Conversation, StoredEntry } from "../ports.ts";
+import type { Caller } from "./caller.ts";
+import { untilLanded } from "./conflicts.ts";
+import type { Done } from "./done.ts";
+import { digest } from "./digest.ts";
+import { lifeOf } from "./expiry.ts";
+import { ringEntries } from "./fanOut.ts";
+import { keepBlobs } from "./keepBlobs.ts";
+import { landedAt } from "./landing.ts";
+import { ceilingStep } from "./placeEntry.ts";
+import type { Relay } from "./relay.ts";
+import { notAMember, Refused } from "./refused.ts";
+import { requireOnce } from "./roster.ts";
+import { notClaimed, requireDistinctWelcomes, welcomeWrites } from "./welcomes.ts";
+
+type Creation = Request<"createConversation">;
+
+export async function createConversation(
+  relay: Relay,
+  caller: Caller,
+  request: Creation,
+): Promise<Done<"createConversation">> {
+  requireDistinctWelcomes(request.welcomes);
+  requireName(relay, caller, request);
+  await requirePredecessor(relay, caller, request);
+  const existing = await relay.conversations.get(request.conversation);
+  if (existing !== undefined) return { answer: await answerExisting(relay, caller, request, existing) };
+  await keepBlobs(relay, [request.payload, ...request.welcomes.map(({ payload }) => payload)], request.blobs);
+
+  const entry = firstEntry(relay, caller, request);
+  const next: Conversation = {
+    turn: 1,
+    ceiling: ceilingStep,
+    roster: request.roster,
+    dropped: new Map(),
+    lastCommit: { id: entry.id, seq: entry.seq, at: entry.at },
+    generation: request.generation,
+    predecessor: request.predecessor,
+  };
+  const { conversation } = request;
+  const welcomes = welcomeWrites(relay, caller, request.welcomes);
+  return untilLanded(relay, async () => {
+    const outcome = await relay.landing.land({ conversation, entry, expected: undefined, next, welcomes });
+    if (outcome.kind === "landed") {
+      const devices = new Set(request.welcomes.map(({ device }) => device));
+      const closes = await ringEntries(relay, caller, conversation, request.roster, [entry], devices);
+      return { answer: landedAt(entry), closes };
+    }
+    const found = await relay.conversations.get(conversation);
+    if (found !== undefined) return { answer: await answerExisting(relay, caller, request, found) };
+    if (outcome.kind === "notClaimed") throw notClaimed();
+    return undefined;
+  });
+}
+
+function firstEntry(relay: Relay, { account }: Caller, { entry: id, payload, roster }: Creation): StoredEntry {
+  const life = lifeOf(relay, undefined);
+  return { kind: "commit", id, payload, account, roster: { add: [...roster], remove: [] }, turn: 0, seq: 1, prev: 0, ...life };
+}
+
+/** @throws Refused `invalid_roster`, or `malformed` for a successor of nothing */
+function requireName(relay: Relay, { account }: Caller, { conversation, roster, generation, predecessor }: Creation): void {
+  requireOnce(roster);
+  if (!roster.includes(account)) throw new Refused("invalid_roster", "roster: without the caller");
+  if ((generation === 0) !== (predecessor === undefined)) {
+    throw new Refused("malformed", "generation: counts predecessors");
+  }
+  if (!isDirect(conversation)) return;
+  const [first, second] = roster;
+  if (roster.length !== 2 || first === undefined || second === undefined) {
+    throw new Refused("invalid_roster", "roster: a direct conversation has two accounts");
+  }
+  // Whoever could choose the name could put another conversation in the place where the two would meet.
+  if (conversation !== `d-${digest(relay, directConversationName([first, second], generation))}`) {
+    throw new Refused("invalid_roster", "conversation: not the name of these two");
+  }
+}
+
+/** A successor takes accounts along, it brings none in. */
+async function requirePredecessor(relay: Relay, { account }: Caller, request: Creation): Promise<void> {
+  const { conversation, roster, generation, predecessor: name } = request;
+  if (name === undefined) return;
+  const predecessor = await relay.conversations.get(name);
+  if (predecessor === undefined || !predecessor.roster.includes(account)) throw notAMember();
+  if (isDirect(name) !== isDirect(conversation) || predecessor.generation + 1 !== generation) {
+    throw new Refused("malformed", "predecessor: not the generation before");
+  }
+  if (roster.some((member) => !predecessor.roster.includes(member))) {
+    throw new Refused("invalid_roster", "roster: not on the predecessor's");
+  }
+}
+
+/**
+ * A repetition of the request that created it is told the same again.
+ *
+ * @throws Refused `conversation_exists`, with the head for those who are on the roster
+ */
+async function answerExisting(
+  relay: Relay,
+  { account }: Caller,
+  { conversation: name, entry }: Creation,
+  { roster, turn }: Conversation,
+): Promise<Done<"createConversation">["answer"]> {
+  const exists = (more: { head?: { seq: number; turn: number } }) =>
+    new Refused("conversation_exists", "there is such a conversation", more);
+  if (!roster.includes(account)) throw exists({});
+  const { entries } = await relay.log.page(name, 0, 1);
+  const [first] = entries;
+  if (first?.id === entry && first.seq === 1) return landedAt(first);
+  const newest = await relay.log.newest(name);
+  throw exists({ head: { seq: newest?.seq ?? 0, turn } });
+}

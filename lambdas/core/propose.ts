@@ -1,0 +1,79 @@
+/** `propose`: an MLS proposal. With `leave` the caller's account is off the roster with it. */
+import { isDirect, type Request } from "@tacit/protocol";
+import { appendEntry } from "./appendEntry.ts";
+import type { Caller } from "./caller.ts";
+import { untilLanded } from "./conflicts.ts";
+import type { Done } from "./done.ts";
+import { lifeOf } from "./expiry.ts";
+import { ringEntries } from "./fanOut.ts";
+import { headFor, type Head } from "./head.ts";
+import { keepBlobs } from "./keepBlobs.ts";
+import { landedAt } from "./landing.ts";
+import { countMessages, requireUnblocked } from "./messageRate.ts";
+import { findPlace, requireTurn } from "./placing.ts";
+import type { Relay } from "./relay.ts";
+import { Refused } from "./refused.ts";
+import { afterLeaving } from "./roster.ts";
+import type { StoredEntry } from "../ports.ts";
+
+export async function propose(relay: Relay, caller: Caller, request: Request<"propose">): Promise<Done<"propose">> {
+  requireUnblocked(relay, caller);
+  const repeated = request.leave ? await formerLeave(relay, caller, request) : undefined;
+  if (repeated !== undefined) return { answer: landedAt(repeated) };
+  const { conversation, turn, payload, leave } = request;
+  const head = await headFor(relay, conversation, caller.account);
+  requireTurn(head, turn);
+  // The other side could not take part in a successor that this account is not on.
+  if (leave && isDirect(conversation)) throw new Refused("invalid_roster", "nobody leaves a direct conversation");
+  await keepBlobs(relay, [payload], []);
+  const entry = leave ? await land(relay, caller, request, head) : await post(relay, caller, request, head);
+  const [closes] = await Promise.all([
+    ringEntries(relay, caller, conversation, head.conversation.roster, [entry]),
+    countMessages(relay, caller, 1),
+  ]);
+  return { answer: landedAt(entry), closes };
+}
+
+async function post(
+  relay: Relay,
+  { account }: Caller,
+  { conversation, turn, entry: id, payload }: Request<"propose">,
+  head: Head,
+): Promise<StoredEntry> {
+  const draft = { kind: "proposal", id, payload, account } as const;
+  return (await appendEntry(relay, { conversation, account, turn }, draft, head)).entry;
+}
+
+/** The proposal and the roster without the account, together: what comes after it is not for the account any more. */
+async function land(
+  relay: Relay,
+  { account }: Caller,
+  { conversation, turn, entry: id, payload }: Request<"propose">,
+  known: Head,
+): Promise<StoredEntry> {
+  let fresh: Head | undefined = known;
+  return untilLanded(relay, async () => {
+    const placing = await findPlace(relay, { conversation, account, turn }, fresh);
+    fresh = undefined;
+    if (placing === undefined) return undefined;
+    const { head, place } = placing;
+    const life = lifeOf(relay, head.entry);
+    const entry = { kind: "proposal", id, payload, account, turn, seq: place.seq, prev: place.prev, ...life } as const;
+    const next = afterLeaving(head.conversation, account, place);
+    const write = { conversation, entry, expected: head.conversation, next, welcomes: [] };
+    return (await relay.landing.land(write)).kind === "landed" ? entry : undefined;
+  });
+}
+
+/** The entry with which the account left, if this is a repetition of that request. */
+async function formerLeave(
+  relay: Relay,
+  { account }: Caller,
+  request: Request<"propose">,
+): Promise<StoredEntry | undefined> {
+  const conversation = await relay.conversations.get(request.conversation);
+  const dropped = conversation?.dropped.get(account);
+  if (dropped === undefined) return undefined;
+  const { entries } = await relay.log.page(request.conversation, dropped.seq - 1, 1);
+  return entries.find(({ id, seq }) => seq === dropped.seq && id === request.entry);
+}

@@ -1,0 +1,23 @@
+/** One live socket per device, and the newer wins: in the order in which they connected, not in which they said hello. */
+import type { Registration } from "../ports.ts";
+import type { Caller } from "./caller.ts";
+import type { Relay } from "./relay.ts";
+import { Refused } from "./refused.ts";
+
+type Socket = Pick<Registration, "connection" | "connectedAt">;
+
+/** Whether `a` is a newer socket than `b`. Two that connected in one millisecond are told apart by their names. */
+export function isNewer(a: Socket, b: Socket): boolean {
+  return a.connectedAt > b.connectedAt || (a.connectedAt === b.connectedAt && a.connection > b.connection);
+}
+
+/**
+ * Only a registered socket may ask for anything: who takes a device away, or its place, takes the registration away
+ * first, so a socket that was never registered, and so never closed, gets nowhere.
+ */
+export async function requireRegistered(relay: Relay, caller: Caller): Promise<void> {
+  const own = (await relay.connections.of([caller.account])).get(caller.account)?.get(caller.device);
+  if (own?.connection === caller.connection) return;
+  if (own !== undefined && isNewer(own, caller)) throw new Refused("superseded", "a newer socket took over");
+  throw new Refused("not_registered", "say hello first");
+}

@@ -1,0 +1,22 @@
+/** Welcomes that land with a commit, each in the place that a claim holds for it. */
+import type { Request } from "@tacit/protocol";
+import type { WelcomeWrite } from "../ports.ts";
+import type { Caller } from "./caller.ts";
+import { seconds, welcomeLife } from "./expiry.ts";
+import type { Relay } from "./relay.ts";
+import { Refused } from "./refused.ts";
+
+type Welcomes = Request<"commit">["welcomes"];
+
+export function requireDistinctWelcomes(welcomes: Welcomes): void {
+  const distinct = new Set(welcomes.map(({ claim }) => claim)).size === welcomes.length;
+  if (!distinct) throw new Refused("malformed", "welcomes: one claim twice");
+}
+
+export function welcomeWrites({ clock }: Relay, { account }: Caller, welcomes: Welcomes): readonly WelcomeWrite[] {
+  const ttl = seconds(clock.now()) + welcomeLife;
+  return welcomes.map(({ device, claim, payload }) => ({ device, claim, payload, by: account, ttl }));
+}
+
+export const notClaimed = (): Refused =>
+  new Refused("key_package_not_claimed", "welcomes: a claim that is not yours, or was used");
