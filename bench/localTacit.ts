@@ -20,6 +20,10 @@ export async function startLocalTacit(options: LocalCloudOptions = {}): Promise<
   const cloud = await startLocalCloud({
     assembly: await synthesise(root, (line) => process.stderr.write(`${line}\n`)),
     environment: ({ issuer }) => ({ TACIT_OIDC_ISSUER: issuer }),
+    // What functions log, for whoever looks for a fault.
+    ...(process.env["TACIT_LOGS"]
+      ? { onLog: (name: string, line: string) => process.stderr.write(`${name}: ${line}\n`) }
+      : {}),
     ...options,
   });
   return { ...cloud, token: (account, more) => cloud.issueToken({ sub: account, audience, ...more }) };

@@ -1,10 +1,14 @@
 /** Says in tables what the cloud stored and what it would have billed. */
 import type { LocalCloud } from "@tacit/local";
+import type { StoredFields, StoredValue } from "./cloudEvents.ts";
 import { costEvent } from "./observer.ts";
+import { inWords } from "./page/attributes.ts";
+import { fromBase64, hexStart } from "./page/bytes.ts";
+import { text } from "./page/summary.ts";
 import type { Line } from "./script.ts";
-import { itemSize } from "./storedItem.ts";
+import { itemSize, storedFields } from "./storedItem.ts";
 
-const dumpBytes = 64;
+const dumpBytes = 48;
 
 export function transcriptReport(lines: readonly Line[]): string {
   return lines
@@ -18,7 +22,7 @@ export async function storageReport(cloud: LocalCloud): Promise<string> {
   const tables = await cloud.tables();
   const objects = cloud.bucketObjects();
   const rows = tables.map(({ logicalId, items }) => [
-    logicalId.replace(/[0-9A-F]{8}$/, ""),
+    logicalId.replace(/(Table)?[0-9A-F]{8}$/, ""),
     count(items.length),
     count(items.reduce((sum, item) => sum + itemSize(item), 0)),
   ]);
@@ -28,26 +32,28 @@ export async function storageReport(cloud: LocalCloud): Promise<string> {
     ...rows,
     ["Blobs (bucket)", count(objects.length), count(objectBytes)],
   ]);
-  const newest = tables.find(({ logicalId }) => logicalId.startsWith("Log"))?.items.at(-1);
+  const log = tables.find(({ logicalId }) => logicalId.startsWith("Log"))?.items ?? [];
+  const newest = log.map(storedFields).sort(bySeq).at(-1);
   return newest === undefined
     ? table
     : `${table}\n\nThe newest entry of the log, as the cloud has it:\n\n${itemReport(newest)}`;
 }
 
-/** Each attribute on a line; bytes as hex. */
-function itemReport(item: Readonly<Record<string, Readonly<Record<string, unknown>>>>): string {
-  const width = Math.max(...Object.keys(item).map((name) => name.length));
-  return Object.entries(item)
-    .map(([name, attribute]) => `  ${name.padEnd(width)}  ${attributeText(attribute)}`)
-    .join("\n");
+function bySeq(left: StoredFields, right: StoredFields): number {
+  return Number(left["seq"]) - Number(right["seq"]);
 }
 
-function attributeText(attribute: Readonly<Record<string, unknown>>): string {
-  const [[type, value] = ["NULL", null]] = Object.entries(attribute);
-  if (type !== "B") return typeof value === "string" ? value : JSON.stringify(value);
-  const bytes = value instanceof Uint8Array ? Buffer.from(value) : Buffer.from(String(value), "base64");
-  const start = bytes.subarray(0, dumpBytes).toString("hex");
-  return `${start}${bytes.length > dumpBytes ? "…" : ""} (${bytes.length} bytes)`;
+/** Each attribute on a line; bytes as hex. */
+function itemReport(item: StoredFields): string {
+  const named = Object.entries(inWords("Log", item));
+  const width = Math.max(...named.map(([name]) => name.length));
+  return named.map(([name, value]) => `  ${name.padEnd(width)}  ${hex(value) ?? text(value)}`).join("\n");
+}
+
+function hex(value: StoredValue): string | undefined {
+  if (typeof value !== "object" || value === null || !("bytes" in value)) return undefined;
+  const bytes = fromBase64(value.bytes);
+  return `${hexStart(bytes, dumpBytes)} (${bytes.length} bytes)`;
 }
 
 export function costReport(cloud: LocalCloud): string {

@@ -1,7 +1,7 @@
 /** The composition root: chooses what the platform offers, opens the store, brings up a client. */
-import type { CryptoProvider } from "@tacit/mls";
 import type { Client } from "./api.ts";
 import type { BlobTransfer, Clock, Logger, Random, Store, Transport, Vault } from "./ports.ts";
+import type { CryptoProvider } from "./session/cryptoContext.ts";
 
 export interface ConnectOptions {
   /** The deployment's socket URL (`wss://…`). */

@@ -56,7 +56,12 @@ export function createChatPane(side: Side, name: string, other: string, actions:
     "aria-label": `${name} is online`,
     title: `Take ${name} offline or online`,
   });
-  const list = element("ol", { class: "messages", role: "log", "aria-label": `What ${name} reads`, tabindex: "0" });
+  const list = element("ol", { class: "messages" });
+  const scroller = element(
+    "div",
+    { class: "scroller", role: "log", "aria-label": `What ${name} reads`, tabindex: "0" },
+    list,
+  );
   const typing = element("p", { class: "typing", "aria-live": "polite" });
   const input = element("input", {
     id: `${side}-text`,
@@ -82,7 +87,7 @@ export function createChatPane(side: Side, name: string, other: string, actions:
       element("div", { class: "who" }, element("h2", { id: `${side}-name` }, name), state),
       toggle,
     ),
-    list,
+    scroller,
     typing,
     form,
   );
@@ -106,11 +111,11 @@ export function createChatPane(side: Side, name: string, other: string, actions:
       shown.set(message.key, item);
       if (before === undefined) {
         item.classList.add("arriving");
-        keepingEnd(list, () => list.append(item));
+        keepingEnd(scroller, () => list.append(item));
       } else before.replaceWith(item);
     },
     notice(text) {
-      keepingEnd(list, () => list.append(element("li", { class: "notice" }, text)));
+      keepingEnd(scroller, () => list.append(element("li", { class: "notice" }, text)));
     },
     setConnection(connection) {
       state.textContent = connectionText[connection];

@@ -6,24 +6,26 @@ import { largestBytes, text } from "./summary.ts";
 
 const shownBytes = 512;
 
-/** Of an entry in the log. */
+/** Of an entry in the log, under full names. */
 export function entryDetail(item: StoredFields, size: number): HTMLElement {
-  const kind = text(item["kind"]);
+  const say = (name: string): string => text(item[name]);
+  const posted = say("posted by");
   const parts: [string, string][] = [
-    ["Kind", kind],
-    ["Place in the log", `seq ${text(item["seq"])}, after ${text(item["prev"])}`],
-    ["Turn", `${text(item["turn"])} (commits before it)`],
-    ["Accepted", timeText(item["at"])],
-    ["Kept until", dateText(item["expires"])],
+    ["Kind", say("kind")],
+    ["Place in the log", `seq ${say("seq")}, after ${say("previous")}`],
+    ["Turn", `${say("turn")} (commits before it)`],
+    ["Accepted", say("accepted")],
+    ["Kept until", say("expires")],
     ["Size", `${sizeOf(size)} stored`],
+    ["Sender", posted === "" ? "not stored" : posted],
   ];
-  return element("div", { class: "inspection" }, definitions(parts), ciphertext(item), knowledge(kind));
+  return element("div", { class: "inspection" }, definitions(parts), ciphertext(item), knowledge(say("kind")));
 }
 
-/** Of anything else: each attribute as it is stored. */
+/** Of anything else: each attribute as it is stored, under its full name. */
 export function itemDetail(item: StoredFields, size: number, at: number): HTMLElement {
   const parts = Object.entries(item).map(([name, value]): [string, string] => [name, text(value)]);
-  const shown: [string, string][] = [...parts, ["Size", `${sizeOf(size)}, written ${exactTime(at)}`]];
+  const shown: [string, string][] = [...parts, ["size", `${sizeOf(size)}, written ${exactTime(at)}`]];
   return element("div", { class: "inspection" }, definitions(shown), ciphertext(item));
 }
 
@@ -109,14 +111,4 @@ function knowledge(kind: string): HTMLElement {
 function knows(answer: boolean | string): HTMLTableCellElement {
   if (typeof answer === "string") return element("td", { "data-knows": "partly" }, answer);
   return element("td", { "data-knows": answer ? "yes" : "no" }, answer ? "knows" : "cannot know");
-}
-
-function timeText(value: StoredFields[string] | undefined): string {
-  return typeof value === "number" ? exactTime(value) : text(value);
-}
-
-function dateText(value: StoredFields[string] | undefined): string {
-  return typeof value === "number"
-    ? new Date(value).toLocaleDateString(undefined, { dateStyle: "medium" })
-    : text(value);
 }

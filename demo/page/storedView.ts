@@ -1,15 +1,15 @@
 /** The tables as they stand: one tab each, one row for each item, its parts on demand. */
 import type { StoredEvent, StoredFields } from "../cloudEvents.ts";
+import { inWords, type TableName } from "./attributes.ts";
 import { element, sizeOf } from "./dom.ts";
 import { entryDetail, itemDetail } from "./inspector.ts";
 import { summarise } from "./summary.ts";
 
 export type StoredView = { readonly root: HTMLElement; stored(event: StoredEvent): void };
 
-const tables = ["Log", "Conversations", "Inbox", "Directory", "Connections"] as const;
-type Table = (typeof tables)[number];
+const tables: readonly TableName[] = ["Log", "Conversations", "Inbox", "Directory", "Connections"];
 
-const meaning: Readonly<Record<Table, string>> = {
+const meaning: Readonly<Record<TableName, string>> = {
   Log: "Each conversation is one ordered log. Choose an entry to see its parts.",
   Conversations: "Who takes part in what, and how many commits there were.",
   Inbox: "What waits for one device, until it says that it has it.",
@@ -31,7 +31,7 @@ export function createStoredView(choose: (seq: number | undefined) => void): Sto
     root.append(panel);
   }
 
-  function select(table: Table): void {
+  function select(table: TableName): void {
     for (const [name, { tab, panel }] of panels) {
       const chosen = name === table;
       tab.setAttribute("aria-selected", String(chosen));
@@ -61,7 +61,7 @@ export function createStoredView(choose: (seq: number | undefined) => void): Sto
   };
 }
 
-function createPanel(table: Table, choose: (seq: number | undefined) => void) {
+function createPanel(table: TableName, choose: (seq: number | undefined) => void) {
   const count = element("span", { class: "count" }, "0");
   const id = `table-${table.toLowerCase()}`;
   const tab = element("button", { type: "button", role: "tab", id: `${id}-tab`, "aria-controls": id }, table, count);
@@ -84,7 +84,7 @@ function createPanel(table: Table, choose: (seq: number | undefined) => void) {
         rows.delete(key);
       } else {
         const open = before !== undefined && before.querySelector("[aria-expanded=true]") !== null;
-        const row = itemRow(table, `${id}-${rowNumber++}`, { item, size, at, open, choose });
+        const row = itemRow(table, `${id}-${rowNumber++}`, { item: inWords(table, item), size, at, open, choose });
         rows.set(key, row);
         if (before === undefined) list.prepend(row);
         else before.replaceWith(row);
@@ -104,7 +104,7 @@ type Row = {
   readonly choose: (seq: number | undefined) => void;
 };
 
-function itemRow(table: Table, id: string, { item, size, at, open, choose }: Row): HTMLLIElement {
+function itemRow(table: TableName, id: string, { item, size, at, open, choose }: Row): HTMLLIElement {
   const { place, kind, rest, bytes } = summarise(table, item);
   const detail = element("div", { id, class: "detail", hidden: "" });
   const button = element(

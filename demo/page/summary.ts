@@ -1,5 +1,6 @@
 /** One line for each kind of stored item. */
 import type { StoredFields, StoredValue } from "../cloudEvents.ts";
+import type { TableName } from "./attributes.ts";
 import { fromBase64, hexStart } from "./bytes.ts";
 
 export type Summary = {
@@ -11,26 +12,40 @@ export type Summary = {
 
 const startBytes = 64;
 
-export function summarise(table: string, item: StoredFields): Summary {
-  const bytes = largestBytes(item);
-  const start = bytes === undefined ? "" : hexStart(fromBase64(bytes), startBytes);
+/** Of an item under full names. */
+export function summarise(table: TableName, item: StoredFields): Summary {
+  const largest = largestBytes(item);
+  const bytes = largest === undefined ? "" : hexStart(fromBase64(largest), startBytes);
+  const say = (name: string): string => text(item[name]);
   switch (table) {
     case "Log":
-      return {
-        place: `#${text(item["seq"])}`,
-        kind: text(item["kind"]),
-        rest: `turn ${text(item["turn"])}`,
-        bytes: start,
-      };
+      return { place: `#${say("seq")}`, kind: say("kind"), rest: `turn ${say("turn")}`, bytes };
     case "Conversations":
-      return { place: short(text(item["conversation"])), kind: "roster", rest: text(item["roster"]), bytes: start };
+      return { place: short(say("conversation")), kind: `turn ${say("turn")}`, rest: say("roster"), bytes: "" };
     case "Inbox":
-      return { place: short(text(item["device"])), kind: text(item["kind"]), rest: "", bytes: start };
+      return { place: `device ${short(say("device"))}`, kind: say("state"), rest: "", bytes };
     case "Directory":
-      return { place: text(item["account"]), kind: short(text(item["record"]), 24), rest: "", bytes: start };
-    default:
-      return { place: text(item["account"]), kind: "sockets", rest: "", bytes: start };
+      return { place: say("account"), kind: directoryKind(say("record")), rest: "", bytes };
+    case "Connections":
+      return { place: say("account"), kind: sockets(item), rest: "", bytes: "" };
   }
+}
+
+function directoryKind(record: string): string {
+  const [kind = ""] = record.split("#");
+  const kinds = new Map([
+    ["record", "account record"],
+    ["kp", "key package, single-use"],
+    ["lr", "key package, last resort"],
+    ["proof", "proof of possession, used"],
+    ["limit", "rate limit"],
+  ]);
+  return kinds.get(kind) ?? kind;
+}
+
+function sockets(item: StoredFields): string {
+  const count = Object.keys(item).filter((name) => name.startsWith("device ")).length;
+  return count === 0 ? "no socket" : count === 1 ? "one socket" : `${count} sockets`;
 }
 
 /** The largest bytes anywhere in the item, as base64: what it is about. */
@@ -55,10 +70,10 @@ export function text(value: StoredValue | undefined): string {
   if ("bytes" in value && typeof value.bytes === "string") return `${fromBase64(value.bytes).length} bytes`;
   const { fields } = value as { readonly fields: StoredFields };
   return Object.entries(fields)
-    .map(([name, part]) => `${name}: ${text(part)}`)
+    .map(([name, part]) => `${name} ${text(part)}`)
     .join("\n");
 }
 
-function short(name: string, length = 12): string {
+function short(name: string, length = 14): string {
   return name.length > length ? `${name.slice(0, length)}…` : name;
 }

@@ -8,13 +8,13 @@ const stopAfter = 2_500;
 const believedFor = 5_000;
 
 export function createTypingSender(say: (active: boolean) => void) {
-  let saidAt = 0;
+  let saidAt: number | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
   function stopped(): void {
     clearTimeout(timer);
-    if (saidAt === 0) return;
-    saidAt = 0;
+    if (saidAt === undefined) return;
+    saidAt = undefined;
     say(false);
   }
 
@@ -22,7 +22,7 @@ export function createTypingSender(say: (active: boolean) => void) {
     typed(): void {
       clearTimeout(timer);
       timer = setTimeout(stopped, stopAfter);
-      if (performance.now() - saidAt < repeatAfter && saidAt !== 0) return;
+      if (saidAt !== undefined && performance.now() - saidAt < repeatAfter) return;
       saidAt = performance.now();
       say(true);
     },

@@ -57,11 +57,25 @@ export async function createConversation(
 
 function firstEntry(relay: Relay, { account }: Caller, { entry: id, payload, roster }: Creation): StoredEntry {
   const life = lifeOf(relay, undefined);
-  return { kind: "commit", id, payload, account, roster: { add: [...roster], remove: [] }, turn: 0, seq: 1, prev: 0, ...life };
+  return {
+    kind: "commit",
+    id,
+    payload,
+    account,
+    roster: { add: [...roster], remove: [] },
+    turn: 0,
+    seq: 1,
+    prev: 0,
+    ...life,
+  };
 }
 
 /** @throws Refused `invalid_roster`, or `malformed` for a successor of nothing */
-function requireName(relay: Relay, { account }: Caller, { conversation, roster, generation, predecessor }: Creation): void {
+function requireName(
+  relay: Relay,
+  { account }: Caller,
+  { conversation, roster, generation, predecessor }: Creation,
+): void {
   requireOnce(roster);
   if (!roster.includes(account)) throw new Refused("invalid_roster", "roster: without the caller");
   if ((generation === 0) !== (predecessor === undefined)) {

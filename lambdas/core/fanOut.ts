@@ -88,6 +88,7 @@ function entriesFrame(conversation: string, entries: readonly StoredEntry[]): st
 }
 
 /** An entry as readers get it. */
-export function entryOf({ ttl: _, ...entry }: StoredEntry): Entry {
+export function entryOf(stored: StoredEntry): Entry {
+  const { ttl: _, ...entry } = stored;
   return entry;
 }

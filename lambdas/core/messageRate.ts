@@ -44,4 +44,3 @@ export function rememberBlocked({ blocked, clock }: Relay, device: string, until
   const [oldest] = blocked.keys();
   if (blocked.size > remembered && oldest !== undefined) blocked.delete(oldest);
 }
-

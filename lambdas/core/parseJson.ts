@@ -5,7 +5,8 @@ type Schema<T> = {
   readonly "~standard": {
     readonly validate: (
       value: unknown,
-    ) => { readonly value: T; readonly issues?: undefined } | { readonly issues: readonly unknown[] } | Promise<unknown>;
+    ) =>
+      { readonly value: T; readonly issues?: undefined } | { readonly issues: readonly unknown[] } | Promise<unknown>;
   };
 };
 

@@ -41,7 +41,12 @@ function requireFirst({ device }: Caller, { record, devices }: CheckedRecord): v
   if (!devices.includes(device)) throw invalid("without the device that puts it");
 }
 
-function requireSuccessor(relay: Relay, caller: Caller, current: StoredAccount, { record, devices }: CheckedRecord): void {
+function requireSuccessor(
+  relay: Relay,
+  caller: Caller,
+  current: StoredAccount,
+  { record, devices }: CheckedRecord,
+): void {
   // A device that is not certified yet is linked by one that is: it cannot put itself there.
   if (caller.scope !== "full" || !current.devices.includes(caller.device)) throw conflict();
   const previous = digest(relay, decodeBase64Url(current.signed.payload));

@@ -1,8 +1,8 @@
 /** The cloud's time: real time plus an offset that tests advance. The offset is shared memory, so functions see it too. */
 export interface Clock {
   /** Milliseconds since 1970. */
-  now(): number;
-  advance(milliseconds: number): void;
+  readonly now: () => number;
+  readonly advance: (milliseconds: number) => void;
   /** One Float64: what to add to real time. */
   readonly offset: SharedArrayBuffer;
 }

@@ -54,6 +54,8 @@ async function handle(incoming: IncomingMessage, outgoing: ServerResponse, optio
   if (response === null) return void incoming.socket.destroy();
   outgoing.writeHead(response.status, {
     "x-amzn-requestid": randomUUID(),
+    // SDK clients correct their clocks by it.
+    date: new Date(options.clock.now()).toUTCString(),
     ...response.headers,
     ...options.extraHeaders(request),
   });
@@ -62,7 +64,8 @@ async function handle(incoming: IncomingMessage, outgoing: ServerResponse, optio
 
 /** The response, or null when the connection breaks instead. */
 async function answer(request: SignedRequest, options: FrontDoorOptions): Promise<ServiceResponse | null> {
-  const signature = readSignature(request);
+  // A browser asks before it uses a presigned URL, with the very same URL.
+  const signature = request.method === "OPTIONS" ? null : readSignature(request);
   const service = options.services.get(signature?.service ?? "");
   if (!signature || !service) {
     return (

@@ -172,7 +172,7 @@ async function start(
     unsigned: async (request) =>
       request.method === "OPTIONS" ? preflight(corsOf(request.path), request) : issuer.respond(request),
     extraHeaders: (request) => (request.method === "OPTIONS" ? {} : corsHeaders(corsOf(request.path), request)),
-    onError: (error) => console.error(error),
+    onError: reportFault,
   });
   await new Promise<void>((resolve, reject) => {
     frontDoor.once("error", reject).listen(options.port ?? 0, HOST, resolve);
@@ -244,7 +244,7 @@ async function start(
     for (const { objects } of buckets.values()) objects.applyLifecycle(clock.now());
     await expireItems(database, faults, clock.now(), random.shuffle);
   }
-  const timer = setInterval(() => void keepHouse().catch(console.error), HOUSEKEEPING_MS).unref();
+  const timer = setInterval(() => void keepHouse().catch(reportFault), HOUSEKEEPING_MS).unref();
   closers.push(() => clearInterval(timer));
 
   return {
@@ -346,6 +346,11 @@ function findFunction(functions: readonly FunctionModel[], name: string): Functi
   if (found.length !== 1 || !found[0])
     throw new LocalCloudError(`${found.length} functions have ids that start with ${name}`);
   return found[0];
+}
+
+/** A fault of the local cloud itself, not of what it hosts. */
+function reportFault(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error));
 }
 
 function subscribe<T>(listeners: Set<T>, listener: T): () => void {

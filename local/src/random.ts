@@ -1,8 +1,8 @@
 /** A seeded source of chance, so that a run repeats: mulberry32, a public-domain generator. Not for keys. */
 export interface Random {
   /** In [0, 1). */
-  next(): number;
-  shuffle<T>(items: readonly T[]): readonly T[];
+  readonly next: () => number;
+  readonly shuffle: <T>(items: readonly T[]) => readonly T[];
 }
 
 export function createRandom(seed: number): Random {

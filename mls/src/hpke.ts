@@ -24,30 +24,30 @@ export interface HpkePsk {
 
 /** The sending or the receiving end of one encapsulation: messages are sealed and opened in the same order. */
 export interface HpkeContext {
-  seal(aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  readonly seal: (aad: Uint8Array, plaintext: Uint8Array) => Uint8Array;
   /** @throws MlsError `hpke_failed`; the context then still expects the same message. */
-  open(aad: Uint8Array, ciphertext: Uint8Array): Uint8Array;
-  exportSecret(exporterContext: Uint8Array, length: number): Uint8Array;
-  /** Overwrites the context's keys, which end its use. */
-  wipe(): void;
+  readonly open: (aad: Uint8Array, ciphertext: Uint8Array) => Uint8Array;
+  readonly exportSecret: (exporterContext: Uint8Array, length: number) => Uint8Array;
+  /** Overwrites the context's keys, which ends its use. */
+  readonly wipe: () => void;
 }
 
 export interface Hpke {
   readonly kem: Kem;
   /** @throws MlsError `hpke_failed` when the public key is not valid. */
-  setupSender(
+  readonly setupSender: (
     publicKey: Uint8Array,
     info: Uint8Array,
     psk?: HpkePsk,
-  ): MaybePromise<{ readonly kemOutput: Uint8Array; readonly context: HpkeContext }>;
+  ) => MaybePromise<{ readonly kemOutput: Uint8Array; readonly context: HpkeContext }>;
   /** @throws MlsError `hpke_failed` when a key or the KEM output is not valid. */
-  setupReceiver(
+  readonly setupReceiver: (
     privateKey: Uint8Array,
     publicKey: Uint8Array,
     kemOutput: Uint8Array,
     info: Uint8Array,
     psk?: HpkePsk,
-  ): MaybePromise<HpkeContext>;
+  ) => MaybePromise<HpkeContext>;
 }
 
 const empty = new Uint8Array(0);

@@ -17,16 +17,16 @@ export interface Encapsulation {
 
 export interface Kem {
   readonly id: number;
-  deriveKeyPair(ikm: Uint8Array): MaybePromise<KeyPair>;
-  generateKeyPair(): MaybePromise<KeyPair>;
+  readonly deriveKeyPair: (ikm: Uint8Array) => MaybePromise<KeyPair>;
+  readonly generateKeyPair: () => MaybePromise<KeyPair>;
   /** `undefined` when the public key is not valid. */
-  encapsulate(publicKey: Uint8Array): MaybePromise<Encapsulation | undefined>;
+  readonly encapsulate: (publicKey: Uint8Array) => MaybePromise<Encapsulation | undefined>;
   /** `undefined` when a key or the KEM output is not valid. */
-  decapsulate(
+  readonly decapsulate: (
     privateKey: Uint8Array,
     publicKey: Uint8Array,
     kemOutput: Uint8Array,
-  ): MaybePromise<Uint8Array | undefined>;
+  ) => MaybePromise<Uint8Array | undefined>;
 }
 
 const empty = new Uint8Array(0);

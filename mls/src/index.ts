@@ -9,6 +9,7 @@ export {
 export type { CipherSuite, KeyPair, MaybePromise, Random } from "./cipherSuite.ts";
 export type { CommitSummary } from "./commitSummary.ts";
 export { createCommit, type CreateCommitOptions, type CreatedCommit } from "./createCommit.ts";
+export { createGroupInfo, type GroupInfoOptions } from "./createGroupInfo.ts";
 export { createGroup, type CreateGroupOptions } from "./createGroup.ts";
 export { createMessage, type CreatedMessage } from "./createMessage.ts";
 export {
@@ -21,6 +22,13 @@ export {
 export type { WelcomeMessage, WelcomeMode } from "./createWelcome.ts";
 export { credentialTypes, type Credential } from "./credential.ts";
 export { extensionTypes, findExtension, type Extension } from "./extension.ts";
+export { joinExternally, type JoinedExternally, type JoinExternallyOptions } from "./externalCommit.ts";
+export {
+  createExternalProposal,
+  createNewMemberProposal,
+  type ExternalProposalOptions,
+  type NewMemberProposalOptions,
+} from "./externalProposal.ts";
 export { externalSendersExtension, externalSendersOf, type ExternalSender } from "./externalSenders.ts";
 export {
   decodeKeyPackage,
@@ -71,3 +79,4 @@ export type { Member } from "./ratchetTree.ts";
 export type { Sender } from "./sender.ts";
 export { decodeState, encodeEpoch, encodeRatchets, type RatchetChunk } from "./stateEncoding.ts";
 export { cipherSuites, getCipherSuite } from "./suites.ts";
+export { branch, reinitialize, type BranchOptions, type ReinitOptions } from "./successorGroup.ts";

@@ -80,7 +80,7 @@ export async function joinGroup(options: JoinGroupOptions): Promise<JoinedGroup>
     lifetime: options.lifetime?.checkMembers === true ? options.lifetime : undefined,
   });
   const ownLeafIndex = findOwnLeaf(tree, keyPackage);
-  const pathKeys = new Map([[2 * ownLeafIndex, privateKeys.encryptionPrivateKey.slice()]]);
+  const pathKeys = new Map<number, Uint8Array>([[2 * ownLeafIndex, privateKeys.encryptionPrivateKey.slice()]]);
   if (groupSecrets.pathSecret !== undefined) {
     for (const [node, key] of await pathKeysOf(suite, tree, ownLeafIndex, groupInfo.signer, groupSecrets.pathSecret)) {
       pathKeys.set(node, key);

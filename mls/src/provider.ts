@@ -10,9 +10,9 @@ import type { KeyPair, MaybePromise, Random } from "./cipherSuite.ts";
 export interface HashFunction {
   /** Bytes of the output. */
   readonly length: number;
-  digest(data: Uint8Array): Uint8Array;
+  readonly digest: (data: Uint8Array) => Uint8Array;
   /** RFC 2104. */
-  hmac(key: Uint8Array, data: Uint8Array): Uint8Array;
+  readonly hmac: (key: Uint8Array, data: Uint8Array) => Uint8Array;
 }
 
 /** RFC 5116, with the tag (16 bytes) at the end of the ciphertext. */
@@ -20,12 +20,17 @@ export interface Aead {
   readonly keyLength: number;
   readonly nonceLength: number;
   /** @throws MlsError `invalid_argument` when key or nonce have the wrong length. */
-  seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  readonly seal: (key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array) => Uint8Array;
   /**
    * `undefined` when the ciphertext is not authentic.
    * @throws MlsError `invalid_argument` when key or nonce have the wrong length.
    */
-  open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array | undefined;
+  readonly open: (
+    key: Uint8Array,
+    nonce: Uint8Array,
+    aad: Uint8Array,
+    ciphertext: Uint8Array,
+  ) => Uint8Array | undefined;
 }
 
 /** X25519 (RFC 7748), or ECDH on P-256 with uncompressed points and the x-coordinate as the secret. */
@@ -33,14 +38,14 @@ export interface DiffieHellman {
   readonly publicKeyLength: number;
   readonly privateKeyLength: number;
   /** `undefined` when the private key is malformed or out of range. */
-  publicKey(privateKey: Uint8Array): MaybePromise<Uint8Array | undefined>;
-  generate(): MaybePromise<KeyPair>;
+  readonly publicKey: (privateKey: Uint8Array) => MaybePromise<Uint8Array | undefined>;
+  readonly generate: () => MaybePromise<KeyPair>;
   /** `undefined` when a key is malformed, out of range or not on the curve, or when the secret is all zero. */
-  agree(privateKey: Uint8Array, peerPublicKey: Uint8Array): MaybePromise<Uint8Array | undefined>;
+  readonly agree: (privateKey: Uint8Array, peerPublicKey: Uint8Array) => MaybePromise<Uint8Array | undefined>;
   /** `generate` and `agree` in one, for a key pair that is used once. */
-  ephemeral(
+  readonly ephemeral: (
     peerPublicKey: Uint8Array,
-  ): MaybePromise<{ readonly publicKey: Uint8Array; readonly secret: Uint8Array } | undefined>;
+  ) => MaybePromise<{ readonly publicKey: Uint8Array; readonly secret: Uint8Array } | undefined>;
 }
 
 /**
@@ -48,24 +53,24 @@ export interface DiffieHellman {
  * uncompressed points, private keys scalars of 32 bytes, signatures DER; RFC 9420, section 5.1.2).
  */
 export interface SignatureScheme {
-  generate(): MaybePromise<KeyPair>;
+  readonly generate: () => MaybePromise<KeyPair>;
   /** @throws MlsError `invalid_argument` when the private key is malformed or out of range. */
-  sign(privateKey: Uint8Array, message: Uint8Array): MaybePromise<Uint8Array>;
+  readonly sign: (privateKey: Uint8Array, message: Uint8Array) => MaybePromise<Uint8Array>;
   /** A malformed key or signature is `false`. */
-  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): MaybePromise<boolean>;
+  readonly verify: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) => MaybePromise<boolean>;
 }
 
 /** ML-KEM-768 (FIPS 203), derandomised. */
 export interface MlKem {
   /** `seed` is d || z, 64 bytes; the private key is the expanded one. */
-  keyPair(seed: Uint8Array): KeyPair;
+  readonly keyPair: (seed: Uint8Array) => KeyPair;
   /** `randomness` is m, 32 bytes. `undefined` when the public key is malformed (FIPS 203, section 7.2). */
-  encapsulate(
+  readonly encapsulate: (
     publicKey: Uint8Array,
     randomness: Uint8Array,
-  ): { readonly sharedSecret: Uint8Array; readonly ciphertext: Uint8Array } | undefined;
+  ) => { readonly sharedSecret: Uint8Array; readonly ciphertext: Uint8Array } | undefined;
   /** `undefined` when the ciphertext has the wrong length; any other forgery yields an unrelated secret. */
-  decapsulate(privateKey: Uint8Array, ciphertext: Uint8Array): Uint8Array | undefined;
+  readonly decapsulate: (privateKey: Uint8Array, ciphertext: Uint8Array) => Uint8Array | undefined;
 }
 
 export type HashName = "SHA-256" | "SHA-384" | "SHA3-256";
@@ -78,7 +83,7 @@ export interface CryptoProvider {
   readonly random: Random;
   readonly hashes: Readonly<Record<HashName, HashFunction>>;
   /** SHAKE256 (FIPS 202) with `length` bytes of output. */
-  shake256(data: Uint8Array, length: number): Uint8Array;
+  readonly shake256: (data: Uint8Array, length: number) => Uint8Array;
   readonly aeads: Readonly<Record<AeadName, Aead>>;
   readonly curves: Readonly<Record<CurveName, DiffieHellman>>;
   readonly signatures: Readonly<Record<SignatureName, SignatureScheme>>;

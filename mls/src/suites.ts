@@ -6,7 +6,7 @@
 import { integerBytes } from "./bytes.ts";
 import type { CipherSuite } from "./cipherSuite.ts";
 import { hkdfExpand, truncate } from "./hkdf.ts";
-import { hpke } from "./hpke.ts";
+import { hpke, type Hpke } from "./hpke.ts";
 import { dhKem, xWingKem, type Kem } from "./hpkeKem.ts";
 import { kdfLabel, labelled, refHashInput } from "./labels.ts";
 import { chain } from "./maybePromise.ts";
@@ -101,19 +101,32 @@ export function getCipherSuite(id: number, provider: CryptoProvider): CipherSuit
   return suite;
 }
 
-function assemble(id: number, provider: CryptoProvider): CipherSuite {
+/**
+ * The suite's HPKE by itself, for what an application encrypts outside of groups.
+ * @throws MlsError `unsupported` when the table has no such suite.
+ */
+export function getHpke(id: number, provider: CryptoProvider): Hpke {
+  const { aead, hash, kem } = algorithms[nameOf(id)];
+  return hpke({
+    kem: kems[kem](provider),
+    kdf: { id: kdfIds[hash], hash: provider.hashes[hash] },
+    aead: { id: aeadIds[aead], cipher: provider.aeads[aead] },
+  });
+}
+
+function nameOf(id: number): keyof typeof cipherSuites {
   const name = names.get(id);
   if (name === undefined) throw new MlsError("unsupported", `there is no cipher suite ${id}`, { everyone: true });
+  return name;
+}
+
+function assemble(id: number, provider: CryptoProvider): CipherSuite {
+  const name = nameOf(id);
   const chosen = algorithms[name];
   const hash = provider.hashes[chosen.hash];
   const aead = provider.aeads[chosen.aead];
   const signature = provider.signatures[chosen.signature];
-  const kem = kems[chosen.kem](provider);
-  const { setupSender, setupReceiver } = hpke({
-    kem,
-    kdf: { id: kdfIds[chosen.hash], hash },
-    aead: { id: aeadIds[chosen.aead], cipher: aead },
-  });
+  const { kem, setupReceiver, setupSender } = getHpke(id, provider);
 
   function expandWithLabel(secret: Uint8Array, label: string, context: Uint8Array, length: number): Uint8Array {
     if (length > hash.length) return hkdfExpand(hash, secret, kdfLabel(length, label, context), length);

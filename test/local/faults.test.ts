@@ -64,7 +64,7 @@ describe("faults", () => {
     cloud.faults.inject({ when: is("BatchGetItem"), effect: { kind: "unprocessed" }, times: 1 });
     const Keys = items;
     const { output } = await client.call("dynamodb", "batchGetItem", { RequestItems: { [TableName]: { Keys } } });
-    expect((output?.["Responses"] as Record<string, unknown[]>)[TableName]).toHaveLength(2);
+    expect(output).toMatchObject({ Responses: { [TableName]: [expect.anything(), expect.anything()] } });
     expect(output?.["UnprocessedKeys"]).toEqual({ [TableName]: { Keys: [Keys[1]] } });
   });
 

@@ -27,7 +27,7 @@ export interface SampleClient {
   readonly socket: WebSocket;
   /** Has the relay do a task and resolves to its answer. */
   ask(task: string, input?: object): Promise<Answer>;
-  call(service: "dynamodb" | "kms" | "sockets", operation: string, input: object): Promise<Answer>;
+  call(service: "dynamodb" | "sockets", operation: string, input: object): Promise<Answer>;
   /** Next message that answers no question: pushes and error frames. */
   next(): Promise<string>;
   closed(): Promise<{ readonly code: number; readonly reason: string }>;

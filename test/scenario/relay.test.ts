@@ -6,11 +6,15 @@ import { relayStories } from "./stories/index.ts";
 let cloud: LocalTacit;
 beforeEach(async () => {
   cloud = await startLocalTacit();
-});
+}, 60_000);
 afterEach(async () => {
   await cloud.close();
 });
 
-test.each(Object.entries(relayStories))("%s", async (_name, story) => {
-  await story(scene(cloud));
-});
+test.each(Object.entries(relayStories))(
+  "%s",
+  async (_name, story) => {
+    await story(scene(cloud));
+  },
+  30_000,
+);

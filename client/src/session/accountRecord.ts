@@ -1,5 +1,5 @@
 /** Account records: making one's own, and checking those of others (protocol/src/accountRecord.ts). */
-import type { CryptoProvider, KeyPair } from "@tacit/mls";
+import type { KeyPair } from "@tacit/mls";
 import {
   accountRecord,
   accountRecordLabel,
@@ -14,6 +14,7 @@ import {
 import { parseJson, utf8 } from "./bytes.ts";
 import { verifyCertificate } from "./certificate.ts";
 import { parse } from "./parse.ts";
+import type { CryptoProvider } from "./cryptoContext.ts";
 
 export async function sign(
   provider: CryptoProvider,

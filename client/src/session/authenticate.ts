@@ -44,4 +44,3 @@ export function leafIdentity(credential: Credential): LeafIdentity {
   const { account, device, accountKey } = carried.certificate;
   return { account, device, accountKey };
 }
-

@@ -1,5 +1,5 @@
 /** Device certificates (protocol/src/accountRecord.ts), and the MLS credential that carries one. */
-import type { Credential, CryptoProvider } from "@tacit/mls";
+import type { Credential } from "@tacit/mls";
 import {
   decodeBase64Url,
   deviceCertificate,
@@ -12,7 +12,7 @@ import {
   type Signed,
 } from "@tacit/protocol";
 import { parseJson, utf8 } from "./bytes.ts";
-import { sha256 } from "./cryptoContext.ts";
+import { sha256, type CryptoProvider } from "./cryptoContext.ts";
 import { parse } from "./parse.ts";
 
 /** A basic credential whose identity is the UTF-8 JSON `{ payload, signature }`. */

@@ -15,7 +15,7 @@ export interface CommitData {
 }
 
 export function encodeCommitData({ add, remove, blobs, log }: CommitData): Uint8Array {
-  return utf8(JSON.stringify({ add: add.toSorted(), remove: remove.toSorted(), blobs, log }));
+  return utf8(JSON.stringify({ add: [...add].sort(), remove: [...remove].sort(), blobs, log }));
 }
 
 /** Undefined where it is not of this form. */
@@ -24,7 +24,8 @@ export function decodeCommitData(bytes: Uint8Array): CommitData | undefined {
   if (data === undefined) return undefined;
   const { add, remove, blobs } = data;
   const log = decodeMark(data["log"]);
-  if (!isTexts(add) || !isTexts(remove) || !isTexts(blobs) || (data["log"] !== undefined && log === undefined)) return undefined;
+  if (!isTexts(add) || !isTexts(remove) || !isTexts(blobs) || (data["log"] !== undefined && log === undefined))
+    return undefined;
   return { add, remove, blobs, log };
 }
 

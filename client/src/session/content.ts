@@ -35,7 +35,8 @@ export function decodeContent(bytes: Uint8Array): Content | undefined {
   if (content === undefined || content["v"] !== 1) return undefined;
   const { id, text, sentAt, record } = content;
   const log = decodeMark(content["log"]);
-  if (parse(entryId, id) === undefined || typeof text !== "string" || !isCount(sentAt) || !isCount(record)) return undefined;
+  if (parse(entryId, id) === undefined || typeof text !== "string" || !isCount(sentAt) || !isCount(record))
+    return undefined;
   if (content["log"] !== undefined && log === undefined) return undefined;
   return { id: id as string, text, sentAt, record, log };
 }

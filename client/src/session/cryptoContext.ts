@@ -1,6 +1,9 @@
 /** The primitives and randomness that the session is given. */
-import type { CipherSuite, CryptoProvider } from "@tacit/mls";
+import type { CipherSuite, getCipherSuite } from "@tacit/mls";
 import { encodeBase64Url } from "@tacit/protocol";
+
+/** Primitives: one of @tacit/mls/providers. */
+export type CryptoProvider = Parameters<typeof getCipherSuite>[1];
 
 export interface CryptoContext {
   readonly provider: CryptoProvider;

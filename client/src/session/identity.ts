@@ -1,5 +1,5 @@
 /** What makes this device: its keys, and the account that certified it. */
-import type { CryptoProvider, KeyPair } from "@tacit/mls";
+import type { KeyPair } from "@tacit/mls";
 import {
   accountRecordLabel,
   decodeBase64Url,
@@ -11,7 +11,7 @@ import {
 import { parseJson, utf8 } from "./bytes.ts";
 import { sign } from "./accountRecord.ts";
 import { deviceIdOf } from "./certificate.ts";
-import type { CryptoContext } from "./cryptoContext.ts";
+import type { CryptoProvider, CryptoContext } from "./cryptoContext.ts";
 
 export interface Identity {
   readonly device: string;

@@ -5,10 +5,9 @@
  * It starts anew (h empty) at each commit, so that who is added can compute it; the commit's own payload, which carries its
  * sender's last value, ties it to what came before.
  */
-import type { CryptoProvider } from "@tacit/mls";
 import type { Entry } from "@tacit/protocol";
 import { concat, uint64, utf8 } from "./bytes.ts";
-import { sha256 } from "./cryptoContext.ts";
+import { sha256, type CryptoProvider } from "./cryptoContext.ts";
 
 const label = utf8("tacit log 1\0");
 const kinds = { message: 1, proposal: 2, commit: 3 } as const satisfies Record<Entry["kind"], number>;

@@ -1,5 +1,5 @@
 /** The proof of possession that opens a socket: RFC 9449, see @tacit/protocol's proof.ts. */
-import type { CryptoProvider, KeyPair } from "@tacit/mls";
+import type { KeyPair } from "@tacit/mls";
 import {
   encodeBase64Url,
   proofSubprotocolPrefix,
@@ -9,7 +9,7 @@ import {
   type ProofClaims,
 } from "@tacit/protocol";
 import { utf8 } from "./bytes.ts";
-import { randomId, sha256 } from "./cryptoContext.ts";
+import { randomId, sha256, type CryptoProvider } from "./cryptoContext.ts";
 
 export interface ProofInput {
   readonly url: string;

@@ -45,8 +45,12 @@ export type TimelineNotice =
   /** The sender and this device were shown different logs: the relay hides or reorders. */
   | { readonly kind: "logMismatch"; readonly with: string }
   | { readonly kind: "identityChanged"; readonly account: string }
-  | { readonly kind: "membersChanged"; readonly added: readonly string[]; readonly removed: readonly string[]; readonly by: string };
+  | {
+      readonly kind: "membersChanged";
+      readonly added: readonly string[];
+      readonly removed: readonly string[];
+      readonly by: string;
+    };
 
 export type TimelineItem =
-  | TimelineMessage
-  | (TimelineNotice & { readonly position: number; readonly seq: number; readonly storedAt: number });
+  TimelineMessage | (TimelineNotice & { readonly position: number; readonly seq: number; readonly storedAt: number });

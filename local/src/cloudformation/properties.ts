@@ -18,7 +18,7 @@ export interface Properties {
   /** These change nothing that the local cloud shows. */
   ignore(...names: readonly string[]): void;
   /** Only this value, or none, is hosted. */
-  only(name: string, value: unknown): void;
+  only(name: string, value: string | number | boolean): void;
   /** Throws when a property was not accounted for, here or in a nested object that was read. */
   finish(): void;
 }
@@ -44,7 +44,7 @@ export function readProperties(values: Values, where: string): Properties {
       return value;
     },
     optionalText(name) {
-      const value = take(name);
+      const value = take(name) as string | number | undefined;
       return value === undefined ? null : String(value);
     },
     number(name, otherwise) {
@@ -68,7 +68,8 @@ export function readProperties(values: Values, where: string): Properties {
     ignore: (...names) => names.forEach((name) => seen.add(name)),
     only(name, expected) {
       const value = take(name);
-      if (value !== undefined && String(value) !== String(expected)) {
+      // Templates write flags as booleans or as text.
+      if (value !== undefined && JSON.stringify(value).replaceAll('"', "") !== String(expected)) {
         throw new LocalCloudError(`${where}.${name}: ${JSON.stringify(value)} is not hosted, only ${String(expected)}`);
       }
     },

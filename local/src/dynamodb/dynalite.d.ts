@@ -1,6 +1,8 @@
 /** The modules of dynalite that the local DynamoDB stands on; it ships no types. */
 
 declare module "dynalite/db/index.js" {
+  import type { Readable } from "node:stream";
+
   export type AttributeValue = Readonly<Record<string, unknown>>;
   export type Item = Readonly<Record<string, AttributeValue>>;
   export type Callback<T> = (error: DynaliteError | null, value: T) => void;
@@ -15,7 +17,7 @@ declare module "dynalite/db/index.js" {
     put(key: string, item: Item, callback: Callback<void>): void;
     del(key: string, callback: Callback<void>): void;
     lock(key: string, run: (release: <T>(callback: T) => T) => void): void;
-    createValueStream(options: Readonly<Record<string, unknown>>): import("node:stream").Readable;
+    createValueStream(options: Readonly<Record<string, unknown>>): Readable;
   }
 
   export interface TableDescription {

@@ -10,7 +10,7 @@ import { DynamoDbError, errorAnswer, errorType } from "./dynamoDbError.ts";
 import { createItemHistory } from "./itemHistory.ts";
 import { itemSize, readUnits, writeUnits } from "./itemSize.ts";
 import { createKeyedLock } from "./keyedLock.ts";
-import { act, validate, type ActionName } from "./operations.ts";
+import { act, validate } from "./operations.ts";
 import { applyChanges, stageStore, storageKey, type ItemChange } from "./stagedStore.ts";
 import { createTransactions } from "./transactions.ts";
 
@@ -75,14 +75,14 @@ export async function openDynamoDb({ tables, directory, now, onWrite }: DynamoDb
         case "DeleteItem":
           return write(operation, input as WriteInput);
         case "GetItem":
-          return getItem(input as ReadInput, stale);
+          return getItem(input, stale);
         case "BatchGetItem":
           return batchGetItem(input as BatchGetInput, stale);
         case "BatchWriteItem":
           return batchWriteItem(input as BatchWriteInput);
         case "Query":
         case "Scan":
-          return queryOrScan(operation, input as ReadInput, stale);
+          return queryOrScan(operation, input, stale);
         case "TransactWriteItems":
           return transactions.write(input);
         case "TransactGetItems":
@@ -157,8 +157,8 @@ export async function openDynamoDb({ tables, directory, now, onWrite }: DynamoDb
     return { output, units: { read, write: 0 } };
   }
 
-  async function queryOrScan(operation: ActionName, input: ReadInput, stale: boolean): Promise<Answer> {
-    const data = validate(operation as "Query" | "Scan", input, store);
+  async function queryOrScan(operation: "Query" | "Scan", input: ReadInput, stale: boolean): Promise<Answer> {
+    const data = validate(operation, input, store);
     const staged = stageStore(store, stale && !input.ConsistentRead ? history : null);
     const output = await act(operation, staged.store, data);
     const looked = staged.streamed().slice(0, Number(output["ScannedCount"] ?? 0));

@@ -1,7 +1,7 @@
 /** An answer of DynamoDB that is not success. Errors of dynalite have the same `statusCode` and `body`. */
 export class DynamoDbError extends Error {
   readonly statusCode = 400;
-  readonly body: Readonly<Record<string, unknown>> & { readonly __type: string };
+  readonly body: ErrorAnswer["body"];
 
   constructor(type: string, message: string, details: Readonly<Record<string, unknown>> = {}) {
     super(message);
@@ -11,7 +11,7 @@ export class DynamoDbError extends Error {
 
 export interface ErrorAnswer {
   readonly statusCode: number;
-  readonly body: Readonly<Record<string, unknown>> & { readonly __type: string };
+  readonly body: Readonly<Record<string, unknown>> & { readonly __type: string; readonly message?: string };
 }
 
 /** The answer that an error carries, or null when it is a fault of the local cloud itself. */

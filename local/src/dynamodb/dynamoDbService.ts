@@ -102,9 +102,15 @@ interface Input {
   readonly Item?: Key;
   readonly Key?: Key;
   readonly TransactItems?: readonly Readonly<Record<string, Input | undefined>>[];
-  readonly RequestItems?: Readonly<
-    Record<string, { readonly Keys?: readonly Key[] } | readonly Readonly<Record<string, Input>>[]>
-  >;
+  readonly RequestItems?: Batch;
+}
+
+/** Of a table, the keys to read or the writes to do. */
+type Batch = Readonly<Record<string, { readonly Keys?: readonly Key[] } | BatchWrites>>;
+type BatchWrites = readonly Readonly<Record<string, Input>>[];
+
+function isWrites(requests: Batch[string]): requests is BatchWrites {
+  return Array.isArray(requests);
 }
 
 const TRANSACTION_ACTIONS: Readonly<Record<string, string>> = {
@@ -134,11 +140,9 @@ function touches(operation: string, input: Input): readonly Touch[] {
   }
   if (operation === "BatchGetItem" || operation === "BatchWriteItem") {
     return Object.entries(input.RequestItems ?? {}).flatMap(([table, requests]) => {
-      const keys = Array.isArray(requests)
-        ? (requests as readonly Readonly<Record<string, Input>>[]).flatMap((request) =>
-            Object.values(request).map((part) => part.Item ?? part.Key ?? {}),
-          )
-        : ((requests as { Keys?: readonly Key[] }).Keys ?? []);
+      const keys = isWrites(requests)
+        ? requests.flatMap((request) => Object.values(request).map((part) => part.Item ?? part.Key ?? {}))
+        : (requests.Keys ?? []);
       return keys.map((key) => ({ action: operation, table, key }));
     });
   }
@@ -164,16 +168,17 @@ function conflict(input: Input): Error {
 }
 
 /** Every second request of a batch is left for later. */
-function splitBatch(input: Input): { readonly now: Input; readonly later: Input["RequestItems"] | null } {
-  const half = (parity: number) =>
-    Object.fromEntries(
-      Object.entries(input.RequestItems ?? {}).flatMap(([table, requests]) => {
-        const list = Array.isArray(requests)
-          ? (requests as readonly unknown[])
-          : ((requests as { Keys: readonly unknown[] }).Keys ?? []);
-        const kept = list.filter((_, index) => index % 2 === parity);
-        return kept.length === 0 ? [] : [[table, Array.isArray(requests) ? kept : { ...requests, Keys: kept }]];
-      }),
-    ) as NonNullable<Input["RequestItems"]>;
+function splitBatch(input: Input): { readonly now: Input; readonly later: Batch } {
+  const half = (parity: number): Batch => {
+    const every = <T>(list: readonly T[]) => list.filter((_, index) => index % 2 === parity);
+    const entries = Object.entries(input.RequestItems ?? {}).flatMap(
+      ([table, requests]): readonly [string, Batch[string]][] => {
+        if (isWrites(requests)) return every(requests).length === 0 ? [] : [[table, every(requests)]];
+        const Keys = every(requests.Keys ?? []);
+        return Keys.length === 0 ? [] : [[table, { ...requests, Keys }]];
+      },
+    );
+    return Object.fromEntries(entries);
+  };
   return { now: { ...input, RequestItems: half(0) }, later: half(1) };
 }

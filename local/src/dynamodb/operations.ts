@@ -40,8 +40,8 @@ const VALIDATIONS = {
   UpdateItem: validateUpdateItem,
 } satisfies Readonly<Record<string, { readonly types: object; readonly custom: unknown }>>;
 
-export type ActionName = keyof typeof ACTIONS;
-export type ValidatedName = keyof typeof VALIDATIONS;
+type ActionName = keyof typeof ACTIONS;
+type ValidatedName = keyof typeof VALIDATIONS;
 
 /** Checks the input of an operation and parses its expressions; throws what DynamoDB would answer. */
 export function validate(operation: ValidatedName, input: object, store: Store): object {

@@ -150,7 +150,7 @@ export function createTransactions({ store, lock, now, describe, commit }: Envir
     } catch (error) {
       const answer = errorAnswer(error);
       if (!answer) throw error;
-      const message = String(answer.body["message"] ?? "");
+      const message = answer.body.message ?? "";
       if (errorType(error) !== "ConditionalCheckFailedException") return { Code: "ValidationError", Message: message };
       return {
         Code: "ConditionalCheckFailed",

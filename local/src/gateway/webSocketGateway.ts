@@ -260,8 +260,8 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
 
   function track<T>(task: Promise<T>): Promise<T> {
     underWay.add(task);
-    const done = () => void underWay.delete(task);
-    task.then(done, done);
+    const remove = () => void underWay.delete(task);
+    task.then(remove, remove);
     return task;
   }
 }

@@ -47,7 +47,7 @@ export function parsePolicy(document: unknown, source: string): readonly Stateme
   const statements = (document as { readonly Statement?: unknown } | null)?.Statement;
   const list = Array.isArray(statements) ? (statements as unknown[]) : [statements];
   return list.map((statement, index) => {
-    const sid = (statement as { readonly Sid?: unknown } | undefined)?.Sid;
+    const sid = (statement as { readonly Sid?: string } | undefined)?.Sid;
     return parseStatement(statement, `${source}#${String(sid ?? index)}`);
   });
 }

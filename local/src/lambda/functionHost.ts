@@ -63,15 +63,14 @@ interface Environment {
 
 export function createFunctionHost(options: FunctionHostOptions): FunctionHost {
   const { model } = options;
-  const [moduleName = "", exportName = ""] = splitHandler(model.handler);
+  const [moduleName, exportName] = splitHandler(model.handler);
   const file = ["mjs", "js", "cjs"]
     .map((end) => join(model.asset, `${moduleName}.${end}`))
     .find((path) => existsSync(path));
   if (file === undefined) throw new LocalCloudError(`${model.where}.Handler: no ${moduleName} in ${model.asset}`);
 
-  const slots: (Environment | null)[] = new Array<null>(
-    Math.min(options.workers, model.reservedConcurrency ?? Infinity),
-  ).fill(null);
+  const size = Math.min(options.workers, model.reservedConcurrency ?? Infinity);
+  const slots = Array.from({ length: size }, (): Environment | null => null);
   const waiting: Job[] = [];
   let next = 0;
   let closed = false;
@@ -107,7 +106,7 @@ export function createFunctionHost(options: FunctionHostOptions): FunctionHost {
       for (const { requestId, resolve } of waiting.splice(0)) {
         resolve({ kind: "error", errorType: "Closed", errorMessage: "the local cloud was closed", requestId });
       }
-      await Promise.all(slots.map((environment) => environment?.close()));
+      await Promise.all(slots.flatMap((environment) => (environment ? [environment.close()] : [])));
     },
   };
 }

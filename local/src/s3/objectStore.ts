@@ -45,7 +45,7 @@ export function openObjectStore(bucket: BucketModel, directory: string | null, n
     },
     all: () => objects,
     applyLifecycle(time) {
-      for (const key of [...objects.keys()]) {
+      for (const key of Array.from(objects.keys())) {
         for (const rule of bucket.lifecycle.filter(({ prefix }) => key.startsWith(prefix))) {
           const current = newest(key);
           if (rule.expirationDays !== null && current && isDue(current.storedAt, rule.expirationDays, time)) {

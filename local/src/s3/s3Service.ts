@@ -120,6 +120,14 @@ export function createS3Service({ buckets, access, kms, meter }: S3ServiceOption
   function copy(request: ServiceRequest, bucket: Bucket, key: string): ServiceResponse {
     const source = splitPath(`/${(header(request, "x-amz-copy-source") ?? "").replace(/^\//, "")}`);
     const from = findBucket(source.bucket);
+    const isSame = from === bucket && source.key === key;
+    if (isSame && header(request, "x-amz-metadata-directive") !== "REPLACE") {
+      throw new ServiceError(
+        400,
+        "InvalidRequest",
+        "This copy request is illegal: it copies an object to itself unchanged.",
+      );
+    }
     const original = lookUp(request.caller, from, source.key, null);
     useKey(request.caller, from, "kms:Decrypt");
     authorize(request.caller, bucket, key, "s3:PutObject");

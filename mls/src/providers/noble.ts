@@ -65,8 +65,8 @@ function p256Agreement(random: Random): DiffieHellman {
 interface Curve {
   readonly publicKeyLength: number;
   readonly privateKeyLength: number;
-  publicKey(privateKey: Uint8Array): Uint8Array | undefined;
-  agree(privateKey: Uint8Array, peerPublicKey: Uint8Array): Uint8Array | undefined;
+  readonly publicKey: (privateKey: Uint8Array) => Uint8Array | undefined;
+  readonly agree: (privateKey: Uint8Array, peerPublicKey: Uint8Array) => Uint8Array | undefined;
 }
 
 function agreement(random: Random, curve: Curve): DiffieHellman {

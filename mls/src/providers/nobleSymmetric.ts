@@ -7,7 +7,7 @@ import { sha3_256, shake256 as nobleShake256 } from "@noble/hashes/sha3.js";
 import type { CHash } from "@noble/hashes/utils.js";
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 import type { Aead, AeadName, HashFunction, HashName, MlKem } from "../provider.ts";
-import { aeadSizes, mlKemSizes, requireLength, tagLength } from "./lengths.ts";
+import { aeadSizes, mlKemSizes, requireLength } from "./lengths.ts";
 
 function hashFunction(hash: CHash): HashFunction {
   return {
@@ -45,7 +45,6 @@ function aead(name: AeadName, cipher: (key: Uint8Array, nonce: Uint8Array, aad: 
     seal: (key, nonce, aad, plaintext) => prepare(key, nonce, aad).encrypt(plaintext),
     open(key, nonce, aad, ciphertext) {
       const prepared = prepare(key, nonce, aad);
-      if (ciphertext.length < tagLength) return undefined;
       try {
         return prepared.decrypt(ciphertext);
       } catch {

@@ -49,7 +49,7 @@ describe.each(providers)("provider %s", (name, make) => {
     expect([first.length, second.length]).toEqual([32, 32]);
     expect(first).not.toEqual(second);
     for (const curve of curveNames) {
-      const pairs = [1, 2].map(() => make({ random: seededRandom("same") }).curves[curve].generate());
+      const pairs = [1, 2].map(async () => make({ random: seededRandom("same") }).curves[curve].generate());
       const [one, two] = await Promise.all(pairs);
       expect(one).toEqual(two);
     }
@@ -412,7 +412,7 @@ describe("the providers agree", () => {
   test.each(suiteIds)("suite %i: what one seals and signs, the others open and verify", async (id) => {
     const suites = all.map((provider) => getCipherSuite(id, provider));
     const ikm = new Uint8Array(64).fill(9);
-    const [first, ...rest] = await Promise.all(suites.map((suite) => suite.deriveKeyPair(ikm)));
+    const [first, ...rest] = await Promise.all(suites.map(async (suite) => suite.deriveKeyPair(ikm)));
     if (first === undefined) throw new Error("no providers");
     for (const pair of rest) expect(pair).toEqual(first);
     for (const sender of suites) {

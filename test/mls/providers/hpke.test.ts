@@ -5,6 +5,7 @@ import { hpke, type Hpke } from "../../../mls/src/hpke.ts";
 import { dhKem, xWingKem, type Kem } from "../../../mls/src/hpkeKem.ts";
 import { MlsError } from "../../../mls/src/mlsError.ts";
 import type { AeadName, CryptoProvider } from "../../../mls/src/provider.ts";
+import { defaultCipherSuite, getHpke } from "../../../mls/src/suites.ts";
 import { describeVectors, fromHex, hex, providers, readVectors, seededRandom, utf8 } from "./support.ts";
 
 interface Vector {
@@ -114,12 +115,7 @@ describe.each(providers)("HPKE on %s", (name, make) => {
     console.log(`hpke rfc9180 (${name}): ${vectors.length} vectors`);
   });
 
-  const suite = (provider: CryptoProvider): Hpke =>
-    hpke({
-      kem: xWingKem(provider),
-      kdf: { id: 2, hash: provider.hashes["SHA-384"] },
-      aead: { id: 2, cipher: provider.aeads["AES-256-GCM"] },
-    });
+  const suite = (provider: CryptoProvider): Hpke => getHpke(defaultCipherSuite, provider);
 
   test("a PSK binds the two sides: another one, or another name for it, opens nothing", async () => {
     const { kem, setupReceiver, setupSender } = suite(make({ random: seededRandom("psk") }));
@@ -161,6 +157,34 @@ describe.each(providers)("HPKE on %s", (name, make) => {
     receiver.wipe();
     expect(() => receiver.open(utf8("aad"), second)).toThrow(MlsError);
     expect(() => receiver.exportSecret(utf8("context"), 32)).toThrow(MlsError);
+  });
+
+  test("RFC 9180, section 7.1.3: a candidate for a P-256 key that is out of range is followed by the next", async () => {
+    const provider = make();
+    const ikm = new Uint8Array(32).fill(5);
+    const candidates: string[] = [];
+    const refusing = (count: number): Kem =>
+      dhKem(0x0010, "P-256", {
+        ...provider,
+        curves: {
+          ...provider.curves,
+          "P-256": {
+            ...provider.curves["P-256"],
+            publicKey(privateKey) {
+              candidates.push(hex(privateKey));
+              return candidates.length > count ? provider.curves["P-256"].publicKey(privateKey) : undefined;
+            },
+          },
+        },
+      });
+    const pair = await refusing(2).deriveKeyPair(ikm);
+    expect(new Set(candidates).size).toBe(3);
+    expect(hex(pair.privateKey)).toBe(candidates[2]);
+    expect(await provider.curves["P-256"].publicKey(pair.privateKey)).toEqual(pair.publicKey);
+    candidates.length = 0;
+    const never = async () => refusing(Infinity).deriveKeyPair(ikm);
+    await expect(never()).rejects.toMatchObject({ code: "invalid_argument" });
+    expect(candidates.length).toBe(256);
   });
 
   test("X-Wing: wrong lengths, unreduced ML-KEM keys and X25519 points of small order are refused", async () => {

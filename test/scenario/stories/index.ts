@@ -1,6 +1,18 @@
 /** All stories, by what they tell. */
 import type { Story } from "../stage.ts";
+import { aBlob, aQuietYear, aWelcome } from "./blobs.ts";
 import { aLostAppend, aMessageBetweenTwoPages, aWinnerThatIsToldItLost, bothCreateAtOnce, leaving } from "./log.ts";
+import {
+  aLostAnswer,
+  aLostDoorbell,
+  bothWriteFirst,
+  commitsCollide,
+  firstContact,
+  leaseAfterLease,
+  offlineForThreeDays,
+  theWinnerIsToldItLost,
+  typing,
+} from "./people.ts";
 import { expiredToken, twoConnectsThatFinishOutOfOrder, twoSocketsOfOneDevice } from "./sockets.ts";
 import { aStolenToken, aStranger } from "./strangers.ts";
 
@@ -15,4 +27,19 @@ export const relayStories: Readonly<Record<string, Story>> = {
   "a lost answer of a write, and the SDK's retry": aLostAppend,
   "both create the direct conversation at once": bothCreateAtOnce,
   "leaving: off the roster at once, reading up to there": leaving,
+  "a Welcome, against a claimed key package": aWelcome,
+  "a blob: uploaded, kept, downloaded": aBlob,
+  "a quiet year, and the log goes on": aQuietYear,
+};
+
+export const peopleStories: Readonly<Record<string, Story>> = {
+  "first contact": firstContact,
+  "both write first": bothWriteFirst,
+  "Bob is offline for three days": offlineForThreeDays,
+  "a lost answer and its retry": aLostAnswer,
+  "a lost doorbell": aLostDoorbell,
+  "a token ends, and nobody notices": leaseAfterLease,
+  "a winner that never hears that it won": theWinnerIsToldItLost,
+  "two commits collide, and messages with them": commitsCollide,
+  "typing rings and leaves nothing behind": typing,
 };

@@ -1,0 +1,270 @@
+/**
+ * The seam to the MLS engine (RFC 9420): what a conversation needs of a group, and nothing else. Pure: the same arguments, the same
+ * answers, apart from randomness; arguments are not changed.
+ */
+import {
+  createCommit,
+  createGroup as createMlsGroup,
+  createMessage,
+  decodeKeyPackage,
+  decodeKeyPackagePrivate,
+  decodeState,
+  encodeEpoch,
+  encodeKeyPackagePrivate,
+  encodeRatchets,
+  exportSecret,
+  generateKeyPackage,
+  joinGroup,
+  memberAt,
+  members,
+  MlsError,
+  processMessage,
+  type CreatedCommit,
+  type GroupState,
+  type KeyPair,
+  type RatchetChunk,
+} from "@tacit/mls";
+import type { Signed } from "@tacit/protocol";
+import { authentication, leafIdentity, type LeafIdentity } from "./authenticate.ts";
+import { fromUtf8, utf8 } from "./bytes.ts";
+import { credentialOf } from "./certificate.ts";
+import type { CryptoContext } from "./cryptoContext.ts";
+
+export type Group = GroupState;
+export type { RatchetChunk };
+export { MlsError };
+
+/** A device as a member of groups. */
+export interface Member {
+  readonly certificate: Signed;
+  readonly signatureKey: KeyPair;
+}
+
+const day = 86_400_000;
+/** Clocks of peers may lag behind by this much. */
+const leeway = day;
+export const keyPackageLifetime = 90 * day;
+
+export interface OwnKeyPackage {
+  /** As others get it. */
+  readonly bytes: Uint8Array;
+  readonly privateKeys: Uint8Array;
+}
+
+export async function createKeyPackage(
+  { suite }: CryptoContext,
+  member: Member,
+  options: { readonly now: number; readonly lastResort: boolean },
+): Promise<OwnKeyPackage> {
+  const made = await generateKeyPackage({
+    suite,
+    credential: credentialOf(member.certificate),
+    signatureKeyPair: member.signatureKey,
+    lifetime: { notBefore: seconds(options.now - leeway), notAfter: seconds(options.now + keyPackageLifetime) },
+    lastResort: options.lastResort,
+  });
+  return { bytes: made.bytes, privateKeys: encodeKeyPackagePrivate(made.privateKeys) };
+}
+
+/** Whom a key package would add, signature unchecked. @throws MlsError where it is none */
+export function keyPackageIdentity(bytes: Uint8Array): LeafIdentity {
+  return leafIdentity(decodeKeyPackage(bytes).leafNode.credential);
+}
+
+export interface Committed {
+  /** To go on with until the commit is in the log. */
+  readonly current: Group;
+  /** To go on with from then on. */
+  readonly next: Group;
+  readonly commit: Uint8Array;
+  /** In the order of the key packages that were added. */
+  readonly welcomes: readonly Uint8Array[];
+  /** Wipe when `current` is stored. */
+  readonly consumed: readonly Uint8Array[];
+  /** Wipe when `next` has taken the place of `current`. */
+  readonly consumedByNext: readonly Uint8Array[];
+}
+
+/**
+ * A group that does not exist yet, with its first commit.
+ * @throws MlsError where a key package is not valid
+ */
+export async function createGroup(
+  context: CryptoContext,
+  member: Member,
+  options: {
+    readonly id: string;
+    readonly keyPackages: readonly Uint8Array[];
+    readonly authenticatedData: Uint8Array;
+    readonly now: number;
+  },
+): Promise<Committed> {
+  const { suite } = context;
+  const own = await createKeyPackage(context, member, { now: options.now, lastResort: false });
+  const alone = await createMlsGroup({
+    suite,
+    groupId: utf8(options.id),
+    keyPackage: decodeKeyPackage(own.bytes),
+    privateKeys: decodeKeyPackagePrivate(own.privateKeys),
+    authentication: authentication(context),
+  });
+  const created = await createCommit(alone, {
+    authentication: authentication(context),
+    proposals: options.keyPackages.map((bytes) => ({ type: "add", keyPackage: decodeKeyPackage(bytes) })),
+    forcePath: true,
+    authenticatedData: options.authenticatedData,
+    welcome: "separate",
+    ratchetTreeInWelcome: true,
+    lifetime: { now: seconds(options.now) },
+  });
+  return committed(created);
+}
+
+/** New keys for the own leaf and the path above it. */
+export async function rotateKeys(
+  context: CryptoContext,
+  group: Group,
+  authenticatedData: Uint8Array,
+): Promise<Committed> {
+  return committed(
+    await createCommit(group, { authentication: authentication(context), references: "none", authenticatedData }),
+  );
+}
+
+function committed({ state, next, commit, welcomes, consumed, consumedByNext }: CreatedCommit): Committed {
+  return {
+    current: state,
+    next,
+    commit,
+    welcomes: welcomes.map(({ bytes }) => bytes),
+    consumed,
+    consumedByNext,
+  };
+}
+
+/** @throws MlsError */
+export async function join(
+  context: CryptoContext,
+  welcome: Uint8Array,
+  own: OwnKeyPackage,
+): Promise<{ readonly group: Group; readonly by: LeafIdentity; readonly consumed: readonly Uint8Array[] }> {
+  const { suite } = context;
+  const joined = await joinGroup({
+    suite,
+    welcome,
+    keyPackage: decodeKeyPackage(own.bytes),
+    privateKeys: decodeKeyPackagePrivate(own.privateKeys),
+    authentication: authentication(context),
+  });
+  return { group: joined.state, by: identityAt(joined.state, joined.signer), consumed: joined.consumed };
+}
+
+/** Seals application data with a key that is used once. */
+export async function encrypt(
+  group: Group,
+  plaintext: Uint8Array,
+  padding: number,
+): Promise<{ readonly group: Group; readonly message: Uint8Array; readonly consumed: readonly Uint8Array[] }> {
+  const { state, message, consumed } = await createMessage(group, plaintext, { padding });
+  return { group: state, message, consumed };
+}
+
+interface Common {
+  readonly group: Group;
+  readonly from: LeafIdentity;
+  /** Wipe when `group` is stored. */
+  readonly consumed: readonly Uint8Array[];
+}
+export type Processed =
+  | (Common & { readonly kind: "message"; readonly plaintext: Uint8Array })
+  | (Common & { readonly kind: "proposal" })
+  | (Common & { readonly kind: "commit"; readonly authenticatedData: Uint8Array; readonly removed: boolean });
+
+/** @throws MlsError; `everyone` says whether all members would find the same. */
+export async function receive(context: CryptoContext, group: Group, message: Uint8Array): Promise<Processed> {
+  const processed = await processMessage(group, message, { authentication: authentication(context) });
+  const { state, consumed } = processed;
+  switch (processed.kind) {
+    case "application": {
+      const from = leafIdentity(processed.credential);
+      return { kind: "message", group: state, from, consumed, plaintext: processed.plaintext };
+    }
+    case "proposal":
+      return { kind: "proposal", group: state, from: senderIn(group, processed.sender), consumed };
+    case "commit": {
+      // The sender as the epoch before knew it: its own commit may have replaced its leaf.
+      const from = senderIn(group, processed.summary.sender);
+      const { authenticatedData, removed } = processed;
+      return { kind: "commit", group: state, from, consumed, authenticatedData, removed };
+    }
+  }
+}
+
+function senderIn(group: Group, sender: { readonly type: string; readonly leafIndex?: number }): LeafIdentity {
+  if (sender.type !== "member" || sender.leafIndex === undefined) {
+    throw new MlsError("content_not_allowed", "Tacit's groups hear members alone", { everyone: true });
+  }
+  return identityAt(group, sender.leafIndex);
+}
+
+export function identityAt(group: Group, leafIndex: number): LeafIdentity {
+  const member = memberAt(group, leafIndex);
+  if (member === undefined) throw new MlsError("invalid_argument", "there is no such leaf");
+  return leafIdentity(member.leafNode.credential);
+}
+
+/** Every device of the group. */
+export function identities(group: Group): readonly LeafIdentity[] {
+  return members(group).map(({ leafNode }) => leafIdentity(leafNode.credential));
+}
+
+/** Accounts of the group, sorted, each once. */
+export function accountsOf(group: Group): readonly string[] {
+  return [...new Set(identities(group).map(({ account }) => account))].sort();
+}
+
+/** The id of the conversation that the group says it is. */
+export function groupId(group: Group): string {
+  return fromUtf8(group.epoch.groupContext.groupId);
+}
+
+export function ownLeafIndex(group: Group): number {
+  return group.epoch.ownLeafIndex;
+}
+
+export function signatureKeyAt(group: Group, leafIndex: number): Uint8Array | undefined {
+  return memberAt(group, leafIndex)?.leafNode.signatureKey;
+}
+
+/** A key that all members of the epoch can derive (RFC 9420, section 8.5). */
+export function exportKey(group: Group, label: string, context: Uint8Array, length: number): Uint8Array {
+  return exportSecret(group, label, context, length);
+}
+
+/** Names the epoch; both sides of a signal must be in the same. */
+export function epochOf(group: Group): bigint {
+  return group.epoch.groupContext.epoch;
+}
+
+/** What a commit changes; undefined where `before` holds the same. */
+export function encodeGroupEpoch(group: Group, before?: Group): Uint8Array | undefined {
+  return before?.epoch === group.epoch ? undefined : encodeEpoch(group);
+}
+
+/** What a message changes, since `before`. */
+export function encodeGroupRatchets(group: Group, before?: Group): readonly RatchetChunk[] {
+  return before?.ratchets === group.ratchets ? [] : encodeRatchets(group, before);
+}
+
+/** @throws MlsError `decode_failed` */
+export function decodeGroup(
+  { suite }: CryptoContext,
+  epoch: Uint8Array,
+  ratchets: Iterable<readonly [key: string, bytes: Uint8Array]>,
+): Group {
+  return decodeState(suite, epoch, ratchets);
+}
+
+function seconds(milliseconds: number): bigint {
+  return BigInt(Math.max(0, Math.floor(milliseconds / 1000)));
+}

@@ -1,0 +1,158 @@
+/** Creating a conversation, joining one, and renewing keys in it: the steps that make or replace a group. */
+import { encodeBase64Url, isDirect, type DeviceCertificate } from "@tacit/protocol";
+import type { LeafIdentity } from "./authenticate.ts";
+import { encodeCommitData } from "./commitData.ts";
+import {
+  directConversationId,
+  newConversation,
+  noted,
+  withGroup,
+  type ConversationState,
+  type PendingCommit,
+  type SessionContext,
+  type Step,
+} from "./conversation.ts";
+import { randomId, sha256 } from "./cryptoContext.ts";
+import {
+  createGroup,
+  groupId,
+  identities,
+  join,
+  keyPackageIdentity,
+  rotateKeys,
+  type Committed,
+  type OwnKeyPackage,
+} from "./groupEngine.ts";
+
+/** One device's key package, as the relay gave it out. */
+export interface Claimed {
+  readonly device: string;
+  readonly claim: string;
+  readonly keyPackage: Uint8Array;
+}
+
+/** Is the key package of the device that it was claimed for, and is that device in the account's record? */
+export function isOf(claimed: Claimed, devices: readonly DeviceCertificate[]): boolean {
+  const listed = devices.find(({ device }) => device === claimed.device);
+  if (listed === undefined) return false;
+  const identity = keyPackageIdentity(claimed.keyPackage);
+  return (
+    identity.account === listed.account &&
+    identity.device === listed.device &&
+    identity.accountKey === listed.accountKey
+  );
+}
+
+/**
+ * The first commit, which adds all of `claimed`.
+ * @throws MlsError where a key package is not valid
+ */
+export async function createPending(
+  context: SessionContext,
+  state: ConversationState,
+  claimed: readonly Claimed[],
+  now: number,
+): Promise<Step> {
+  const roster = state.roster;
+  const created = await createGroup(context, context.member, {
+    id: state.id,
+    keyPackages: claimed.map(({ keyPackage }) => keyPackage),
+    authenticatedData: encodeCommitData({ add: roster, remove: [], blobs: [], log: undefined }),
+    now,
+  });
+  const pending: PendingCommit = {
+    ...pendingOf(context, state, created),
+    kind: "create",
+    welcomes: claimed.map(({ device, claim }, index) => {
+      const welcome = created.welcomes[index];
+      if (welcome === undefined) throw new Error("each key package gets a Welcome");
+      return { device, claim, welcome };
+    }),
+  };
+  return { state: { ...state, pending }, items: [], consumed: created.consumed };
+}
+
+/** A commit that replaces the own keys. */
+export async function rotatePending(context: SessionContext, state: ConversationState): Promise<Step> {
+  if (state.group === undefined) throw new Error("only an open conversation has keys");
+  const log = state.chain && { seq: state.cursor, hash: encodeBase64Url(state.chain) };
+  const data = encodeCommitData({ add: [], remove: [], blobs: [], log });
+  const rotated = await rotateKeys(context, state.group, data);
+  const pending: PendingCommit = { ...pendingOf(context, state, rotated), kind: "rotate", welcomes: [] };
+  return { state: { ...state, group: rotated.current, pending }, items: [], consumed: rotated.consumed };
+}
+
+function pendingOf(
+  { provider }: SessionContext,
+  state: ConversationState,
+  { commit, next, consumedByNext }: Committed,
+): Omit<PendingCommit, "kind" | "welcomes"> {
+  return {
+    entry: randomId(provider),
+    commit,
+    hash: encodeBase64Url(sha256(provider, commit)),
+    turn: state.turn,
+    next,
+    consumedByNext,
+  };
+}
+
+/** The creation was refused because there is one already: it never happened. */
+export function lostCreation(state: ConversationState): ConversationState {
+  return { ...state, pending: undefined, phase: "awaitingWelcome" };
+}
+
+/** The key packages' claims are of no use any more: claim anew. */
+export function redoCreation(state: ConversationState): ConversationState {
+  return { ...state, pending: undefined };
+}
+
+export interface Invitation {
+  readonly conversation: string;
+  /** Where the commit stands that made it. */
+  readonly seq: number;
+  readonly turn: number;
+  readonly at: number;
+  readonly welcome: Uint8Array;
+  readonly keyPackage: OwnKeyPackage;
+}
+
+export type JoinOutcome =
+  | { readonly kind: "joined"; readonly step: Step; readonly by: LeafIdentity }
+  /** This device is in already: the Welcome is a copy, or came late. */
+  | { readonly kind: "member" }
+  /** The group is not what the relay says it is. */
+  | { readonly kind: "foreign" };
+
+/**
+ * Joins by a Welcome; `known` is what this device holds of the conversation, an own creation that lost included.
+ * @throws MlsError where the Welcome cannot be opened or is not valid
+ */
+export async function joinByWelcome(
+  context: SessionContext,
+  known: ConversationState | undefined,
+  invitation: Invitation,
+): Promise<JoinOutcome> {
+  if (known !== undefined && (known.phase === "open" || known.phase === "ended")) return { kind: "member" };
+  const { conversation, seq, turn, at } = invitation;
+  const { group, by, consumed } = await join(context, invitation.welcome, invitation.keyPackage);
+  const accounts = [...new Set(identities(group).map(({ account }) => account))];
+  const peers = accounts.filter((account) => account !== context.account);
+  if (groupId(group) !== conversation) return { kind: "foreign" };
+  if (isDirect(conversation)) {
+    const [peer] = peers;
+    if (peers.length !== 1 || peer === undefined) return { kind: "foreign" };
+    if (directConversationId(context.provider, context.account, peer) !== conversation) return { kind: "foreign" };
+  }
+  const state: ConversationState = {
+    ...withGroup(known ?? newConversation(conversation, accounts), group),
+    phase: "open",
+    pending: undefined,
+    cursor: seq - 1,
+    chain: undefined,
+    turn: turn + 1,
+    joinedAt: seq,
+  };
+  const opened = noted(state, { kind: "opened", by: by.account }, { seq, storedAt: at });
+  return { kind: "joined", step: { ...opened, consumed }, by };
+}

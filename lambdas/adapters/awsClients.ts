@@ -1,0 +1,11 @@
+/** SDK clients as functions need them: they give up early, because somebody is waiting. */
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+
+/** Attempts that a client makes, with pauses between them, before it gives up. */
+const maxAttempts = 3;
+
+export const requestHandler = { connectionTimeout: 1_000, requestTimeout: 2_000 };
+
+export function dynamoClient(): DynamoDBClient {
+  return new DynamoDBClient({ maxAttempts, requestHandler });
+}

@@ -1,0 +1,58 @@
+/**
+ * A conversation as an item. It is read with every message, so its names are short too.
+ *
+ *     conversation   the key                        g   generation
+ *     turn, ceiling                                 b   predecessor
+ *     r   roster                                    ci, cs, ca   id, seq and time of the last commit
+ *     d   dropped: account -> [seq, turn]
+ */
+import type { AttributeValue } from "@aws-sdk/client-dynamodb";
+import type { Conversation, Dropped } from "../ports.ts";
+import {
+  binary,
+  list,
+  number,
+  readBinary,
+  readList,
+  readMap,
+  readNumber,
+  readText,
+  text,
+  UnreadableItem,
+  type Item,
+} from "./attributes.ts";
+
+/** Everything but the key. */
+export function conversationAttributes(conversation: Conversation): Item {
+  const { turn, ceiling, roster, dropped, lastCommit, generation, predecessor } = conversation;
+  return {
+    turn: number(turn),
+    ceiling: number(ceiling),
+    r: list(roster),
+    d: {
+      M: Object.fromEntries([...dropped].map(([account, at]) => [account, { L: [number(at.seq), number(at.turn)] }])),
+    },
+    ci: binary(lastCommit.id),
+    cs: number(lastCommit.seq),
+    ca: number(lastCommit.at),
+    g: number(generation),
+    ...(predecessor === undefined ? {} : { b: text(predecessor) }),
+  };
+}
+
+export function readConversation(item: Item): Conversation {
+  return {
+    turn: readNumber(item, "turn"),
+    ceiling: readNumber(item, "ceiling"),
+    roster: readList(item, "r"),
+    dropped: new Map(Object.entries(readMap(item, "d")).map(([account, at]) => [account, readDropped(at)])),
+    lastCommit: { id: readBinary(item, "ci"), seq: readNumber(item, "cs"), at: readNumber(item, "ca") },
+    generation: readNumber(item, "g"),
+    predecessor: item["b"] && readText(item, "b"),
+  };
+}
+
+function readDropped({ L: [seq, turn] = [] }: AttributeValue): Dropped {
+  if (seq?.N === undefined || turn?.N === undefined) throw new UnreadableItem("d");
+  return { seq: Number(seq.N), turn: Number(turn.N) };
+}
