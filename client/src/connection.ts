@@ -26,6 +26,9 @@ export interface ConnectionOptions {
   readonly push: (push: Push) => void;
 }
 
+/** With less than this left, the lease is let to end. */
+const shortestRenewal = 10_000;
+
 /** After these the client stays away. */
 const farewells = {
   superseded: () => new TacitError("superseded", "another client of this device took over"),
@@ -42,6 +45,8 @@ export class Connection {
   #failures = 0;
   #cancelTimers: (() => void)[] = [];
   #wake: (() => void) | undefined;
+  /** A socket says hello: until it is in use or gone, the end of the one before it is its doing, or its business. */
+  #registering = false;
   /** Server's time minus the clock's. */
   #offset = 0;
 
@@ -144,6 +149,15 @@ export class Connection {
 
   /** Opens sockets until one can be used; its end starts the loop anew. */
   async #connect(run: number): Promise<void> {
+    this.#registering = true;
+    try {
+      await this.#connectOnce(run);
+    } finally {
+      this.#registering = false;
+    }
+  }
+
+  async #connectOnce(run: number): Promise<void> {
     // Each remedy once: a server that asks for the same again gets the backoff.
     const remedied = new Set<string>();
     for (;;) {
@@ -272,19 +286,26 @@ export class Connection {
   }
 
   /** In the last tenth to fifth of the lease, at most ten minutes before its end. */
-  #renewBefore(run: number, { leaseUntil, serverTime }: Hello): void {
-    const left = Math.max(0, leaseUntil - serverTime);
+  #renewBefore(run: number, { leaseUntil, serverTime }: Pick<Hello, "leaseUntil" | "serverTime">): void {
+    const left = leaseUntil - serverTime;
+    if (left < shortestRenewal) return;
     const margin = Math.min(left / 5, 600_000) * (0.5 + 0.5 * uniformOf(this.#options.random));
     this.#later(left - margin, () => {
-      if (run !== this.#run) return;
-      // The old socket stays in use until the new one is registered; where that fails, its own end brings the loop back.
-      this.#connect(run).catch((error: unknown) => {
-        if (run !== this.#run) return;
-        const reason = reasonOf(error);
-        if (!reason.retryable) return this.close(reason);
-        if (this.isUp) this.#renewBefore(run, { leaseUntil, serverTime: this.now() } as Hello);
-      });
+      if (run === this.#run) void this.#renew(run, leaseUntil);
     });
+  }
+
+  /** The old socket stays in use until the new one is registered. */
+  async #renew(run: number, leaseUntil: number): Promise<void> {
+    try {
+      await this.#connect(run);
+    } catch (error) {
+      if (run !== this.#run) return;
+      const reason = reasonOf(error);
+      if (!reason.retryable) this.close(reason);
+      else if (!this.isUp) await this.#comeBack(run, reason);
+      else this.#renewBefore(run, { leaseUntil, serverTime: this.now() });
+    }
   }
 
   #later(delay: number, run: () => void): void {
@@ -292,17 +313,17 @@ export class Connection {
   }
 
   #ended(run: number, socket: RelaySocket, bye: Bye | undefined): void {
-    // A socket that this connection replaced itself is expected to be superseded.
     if (socket !== this.#current) return;
     this.#drop();
-    if (bye === "superseded" || bye === "device_revoked") return this.#farewell(bye);
-    this.state.set({ status: "offline", reason: new TacitError("connection_lost", "the connection ended") });
-    void this.#loopAfterLoss(run);
+    if (bye === "device_revoked") return this.#farewell(bye);
+    if (this.#registering) return;
+    if (bye === "superseded") return this.#farewell(bye);
+    void this.#comeBack(run, new TacitError("connection_lost", "the connection ended"));
   }
 
   /** The first way back waits a little too: ten thousand others may have lost theirs at the same moment. */
-  async #loopAfterLoss(run: number): Promise<void> {
-    await this.#pause(run, new TacitError("connection_lost", "the connection ended"));
+  async #comeBack(run: number, reason: TacitError): Promise<void> {
+    await this.#pause(run, reason);
     if (run === this.#run) await this.#loop(run);
   }
 

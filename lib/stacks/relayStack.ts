@@ -92,7 +92,7 @@ export class RelayStack extends Stack {
     data.conversations.grant(relay, ["GetItem", "PutItem", "UpdateItem"]);
     data.inbox.grant(relay, ["Query", "PutItem", "UpdateItem", "DeleteItem"]);
     data.directory.grant(relay, ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]);
-    data.connections.grant(relay, ["GetItem", "BatchGetItem", "UpdateItem"]);
+    data.connections.grant(relay, ["BatchGetItem", "UpdateItem"]);
     data.blobs.grantRelay(relay);
     socket.grantConnections(relay);
   }

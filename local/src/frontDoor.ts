@@ -50,10 +50,13 @@ async function handle(incoming: IncomingMessage, outgoing: ServerResponse, optio
     headers: incoming.headers,
     body: await readBody(incoming),
   };
+  if (!isEncoded(path)) return void outgoing.writeHead(400).end();
   const response = await answer(request, options);
   if (response === null) return void incoming.socket.destroy();
   outgoing.writeHead(response.status, {
     "x-amzn-requestid": randomUUID(),
+    // Clients correct their clocks by it.
+    date: new Date(options.clock.now()).toUTCString(),
     // SDK clients correct their clocks by it.
     date: new Date(options.clock.now()).toUTCString(),
     ...response.headers,
@@ -145,6 +148,15 @@ async function serve(
   const response = await service.perform(serviceRequest, operation, input, effects);
   if (effects.kill === "after") sandbox.kill();
   return effects.kill === "after" || effects.has("loseAnswer") ? null : response;
+}
+
+function isEncoded(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function plainError(status: number, type: string, message: string): ServiceResponse {

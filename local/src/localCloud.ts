@@ -207,6 +207,7 @@ async function start(
         clock,
         workers: options.workers ?? 2,
         credentials,
+        onStart: () => void mayLog(),
         onLog(line) {
           if (!mayLog()) return;
           logs.get(model.logicalId)?.push(line);

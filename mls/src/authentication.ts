@@ -14,7 +14,10 @@ export interface AuthenticationContext {
 }
 
 export interface AuthenticationService {
-  /** Does this credential vouch for this signature key? `false` (or a throw) makes the input invalid for everyone. */
+  /**
+   * Does this credential vouch for this signature key? `false` makes the input invalid for everyone; a throw passes
+   * through unchanged, and nothing was decided.
+   */
   authenticate(credential: Credential, signatureKey: Uint8Array, context: AuthenticationContext): MaybePromise<boolean>;
   /**
    * A string naming the client behind a credential. Two leaves with the same identity may not be in a group at once.

@@ -11,7 +11,7 @@ import { verifyLeafNodeSignature, type LeafNode, type LeafPosition } from "./lea
 import { encryptionKeyAt, occupiedLeaves, type RatchetTree } from "./ratchetTree.ts";
 import { nodeWidth } from "./treeMath.ts";
 
-/** Asks the application; a hook that throws has not accepted. */
+/** Asks the application. */
 export async function authenticateCredential(
   authentication: AuthenticationService,
   credential: LeafNode["credential"],

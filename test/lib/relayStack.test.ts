@@ -69,7 +69,7 @@ test("the whole of what each function may do", () => {
       ConversationsTable: table("Conversations", "GetItem", "PutItem", "UpdateItem"),
       InboxTable: table("Inbox", "DeleteItem", "PutItem", "Query", "UpdateItem"),
       DirectoryTable: table("Directory", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"),
-      ConnectionsTable: table("Connections", "BatchGetItem", "GetItem", "UpdateItem"),
+      ConnectionsTable: table("Connections", "BatchGetItem", "UpdateItem"),
       TablesKey: tablesKey,
       StagedBlobs: [["s3:GetObject", "s3:PutObject"], ["<BlobsBucket>/staging/*"]],
       KeptBlobs: [["s3:GetObject", "s3:PutObject"], ["<BlobsBucket>/kept/*"]],

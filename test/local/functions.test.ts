@@ -56,6 +56,15 @@ describe("functions", () => {
     expect(isDate).toBe(true);
   });
 
+  test("requests are signed and answered at the cloud's time", async () => {
+    await cloud.advance(86_400_000);
+    client = await connectSample(cloud);
+    const { value: TableName } = await client.ask("env", { name: "ENTRIES" });
+    const get = () => client.call("dynamodb", "getItem", { TableName, Key: { log: { S: "a" }, seq: { N: "1" } } });
+    // The SDK learns from an answer by how much its clock is wrong: each environment has had one before its second request.
+    for (let round = 0; round < 4; round++) expect(await get()).toMatchObject({ attempts: 1 });
+  });
+
   test("what fails, dies or takes too long answers with an error frame and leaves a log", async () => {
     for (const task of ["fail", "exit"]) {
       client.socket.send(JSON.stringify({ task }));

@@ -166,6 +166,7 @@ describe("the plan of the sample", () => {
       "Entries.TimeToLiveSpecification.Odd",
     ],
     ["a runtime", withProperties("Relay", { Runtime: "python3.13" }), "Sample/Relay.Runtime"],
+    ["tracing", withProperties("Relay", { TracingConfig: { Mode: "Active" } }), "Sample/Relay.TracingConfig.Mode"],
     ["layers", withProperties("Relay", { Layers: ["arn:aws:lambda:x"] }), "Sample/Relay.Layers"],
     ["an HTTP API", withProperties("Api", { ProtocolType: "HTTP" }), "Sample/Api.ProtocolType"],
     [

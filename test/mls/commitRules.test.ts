@@ -196,6 +196,7 @@ describe("section 7.3: leaf nodes in key packages", () => {
       everyone: true,
     });
     const lacking = await newWorld(suite, "alice", {
+      authentication: trusting,
       client: {
         credential: x509,
         capabilities: { credentials: [1, 2] },

@@ -90,6 +90,7 @@ export async function newWorld(
     readonly config?: GroupConfig;
     readonly extensions?: readonly Extension[];
     readonly client?: Partial<GenerateKeyPackageOptions>;
+    readonly authentication?: AuthenticationService;
   } = {},
 ): Promise<World> {
   const client = await newClient(suite, creator, options.client);
@@ -98,7 +99,7 @@ export async function newWorld(
     groupId: text("group"),
     keyPackage: client.keyPackage,
     privateKeys: client.privateKeys,
-    authentication,
+    authentication: options.authentication ?? authentication,
     ...(options.config === undefined ? {} : { config: options.config }),
     ...(options.extensions === undefined ? {} : { extensions: options.extensions }),
   });

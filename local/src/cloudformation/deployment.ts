@@ -62,8 +62,6 @@ export interface FunctionModel extends Named {
   readonly environment: Readonly<Record<string, string>>;
   readonly timeoutSeconds: number;
   readonly memoryMegabytes: number;
-  readonly reservedConcurrency: number | null;
-  readonly tracing: boolean;
   readonly logGroup: string;
   readonly roleArn: string;
   readonly statements: readonly Statement[];

@@ -212,9 +212,8 @@ function planFunction(
   if (!role || !trusts) throw new LocalCloudError(`${where}.Role: Lambda cannot assume ${roleArn}`);
   const logging = properties.object("LoggingConfig");
   logging?.ignore("LogFormat", "ApplicationLogLevel", "SystemLogLevel");
-  const tracing = properties.object("TracingConfig")?.text("Mode") ?? "PassThrough";
+  properties.object("TracingConfig")?.only("Mode", "PassThrough");
   const environment = (properties.object("Environment")?.raw("Variables") ?? {}) as Readonly<Record<string, unknown>>;
-  const reserved = properties.number("ReservedConcurrentExecutions", -1);
   return {
     where,
     logicalId,
@@ -225,8 +224,6 @@ function planFunction(
     environment: Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, String(value)])),
     timeoutSeconds: properties.number("Timeout", 3),
     memoryMegabytes: properties.number("MemorySize", 128),
-    reservedConcurrency: reserved < 0 ? null : reserved,
-    tracing: tracing === "Active",
     logGroup: logging?.optionalText("LogGroup") ?? `/aws/lambda/${ref}`,
     roleArn,
     statements: role.statements,

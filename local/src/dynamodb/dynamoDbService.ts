@@ -1,5 +1,5 @@
 /** DynamoDB as its clients see it: the JSON protocol, permissions by item action, faults and the meter. */
-import type { Deployment, TableModel } from "../cloudformation/deployment.ts";
+import type { Deployment } from "../cloudformation/deployment.ts";
 import type { AccessControl, Caller } from "../iam/accessControl.ts";
 import type { Kms } from "../kms/kms.ts";
 import type { Meter } from "../meter.ts";
@@ -17,14 +17,11 @@ export interface DynamoDbServiceOptions {
   readonly meter: Meter;
 }
 
-/** What one request touches: an IAM action on an item of a table. */
+/** What one request touches: an IAM action on a table. */
 interface Touch {
   readonly action: string;
   readonly table: string;
-  readonly key: Key;
 }
-
-type Key = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export function createDynamoDbService({ deployment, database, access, kms, meter }: DynamoDbServiceOptions): Service {
   const tables = new Map(deployment.tables.map((table) => [table.name, table]));
@@ -76,20 +73,11 @@ export function createDynamoDbService({ deployment, database, access, kms, meter
   }
 
   function authorize(caller: Caller, operation: string, input: Input): void {
-    const touched = touches(operation, input);
-    const checked = new Set<string>();
-    for (const { action, table: name } of touched) {
-      if (checked.has(`${action} ${name}`)) continue;
-      checked.add(`${action} ${name}`);
+    const distinct = new Map(touches(operation, input).map((touch) => [`${touch.action} ${touch.table}`, touch]));
+    for (const { action, table: name } of distinct.values()) {
       const table = tables.get(name);
       const resource = table?.arn ?? `arn:aws:dynamodb:${deployment.region}:${deployment.account}:table/${name}`;
-      const keys = touched.filter((touch) => touch.action === action && touch.table === name).map(({ key }) => key);
-      const leading = table ? leadingKeys(table, keys) : [];
-      const denial = access.check(caller, {
-        action: `dynamodb:${action}`,
-        resource,
-        context: leading.length > 0 ? { "dynamodb:LeadingKeys": leading } : {},
-      });
+      const denial = access.check(caller, { action: `dynamodb:${action}`, resource });
       if (denial !== null) throw new ServiceError(400, "AccessDeniedException", denial);
       // DynamoDB unwraps the table's key in the caller's name, for reads and writes alike.
       if (table?.kmsKeyArn) kms.authorizeVia("dynamodb", caller, table.kmsKeyArn, ["kms:Decrypt"]);
@@ -99,15 +87,13 @@ export function createDynamoDbService({ deployment, database, access, kms, meter
 
 interface Input {
   readonly TableName?: string;
-  readonly Item?: Key;
-  readonly Key?: Key;
   readonly TransactItems?: readonly Readonly<Record<string, Input | undefined>>[];
   readonly RequestItems?: Batch;
 }
 
 /** Of a table, the keys to read or the writes to do. */
-type Batch = Readonly<Record<string, { readonly Keys?: readonly Key[] } | BatchWrites>>;
-type BatchWrites = readonly Readonly<Record<string, Input>>[];
+type Batch = Readonly<Record<string, { readonly Keys?: readonly unknown[] } | BatchWrites>>;
+type BatchWrites = readonly unknown[];
 
 function isWrites(requests: Batch[string]): requests is BatchWrites {
   return Array.isArray(requests);
@@ -123,35 +109,15 @@ const TRANSACTION_ACTIONS: Readonly<Record<string, string>> = {
 
 /** A transaction has no action of its own: it needs those of its parts. */
 function touches(operation: string, input: Input): readonly Touch[] {
-  if (operation === "TransactWriteItems" || operation === "TransactGetItems") {
-    return (input.TransactItems ?? []).flatMap((item) =>
+  if (input.TransactItems) {
+    return input.TransactItems.flatMap((item) =>
       Object.entries(item).flatMap(([kind, part]) =>
-        part
-          ? [
-              {
-                action: TRANSACTION_ACTIONS[kind] ?? kind,
-                table: part.TableName ?? "",
-                key: part.Item ?? part.Key ?? {},
-              },
-            ]
-          : [],
+        part ? [{ action: TRANSACTION_ACTIONS[kind] ?? kind, table: part.TableName ?? "" }] : [],
       ),
     );
   }
-  if (operation === "BatchGetItem" || operation === "BatchWriteItem") {
-    return Object.entries(input.RequestItems ?? {}).flatMap(([table, requests]) => {
-      const keys = isWrites(requests)
-        ? requests.flatMap((request) => Object.values(request).map((part) => part.Item ?? part.Key ?? {}))
-        : (requests.Keys ?? []);
-      return keys.map((key) => ({ action: operation, table, key }));
-    });
-  }
-  return [{ action: operation, table: input.TableName ?? "", key: input.Item ?? input.Key ?? {} }];
-}
-
-function leadingKeys(table: TableModel, keys: readonly Key[]): readonly string[] {
-  const partition = table.keySchema.find(({ KeyType }) => KeyType === "HASH")?.AttributeName ?? "";
-  return keys.flatMap((key) => Object.values(key[partition] ?? {}).slice(0, 1));
+  const names = input.RequestItems ? Object.keys(input.RequestItems) : [input.TableName ?? ""];
+  return names.map((table) => ({ action: operation, table }));
 }
 
 function conflict(input: Input): Error {

@@ -33,7 +33,7 @@ export interface Denial {
 export interface AccessRequest {
   readonly action: string;
   readonly resource: string;
-  readonly context?: Readonly<Record<string, string | readonly string[]>>;
+  readonly context?: Readonly<Record<string, string>>;
   /** The resource's own policy, where it has one. */
   readonly resourcePolicy?: readonly Statement[];
   /** Keys alone: the key's policy must allow the principal or delegate to its account. */
@@ -146,17 +146,15 @@ function isCaller(principal: Principal, caller: Caller): boolean {
 }
 
 function requestContext(caller: Caller, extra: NonNullable<AccessRequest["context"]>): RequestContext {
-  const context = new Map<string, readonly string[]>([
-    ["aws:securetransport", ["true"]],
-    ["s3:tlsversion", ["1.3"]],
-    ["aws:principalarn", [caller.roleArn]],
-    ["aws:principalaccount", [caller.account]],
-    ["aws:resourceaccount", [caller.account]],
-    ["kms:calleraccount", [caller.account]],
+  const context = new Map<string, string>([
+    ["aws:securetransport", "true"],
+    ["s3:tlsversion", "1.3"],
+    ["aws:principalarn", caller.roleArn],
+    ["aws:principalaccount", caller.account],
+    ["aws:resourceaccount", caller.account],
+    ["kms:calleraccount", caller.account],
   ]);
-  for (const [key, value] of Object.entries(extra)) {
-    context.set(key.toLowerCase(), typeof value === "string" ? [value] : value);
-  }
+  for (const [key, value] of Object.entries(extra)) context.set(key.toLowerCase(), value);
   return context;
 }
 

@@ -7,8 +7,8 @@
 import { LocalCloudError } from "../localCloudError.ts";
 import { matchesWildcard } from "./wildcard.ts";
 
-/** What is known about a request, by lower-case key; a key with several values is a list. */
-export type RequestContext = ReadonlyMap<string, readonly string[]>;
+/** What is known about a request, by lower-case key. */
+export type RequestContext = ReadonlyMap<string, string>;
 
 export interface Condition {
   readonly key: string;
@@ -17,7 +17,6 @@ export interface Condition {
   readonly negated: boolean;
   /** A missing key satisfies the condition. */
   readonly ifExists: boolean;
-  readonly quantifier: "all" | "any" | null;
   readonly isNullTest: boolean;
 }
 
@@ -28,17 +27,10 @@ const CONTEXT_KEYS = new Set(
     "aws:PrincipalArn",
     "aws:PrincipalAccount",
     "aws:ResourceAccount",
-    "aws:RequestedRegion",
-    "aws:SourceArn",
-    "aws:SourceAccount",
-    "dynamodb:LeadingKeys",
     "kms:CallerAccount",
     "kms:ViaService",
     "kms:SigningAlgorithm",
-    "kms:MessageType",
     "s3:TlsVersion",
-    "s3:x-amz-server-side-encryption",
-    "s3:x-amz-server-side-encryption-aws-kms-key-id",
   ].map((key) => key.toLowerCase()),
 );
 
@@ -72,8 +64,7 @@ export function parseConditions(block: unknown, statement: string): readonly Con
   return Object.entries(block as Readonly<Record<string, Readonly<Record<string, unknown>>>>).flatMap(
     ([operator, keys]) =>
       Object.entries(keys).map(([key, value]) => {
-        const [, quantifier, name = "", ifExists] =
-          /^(?:(ForAllValues|ForAnyValue):)?(\w+?)(IfExists)?$/.exec(operator) ?? [];
+        const [, name = "", ifExists] = /^(\w+?)(IfExists)?$/.exec(operator) ?? [];
         const known = name === "Null" ? { test: equal, negated: false } : OPERATORS[name];
         if (!known) throw new LocalCloudError(`${statement}: condition operator ${operator} is not understood`);
         if (!CONTEXT_KEYS.has(key.toLowerCase())) {
@@ -84,7 +75,6 @@ export function parseConditions(block: unknown, statement: string): readonly Con
           key: key.toLowerCase(),
           values: (Array.isArray(value) ? value : [value]).map(String),
           ifExists: ifExists !== undefined,
-          quantifier: quantifier === undefined ? null : quantifier === "ForAllValues" ? "all" : "any",
           isNullTest: name === "Null",
         };
       }),
@@ -94,10 +84,6 @@ export function parseConditions(block: unknown, statement: string): readonly Con
 export function holds(condition: Condition, context: RequestContext): boolean {
   const actual = context.get(condition.key);
   if (condition.isNullTest) return condition.values.some((value) => (value === "true") === (actual === undefined));
-  if (actual === undefined) return condition.ifExists || condition.negated || condition.quantifier === "all";
-  const one = (value: string) => {
-    const matches = condition.values.some((expected) => condition.test(value, expected));
-    return condition.negated ? !matches : matches;
-  };
-  return condition.quantifier === "any" ? actual.some(one) : actual.every(one);
+  if (actual === undefined) return condition.ifExists || condition.negated;
+  return condition.values.some((expected) => condition.test(actual, expected)) !== condition.negated;
 }

@@ -32,6 +32,8 @@ export interface FunctionHostOptions {
   readonly clock: Clock;
   readonly workers: number;
   readonly credentials: CredentialStore;
+  /** An execution environment starts, and with it its log stream. */
+  readonly onStart: () => void;
   readonly onLog: (line: string) => void;
   readonly onBilled: (gigabyteSeconds: number) => void;
 }
@@ -69,8 +71,7 @@ export function createFunctionHost(options: FunctionHostOptions): FunctionHost {
     .find((path) => existsSync(path));
   if (file === undefined) throw new LocalCloudError(`${model.where}.Handler: no ${moduleName} in ${model.asset}`);
 
-  const size = Math.min(options.workers, model.reservedConcurrency ?? Infinity);
-  const slots = Array.from({ length: size }, (): Environment | null => null);
+  const slots = Array.from({ length: options.workers }, (): Environment | null => null);
   const waiting: Job[] = [];
   let next = 0;
   let closed = false;
@@ -112,7 +113,7 @@ export function createFunctionHost(options: FunctionHostOptions): FunctionHost {
 }
 
 function startEnvironment(
-  { model, caller, region, environment, endpoint, clock, credentials, onLog, onBilled }: FunctionHostOptions,
+  { model, caller, region, environment, endpoint, clock, credentials, onStart, onLog, onBilled }: FunctionHostOptions,
   file: string,
   exportName: string,
   onGone: () => void,
@@ -177,6 +178,7 @@ function startEnvironment(
     kill: () => stop({ errorType: "Runtime.ExitError", errorMessage: "Runtime exited: killed", trace: [] }),
   };
   credentials.register(sandbox);
+  onStart();
 
   port.on("message", (message: Message) => {
     if (message.kind === "log") return onLog(message.text);

@@ -9,14 +9,14 @@ const integerTag = 0x02;
 
 /** `undefined` where it is not strict DER, or a number is negative or too long. */
 export function fromDer(signature: Uint8Array): Uint8Array | undefined {
-  // Two integers of at most 33 bytes: all lengths are below 128 and so have the short form.
-  if (signature[0] !== sequenceTag || signature[1] !== signature.length - 2 || signature.length > 72) return undefined;
+  // Two integers of at most 33 bytes: all lengths are below 128 and so have the short form; a longer input ends after them.
+  if (signature[0] !== sequenceTag || signature[1] !== signature.length - 2) return undefined;
   const result = new Uint8Array(2 * integerLength);
   let offset = 2;
   for (const end of [integerLength, 2 * integerLength]) {
     const length = signature[offset + 1] ?? 0;
     const start = offset + 2;
-    if (signature[offset] !== integerTag || length === 0 || start + length > signature.length) return undefined;
+    if (signature[offset] !== integerTag || length === 0) return undefined;
     const first = signature[start] ?? 0;
     const padded = first === 0 && length > 1;
     if (first >= 0x80 || (padded && (signature[start + 1] ?? 0) < 0x80)) return undefined;

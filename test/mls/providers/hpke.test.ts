@@ -155,6 +155,7 @@ describe.each(providers)("HPKE on %s", (name, make) => {
     expect(() => receiver.open(utf8("aad"), first)).toThrow(MlsError);
     expect(receiver.open(utf8("aad"), second)).toEqual(Uint8Array.of(2));
     receiver.wipe();
+    expect(() => receiver.seal(utf8("aad"), second)).toThrow(MlsError);
     expect(() => receiver.open(utf8("aad"), second)).toThrow(MlsError);
     expect(() => receiver.exportSecret(utf8("context"), 32)).toThrow(MlsError);
   });

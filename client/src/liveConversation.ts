@@ -1,0 +1,636 @@
+/**
+ * The shell around one conversation: runs the steps of session/ one after another, stores what each changed, and only then shows,
+ * sends or wipes. What to do next follows from the state alone, so it can stop anywhere and go on after a restart.
+ */
+import { encodeBase64Url, type Entry, type Push, type Request } from "@tacit/protocol";
+import type { Conversation, IterateOptions, Message, OutgoingMessage, Typing } from "./api.ts";
+import type { Connection } from "./connection.ts";
+import { deferred, type Deferred } from "./deferred.ts";
+import { TacitError } from "./errors.ts";
+import { listenerSet, subject } from "./observable.ts";
+import { received, sendable } from "./payloads.ts";
+import type { PeerBook } from "./peerBook.ts";
+import type { BlobTransfer, Clock, Logger } from "./ports.ts";
+import { LostAnswer, Refused } from "./relaySocket.ts";
+import type { SealedStore } from "./sealedStore.ts";
+import { applyEntry, type ReadEntry } from "./session/applyEntry.ts";
+import { backoff, retryBackoff, uniformOf } from "./session/backoff.ts";
+import { wipe } from "./session/bytes.ts";
+import {
+  merged,
+  noted,
+  silent,
+  type ConversationState,
+  type SessionContext,
+  type Step,
+} from "./session/conversation.ts";
+import { changes, decodeTimelineItem, timelineKey, timelinePrefix, type Change } from "./session/conversationStore.ts";
+import { randomId } from "./session/cryptoContext.ts";
+import { identities } from "./session/groupEngine.ts";
+import { createPending, lostCreation, redoCreation, rotatePending, type Claimed } from "./session/opening.ts";
+import { dropOutgoing, enqueue, nextBatch, ownEntries, sealBatch } from "./session/outbox.ts";
+import { openSignal, sealSignal } from "./session/signal.ts";
+import type { TimelineItem } from "./session/timeline.ts";
+
+export interface LiveDeps {
+  readonly context: SessionContext;
+  readonly store: SealedStore;
+  readonly connection: Connection;
+  readonly blobs: BlobTransfer;
+  readonly peers: PeerBook;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** One key package of each device of `account`, checked. @throws TacitError, Refused, LostAnswer */
+  readonly claim: (account: string) => Promise<readonly Claimed[]>;
+  /** A Welcome must be in the inbox. */
+  readonly expectWelcome: () => void;
+  readonly identityChanged: (account: string) => void;
+  readonly failed: (error: TacitError) => void;
+  /** It could not be opened, and nothing is kept of it. */
+  readonly abandoned: (conversation: LiveConversation) => void;
+}
+
+/** MLS and JSON around it fit a blob with ease. */
+const longestText = 256 * 1024;
+const timelinePage = 100;
+/** A typing signal that is older than this is over. */
+const signalLife = 30_000;
+
+type Action = "read" | "land" | "create" | "rotate" | "append";
+
+export class LiveConversation implements Conversation {
+  readonly id: string;
+  readonly state;
+  readonly #deps: LiveDeps;
+  #stored: ConversationState | undefined;
+  #now: ConversationState;
+  /** Steps, one after another. */
+  #steps: Promise<unknown> = Promise.resolve();
+  #running: Promise<void> | undefined;
+  #runAgain = false;
+  #cancelRetry: (() => void) | undefined;
+  #attempt = 0;
+  /** Something may be in the log that was not read: at the start, and after an answer that did not come. */
+  #mustRead = true;
+  /** The highest seq that a doorbell named. */
+  #rung = 0;
+  #closed = false;
+  readonly #outgoing = new Map<number, Outgoing>();
+  readonly #opening: Deferred<void>[] = [];
+  readonly #rotations: Deferred<void>[] = [];
+  readonly #grown = listenerSet<void>();
+  readonly #typing = listenerSet<Typing>();
+  readonly #lastSignals = new Map<string, number>();
+
+  constructor(deps: LiveDeps, state: ConversationState, stored: ConversationState | undefined) {
+    this.#deps = deps;
+    this.id = state.id;
+    this.#now = state;
+    this.#stored = stored;
+    this.state = subject(shownState(state));
+    for (const item of state.outbox) this.#outgoing.set(item.number, new Outgoing(item));
+  }
+
+  get members(): readonly string[] {
+    return this.#now.roster;
+  }
+
+  outgoing(): readonly OutgoingMessage[] {
+    return [...this.#outgoing.values()];
+  }
+
+  async send({ text }: { readonly text: string }): Promise<OutgoingMessage> {
+    this.#requireUsable();
+    if (typeof text !== "string") throw new TacitError("invalid_argument", "send: text is missing");
+    if (text.length > longestText) throw new TacitError("too_large", `a text has at most ${longestText} characters`);
+    const message = { id: randomId(this.#deps.context.provider), text, sentAt: this.#deps.connection.now() };
+    let outgoing: Outgoing | undefined;
+    await this.#step((state) => {
+      this.#requireUsable();
+      outgoing = new Outgoing({ number: state.nextOutbox, ...message });
+      this.#outgoing.set(state.nextOutbox, outgoing);
+      return silent(enqueue(state, message));
+    });
+    this.run();
+    return outgoing!;
+  }
+
+  #requireUsable(): void {
+    if (this.#closed) throw new TacitError("closed", "the client was closed");
+    if (this.#now.phase === "ended") throw new TacitError("not_a_member", "the conversation has ended on this device");
+    const blocked = this.#blockedBy();
+    if (blocked !== undefined) {
+      throw new TacitError("identity_changed", "the key of a member changed: see acceptIdentity");
+    }
+  }
+
+  #blockedBy(): string | undefined {
+    return this.#now.roster.find((account) => this.#deps.peers.isBlocked(account));
+  }
+
+  async *messages(options?: IterateOptions): AsyncGenerator<Message, void, undefined> {
+    for await (const item of this.timeline(options)) if (item.kind === "message") yield item;
+  }
+
+  async *timeline({ after = 0, signal }: IterateOptions = {}): AsyncGenerator<TimelineItem, void, undefined> {
+    let position = after;
+    while (!this.#closed && signal?.aborted !== true) {
+      // Listening before looking, or what lands in between would be slept through.
+      const grown = this.#nextGrowth(signal);
+      const page = await this.#deps.store.scan(timelinePrefix(this.id), {
+        after: timelineKey(this.id, position),
+        limit: timelinePage,
+      });
+      for (const [, value] of page) {
+        const item = decodeTimelineItem(value);
+        position = item.position;
+        yield item;
+        if (this.#closed || signal?.aborted === true) return grown.cancel();
+      }
+      if (page.length === timelinePage) grown.cancel();
+      else await grown.promise;
+    }
+  }
+
+  #nextGrowth(signal: AbortSignal | undefined): { readonly promise: Promise<void>; readonly cancel: () => void } {
+    let cancel!: () => void;
+    const promise = new Promise<void>((resolve) => {
+      const end = this.#grown.add(() => cancel());
+      cancel = () => {
+        end();
+        signal?.removeEventListener("abort", cancel);
+        resolve();
+      };
+      signal?.addEventListener("abort", cancel);
+    });
+    return { promise, cancel };
+  }
+
+  async sendTyping(active: boolean): Promise<void> {
+    const { context, connection } = this.#deps;
+    const { group, phase } = this.#now;
+    if (phase !== "open" || group === undefined || !connection.isUp || this.#blockedBy() !== undefined) return;
+    const signal = { kind: "typing", active, at: connection.now() } as const;
+    const { privateKey } = context.member.signatureKey;
+    const payload = encodeBase64Url(await sealSignal(context, group, this.id, privateKey, signal));
+    try {
+      await connection.request("signal", { conversation: this.id, payload });
+    } catch (error) {
+      if (!(error instanceof LostAnswer || error instanceof Refused)) throw error;
+    }
+  }
+
+  onTyping(listener: (typing: Typing) => void): () => void {
+    return this.#typing.add(listener);
+  }
+
+  async receiveSignal(payload: Uint8Array): Promise<void> {
+    const { group } = this.#now;
+    if (group === undefined) return;
+    const opened = await openSignal(this.#deps.context, group, this.id, payload);
+    if (opened === undefined) return;
+    const { from, signal } = opened;
+    const last = this.#lastSignals.get(from.device) ?? 0;
+    if (signal.at <= last || Math.abs(this.#deps.connection.now() - signal.at) > signalLife) return;
+    this.#lastSignals.set(from.device, signal.at);
+    this.#typing.emit({ account: from.account, device: from.device, active: signal.active });
+  }
+
+  async rotateKeys(): Promise<void> {
+    this.#requireUsable();
+    const rotation = deferred<void>();
+    this.#rotations.push(rotation);
+    this.run();
+    return rotation.promise;
+  }
+
+  /** Resolves when it stands. @throws TacitError where it cannot be opened */
+  async opened(): Promise<void> {
+    if (this.#now.phase === "open" || this.#now.phase === "ended") return;
+    const opening = deferred<void>();
+    this.#opening.push(opening);
+    this.run();
+    return opening.promise;
+  }
+
+  /** What this device holds of it, for a Welcome. */
+  get snapshot(): ConversationState {
+    return this.#now;
+  }
+
+  /** Takes a step that something else than the log brought, and stores `more` with it. */
+  take(
+    step: (state: ConversationState) => Step | undefined | Promise<Step | undefined>,
+    more: readonly Change[],
+  ): Promise<void> {
+    return this.#step(async (state) => (await step(state)) ?? silent(state), more);
+  }
+
+  /** Reads what was missed, and sends what waits. Resolves when the log was read to its end, or cannot be now. */
+  async catchUp(): Promise<void> {
+    this.#mustRead = true;
+    this.#attempt = 0;
+    this.#cancelRetry?.();
+    this.run();
+    await this.#caughtUp();
+  }
+
+  async #caughtUp(): Promise<void> {
+    while (this.#running !== undefined && this.#mustRead) await Promise.race([this.#running, this.#readDone()]);
+  }
+
+  #readWaiters: (() => void)[] = [];
+  #readDone(): Promise<void> {
+    return new Promise((resolve) => this.#readWaiters.push(resolve));
+  }
+
+  ring(push: Extract<Push, { push: "entries" }>): void {
+    this.#rung = Math.max(this.#rung, push.seq);
+    void this.#applyRung(push.entries ?? []).then(() => this.run(), this.#fail);
+  }
+
+  /** Entries of a doorbell count where they continue what was read. */
+  async #applyRung(entries: readonly Entry[]): Promise<void> {
+    if (this.#mustRead || entries.some(({ payload }) => "blob" in payload)) return;
+    await this.#step(async (state) => {
+      if (state.phase !== "open" || state.joinedAt !== undefined) return silent(state);
+      let step = silent(state);
+      for (const entry of entries) {
+        if (entry.seq <= step.state.cursor) continue;
+        if (entry.prev !== step.state.cursor) break;
+        const payload = await received({ ...this.#deps, provider: this.#deps.context.provider }, entry.payload);
+        step = merged(step, await applyEntry(this.#deps.context, step.state, { entry, payload }));
+      }
+      return step;
+    });
+  }
+
+  close(): Promise<unknown> {
+    this.#closed = true;
+    this.#cancelRetry?.();
+    this.#grown.emit();
+    const closed = new TacitError("closed", "the client was closed");
+    for (const waiter of [...this.#opening.splice(0), ...this.#rotations.splice(0)]) waiter.reject(closed);
+    for (const outgoing of this.#outgoing.values()) outgoing.stop(closed);
+    return this.#steps;
+  }
+
+  /** Does what there is to do, once at a time. */
+  run(): void {
+    if (this.#running !== undefined) {
+      this.#runAgain = true;
+      return;
+    }
+    this.#running = this.#work().then(
+      () => this.#stopped(),
+      (error: unknown) => {
+        this.#stopped();
+        this.#recover(error);
+      },
+    );
+  }
+
+  #stopped(): void {
+    this.#running = undefined;
+    for (const waiter of this.#readWaiters.splice(0)) waiter();
+    if (this.#runAgain) {
+      this.#runAgain = false;
+      this.run();
+    }
+  }
+
+  async #work(): Promise<void> {
+    for (let action = this.#next(); action !== undefined; action = this.#next()) await this.#perform(action);
+  }
+
+  #next(): Action | undefined {
+    const state = this.#now;
+    if (this.#closed || !this.#deps.connection.isUp || this.#cancelRetry !== undefined) return undefined;
+    if (state.phase === "ended" || state.phase === "awaitingWelcome") {
+      this.#mustRead = false;
+      return undefined;
+    }
+    if (this.#mustRead || this.#rung > state.cursor) return "read";
+    if (this.#blockedBy() !== undefined) return undefined;
+    if (state.pending !== undefined) return "land";
+    if (state.phase === "opening") return "create";
+    if (this.#rotations.length > 0) return "rotate";
+    return state.outbox.length > 0 ? "append" : undefined;
+  }
+
+  async #perform(action: Action): Promise<void> {
+    switch (action) {
+      case "read":
+        return this.#read();
+      case "land":
+        return this.#land();
+      case "create":
+        return this.#create();
+      case "rotate":
+        return this.#step((state) => rotatePending(this.#deps.context, state));
+      case "append":
+        return this.#append();
+    }
+  }
+
+  async #read(): Promise<void> {
+    const rung = this.#rung;
+    this.#mustRead = true;
+    let after: number | undefined = this.#now.cursor;
+    while (after !== undefined) {
+      let page;
+      try {
+        page = await this.#deps.connection.request("read", { conversation: this.id, after });
+      } catch (error) {
+        if (!(error instanceof Refused) || error.refusal.code !== "not_a_member") throw error;
+        await this.#notThere();
+        break;
+      }
+      const read: ReadEntry[] = [];
+      for (const entry of page.entries) {
+        read.push({
+          entry,
+          payload: await received({ ...this.#deps, provider: this.#deps.context.provider }, entry.payload),
+        });
+      }
+      await this.#step(async (state) => {
+        let step = silent(state);
+        for (const each of read) step = merged(step, await applyEntry(this.#deps.context, step.state, each));
+        return step;
+      });
+      after = page.next;
+    }
+    this.#mustRead = false;
+    if (this.#rung === rung) this.#rung = 0;
+    for (const waiter of this.#readWaiters.splice(0)) waiter();
+    if (this.#now.phase === "awaitingWelcome") this.#deps.expectWelcome();
+  }
+
+  /** Not on the roster, or no such conversation. */
+  async #notThere(): Promise<void> {
+    if (this.#now.phase !== "open") return;
+    await this.#step((state) => {
+      const at = { seq: state.cursor, storedAt: this.#deps.connection.now() };
+      return noted({ ...state, phase: "ended", pending: undefined }, { kind: "cannotFollow" }, at);
+    });
+  }
+
+  async #create(): Promise<void> {
+    const { context, claim, connection } = this.#deps;
+    const claimed: Claimed[] = [];
+    for (const account of this.#now.roster) {
+      if (account !== context.account) claimed.push(...(await claim(account)));
+    }
+    await this.#step(async (state) =>
+      state.phase === "opening" && state.pending === undefined
+        ? createPending(context, state, claimed, connection.now())
+        : silent(state),
+    );
+  }
+
+  async #land(): Promise<void> {
+    const { connection } = this.#deps;
+    const { pending, roster } = this.#now;
+    if (pending === undefined) return;
+    const payloads = { ...this.#deps, provider: this.#deps.context.provider };
+    const welcomes = [];
+    for (const { device, claim, welcome } of pending.welcomes) {
+      welcomes.push({ device, claim, payload: await sendable(payloads, welcome) });
+    }
+    const landing = {
+      conversation: this.id,
+      entry: pending.entry,
+      payload: await sendable(payloads, pending.commit),
+      welcomes,
+      blobs: [],
+    };
+    // Whatever the answer, the log decides.
+    this.#mustRead = true;
+    try {
+      if (pending.kind === "create") {
+        await connection.request("createConversation", { ...landing, roster: [...roster], generation: 0 });
+      } else {
+        await connection.request("commit", { ...landing, turn: pending.turn, add: [], remove: [] });
+      }
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      switch (error.refusal.code) {
+        case "conversation_exists":
+          await this.#step((state) => silent(state.pending === pending ? lostCreation(state) : state));
+          this.#deps.expectWelcome();
+          return;
+        case "key_package_not_claimed":
+          await this.#step((state) => silent(state.pending === pending ? redoCreation(state) : state));
+          return this.#again(error);
+        case "stale":
+        case "not_a_member":
+          return;
+        default:
+          throw error;
+      }
+    }
+    if (this.#now.pending === pending) await this.#read();
+    if (this.#now.pending === pending) throw new LostAnswer("the log does not show the commit that it accepted");
+  }
+
+  async #append(): Promise<void> {
+    const { context, connection } = this.#deps;
+    await this.#step((state) => (state.group === undefined ? silent(state) : sealBatch(context, state)));
+    const batch = nextBatch(this.#now);
+    if (batch.length === 0) return this.#again(new LostAnswer("nothing could be sealed"));
+    const { turn } = this.#now;
+    const entries: Request<"append">["entries"] = [];
+    for (const { sealed } of batch) {
+      entries.push({
+        id: sealed.entry,
+        payload: await sendable({ ...this.#deps, provider: context.provider }, sealed.ciphertext),
+      });
+    }
+    this.#mustRead = true;
+    let accepted;
+    try {
+      ({ accepted } = await connection.request("append", { conversation: this.id, turn, entries }));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const { code, retryable } = error.refusal;
+      if (retryable) throw error;
+      if (code === "stale" || code === "not_a_member") return this.#again(error);
+      if (code === "blob_missing") throw error;
+      // Repeating it would bring the same answer: these messages are not to be sent.
+      this.#mustRead = false;
+      return this.#giveUp(
+        batch.map(({ number }) => number),
+        translate(error),
+      );
+    }
+    const own = ownEntries(this.#now, accepted);
+    if (own === undefined) return;
+    if (own.length === 0) return this.#again(new LostAnswer("nothing was accepted"));
+    await this.#step(async (state) => {
+      let step = silent(state);
+      for (const each of own) step = merged(step, await applyEntry(context, step.state, each));
+      return step;
+    });
+    this.#mustRead = false;
+    this.#attempt = 0;
+  }
+
+  /** Goes on at once the first time, then with backoff: what should have made progress may not have. */
+  #again(error: Error): void {
+    if (this.#attempt++ > 0) throw error;
+  }
+
+  async #giveUp(numbers: readonly number[], error: TacitError): Promise<void> {
+    await this.#step((state) => silent(dropOutgoing(state, numbers)));
+    for (const number of numbers) {
+      this.#outgoing.get(number)?.stop(error);
+      this.#outgoing.delete(number);
+    }
+  }
+
+  readonly #fail = (error: unknown): void => this.#recover(error);
+
+  /** After something that was not done: later, or never. */
+  #recover(error: unknown): void {
+    if (this.#closed) return;
+    const { clock, context, connection, logger } = this.#deps;
+    const known = error instanceof LostAnswer || error instanceof Refused || error instanceof TacitError;
+    if (!known) logger.warn("conversation failed", { error: error instanceof Error ? error.name : "unknown" });
+    const translated = translate(error);
+    if (this.#now.phase === "opening" && !(error instanceof LostAnswer)) this.#openingFailed(translated);
+    if (this.#closed || !(known && translated.retryable)) {
+      if (!known || translated.code === "store_failed") this.#deps.failed(translated);
+      return;
+    }
+    // Without a connection, the next one starts it again.
+    if (!connection.isUp || this.#cancelRetry !== undefined) return;
+    const wait = error instanceof Refused ? (error.refusal.retryAfter ?? 0) : 0;
+    const delay = wait + 50 + backoff(retryBackoff, this.#attempt++, uniformOf(context.provider.random));
+    const cancel = clock.after(delay, () => {
+      this.#cancelRetry = undefined;
+      this.run();
+    });
+    this.#cancelRetry = () => {
+      cancel();
+      this.#cancelRetry = undefined;
+    };
+  }
+
+  #openingFailed(error: TacitError): void {
+    for (const waiter of this.#opening.splice(0)) waiter.reject(error);
+    const isEmpty = this.#now.outbox.length === 0;
+    if (error.retryable && !isEmpty) return;
+    if (!error.retryable) {
+      for (const outgoing of this.#outgoing.values()) outgoing.stop(error);
+      if (!isEmpty) this.#deps.failed(error);
+    }
+    this.#closed = true;
+    this.#grown.emit();
+    this.#deps.abandoned(this);
+  }
+
+  /** Computes, stores, then releases. */
+  #step(compute: (state: ConversationState) => Step | Promise<Step>, more: readonly Change[] = []): Promise<void> {
+    const step = this.#steps.then(() => this.#take(compute, more));
+    this.#steps = step.catch(() => {});
+    return step;
+  }
+
+  async #take(compute: (state: ConversationState) => Step | Promise<Step>, more: readonly Change[]): Promise<void> {
+    const before = this.#now;
+    const computed = await compute(before);
+    const { group } = computed.state;
+    const shown = group === undefined || group.epoch === before.group?.epoch ? [] : identities(group);
+    const met = this.#deps.peers.meet(shown.filter(({ account }) => account !== this.#deps.context.account));
+    const step = met.changed.reduce((all, account) => {
+      const at = { seq: all.state.cursor, storedAt: this.#deps.connection.now() };
+      return merged(all, noted(all.state, { kind: "identityChanged", account }, at));
+    }, computed);
+    const writes = [...changes(this.#stored, step), ...met.changes, ...more];
+    if (writes.length > 0) await this.#deps.store.commit(writes);
+    this.#stored = this.#now = step.state;
+    met.stored();
+    wipe(step.consumed);
+    this.#release(before, step, met.changed);
+  }
+
+  #release(before: ConversationState, { state, items }: Step, changed: readonly string[]): void {
+    const delivered = before.outbox.filter(({ number }) => !state.outbox.some((item) => item.number === number));
+    for (const { number, id } of delivered) {
+      const message = items.find((item) => item.kind === "message" && item.mine && item.id === id);
+      if (message?.kind !== "message") continue;
+      this.#outgoing.get(number)?.arrived(message);
+      this.#outgoing.delete(number);
+    }
+    if (items.length > 0) this.#grown.emit();
+    for (const account of changed) this.#deps.identityChanged(account);
+    const shown = shownState(state);
+    if (shown !== this.state.current) this.state.set(shown);
+    if (shown !== "opening") for (const waiter of this.#opening.splice(0)) waiter.resolve();
+    if (before.pending?.kind === "rotate" && state.pending === undefined && state.group === before.pending.next) {
+      for (const rotation of this.#rotations.splice(0)) rotation.resolve();
+    }
+    if (shown === "ended") this.#endedFor(new TacitError("not_a_member", "the conversation has ended on this device"));
+  }
+
+  #endedFor(error: TacitError): void {
+    for (const outgoing of this.#outgoing.values()) outgoing.stop(error);
+    for (const rotation of this.#rotations.splice(0)) rotation.reject(error);
+  }
+}
+
+class Outgoing implements OutgoingMessage {
+  readonly id: string;
+  readonly text: string;
+  readonly sentAt: number;
+  #status: OutgoingMessage["status"] = "queued";
+  readonly #sent = deferred<Message>();
+
+  constructor({ id, text, sentAt }: { readonly id: string; readonly text: string; readonly sentAt: number }) {
+    this.id = id;
+    this.text = text;
+    this.sentAt = sentAt;
+  }
+
+  get status(): OutgoingMessage["status"] {
+    return this.#status;
+  }
+  get sent(): Promise<Message> {
+    return this.#sent.promise;
+  }
+  arrived(message: Message): void {
+    this.#status = "sent";
+    this.#sent.resolve(message);
+  }
+  stop(error: TacitError): void {
+    if (error.code !== "closed") this.#status = "failed";
+    this.#sent.reject(error);
+  }
+}
+
+function shownState({ phase }: ConversationState): "opening" | "open" | "ended" {
+  return phase === "awaitingWelcome" ? "opening" : phase;
+}
+
+export function translate(error: unknown): TacitError {
+  if (error instanceof TacitError) return error;
+  if (error instanceof LostAnswer) return new TacitError("connection_lost", "the connection ended", { cause: error });
+  if (!(error instanceof Refused)) return new TacitError("internal", "a step failed", { cause: error });
+  const { code, retryable, requestId } = error.refusal;
+  switch (code) {
+    case "unknown_account":
+      return new TacitError("unknown_account", "there is no such account", { requestId });
+    case "not_a_member":
+      return new TacitError("not_a_member", "not a member of this conversation", { requestId });
+    case "rate_limited":
+    case "busy":
+      return new TacitError("rate_limited", "the relay asks to wait", { requestId });
+    case "limit_exceeded":
+    case "frame_too_large":
+      return new TacitError("too_large", "the relay's limits do not allow it", { requestId });
+    default:
+      return retryable
+        ? new TacitError("connection_lost", `the relay refused for now: ${code}`, { requestId })
+        : new TacitError("relay_refused", `the relay refused: ${code}`, { requestId });
+  }
+}

@@ -1,0 +1,48 @@
+/** Payloads on their way: inline in the frame, or by blob where they are larger (protocol/PROTOCOL.md, Blobs). */
+import { decodeBase64Url, encodeBase64Url, limits, type Payload } from "@tacit/protocol";
+import type { Connection } from "./connection.ts";
+import type { BlobTransfer } from "./ports.ts";
+import { LostAnswer, Refused } from "./relaySocket.ts";
+import { sha256, type CryptoProvider } from "./session/cryptoContext.ts";
+
+export interface PayloadDeps {
+  readonly connection: Pick<Connection, "request">;
+  readonly blobs: BlobTransfer;
+  readonly provider: CryptoProvider;
+}
+
+/** @throws Refused, LostAnswer */
+export async function sendable({ connection, blobs, provider }: PayloadDeps, bytes: Uint8Array): Promise<Payload> {
+  if (bytes.length <= limits.inlinePayload) return { inline: encodeBase64Url(bytes) };
+  const blob = { hash: encodeBase64Url(sha256(provider, bytes)), size: bytes.length };
+  const { url, headers } = await connection.request("uploadBlob", blob);
+  await passing("the upload failed", () => blobs.put(url, headers, bytes));
+  return { blob };
+}
+
+/** Undefined: the blob is gone, or is not what it was named after. @throws LostAnswer where it may be there later */
+export async function received(
+  { connection, blobs, provider }: PayloadDeps,
+  payload: Payload,
+): Promise<Uint8Array | undefined> {
+  if ("inline" in payload) return decodeBase64Url(payload.inline);
+  const { hash, size } = payload.blob;
+  let url: string;
+  try {
+    ({ url } = await connection.request("downloadBlob", { hash }));
+  } catch (error) {
+    if (error instanceof Refused && error.refusal.code === "blob_missing") return undefined;
+    throw error;
+  }
+  const bytes = await passing("the download failed", () => blobs.get(url, size));
+  const holds = bytes !== undefined && bytes.length === size && encodeBase64Url(sha256(provider, bytes)) === hash;
+  return holds ? bytes : undefined;
+}
+
+async function passing<T>(why: string, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch {
+    throw new LostAnswer(why);
+  }
+}

@@ -1,0 +1,61 @@
+/** The peers that this device has met, in memory and in the store. */
+import type { SealedStore } from "./sealedStore.ts";
+import type { LeafIdentity } from "./session/authenticate.ts";
+import type { Change } from "./session/conversationStore.ts";
+import { accept, decodePeer, encodePeer, isBlocked, meet, type Peer } from "./session/peers.ts";
+
+const prefix = "p/";
+
+export class PeerBook {
+  readonly #store: SealedStore;
+  readonly #peers: Map<string, Peer>;
+
+  private constructor(store: SealedStore, peers: Map<string, Peer>) {
+    this.#store = store;
+    this.#peers = peers;
+  }
+
+  static async load(store: SealedStore): Promise<PeerBook> {
+    const stored = (await store.scan(prefix)).map(([, value]) => decodePeer(value));
+    return new PeerBook(store, new Map(stored.map((peer) => [peer.account, peer])));
+  }
+
+  isBlocked(account: string): boolean {
+    return isBlocked(this.#peers.get(account));
+  }
+
+  /** What to store, and who showed another key than before. Call `stored` when it is. */
+  meet(shown: readonly (Pick<LeafIdentity, "account" | "accountKey"> & { readonly recordVersion?: number })[]): {
+    readonly changes: readonly Change[];
+    readonly changed: readonly string[];
+    readonly stored: () => void;
+  } {
+    const met = new Map<string, Peer>();
+    const changed = new Set<string>();
+    for (const each of shown) {
+      const known = met.get(each.account) ?? this.#peers.get(each.account);
+      const { kind, peer } = meet(known, each);
+      if (kind === "changed") changed.add(each.account);
+      if (peer !== known) met.set(each.account, peer);
+    }
+    return {
+      changes: [...met.values()].map((peer) => this.#change(peer)),
+      changed: [...changed],
+      stored: () => {
+        for (const peer of met.values()) this.#peers.set(peer.account, peer);
+      },
+    };
+  }
+
+  async accept(account: string): Promise<void> {
+    const known = this.#peers.get(account);
+    if (known === undefined || !isBlocked(known)) return;
+    const peer = accept(known);
+    await this.#store.commit([this.#change(peer)]);
+    this.#peers.set(account, peer);
+  }
+
+  #change(peer: Peer): Change {
+    return { key: prefix + this.#store.blind(peer.account), value: encodePeer(peer) };
+  }
+}
