@@ -24,6 +24,8 @@ async function live(): Promise<void> {
     store: await sqliteStore(config.store),
   });
   const opened = firstConversation(client);
+  // Before that, nobody can invite this device: its key packages are not out yet.
+  await client.caughtUp();
   tell({ type: "ready" });
   chat = await opened;
   for await (const { mine, text } of chat.messages()) {

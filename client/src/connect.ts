@@ -1,6 +1,13 @@
 /** The composition root: chooses what the platform offers, opens the store, brings up a client. */
+import { cipherSuites, getCipherSuite } from "@tacit/mls";
+import { fetchBlobs } from "./adapters/fetchBlobs.ts";
+import { systemClock } from "./adapters/systemClock.ts";
 import type { Client } from "./api.ts";
+import { TacitClient } from "./client.ts";
+import { TacitError } from "./errors.ts";
+import { platformProvider, platformTransport } from "./platform/node.ts";
 import type { BlobTransfer, Clock, Logger, Random, Store, Transport, Vault } from "./ports.ts";
+import { sealedStore } from "./sealedStore.ts";
 import type { CryptoProvider } from "./session/cryptoContext.ts";
 
 export interface ConnectOptions {
@@ -8,26 +15,104 @@ export interface ConnectOptions {
   readonly url: string;
   /** Hands out a token of the team's identity provider. Called for each connection, at least every two hours. */
   readonly token: () => string | Promise<string>;
-  /** One store holds one device. */
+  /** One store holds one device. The client closes it, also where `connect` rejects. */
   readonly store: Store;
   /** What the token is expected to say; checked. */
   readonly account?: string;
   /** Where the key to the store is kept. Default: the store's own. */
   readonly vault?: Vault;
-  /** Primitives. Default: node:crypto in Node, WebCrypto and @noble in browsers, @noble elsewhere. */
+  /** Primitives. Default: node:crypto in Node, WebCrypto and @noble in browsers, @noble in React Native. */
   readonly provider?: CryptoProvider;
-  /** MLS suite of new conversations. Default: MLKEM768X25519, AES-256-GCM, SHA-384, Ed25519. */
+  /** MLS suite, the same for all clients of a deployment. Default: MLKEM768X25519, AES-256-GCM, SHA-384, Ed25519. */
   readonly suite?: number;
   /** Default: the platform's WebSocket; in Node before 22 the package `ws`. */
   readonly transport?: Transport;
   /** Default: fetch. */
   readonly blobs?: BlobTransfer;
+  /** Default: the system's. */
   readonly clock?: Clock;
+  /** Default: the platform's. Not used where `provider` is given, which has its own. */
   readonly random?: Random;
   /** Default: silent. */
   readonly logger?: Logger;
-  /** False: stay offline until `goOnline` (after the device is registered). Default true. */
+  /** False: a device that is registered already stays offline until `goOnline`. Default true. */
   readonly online?: boolean;
 }
 
-export declare function connect(options: ConnectOptions): Promise<Client>;
+/**
+ * Opens the store and the device in it. A new device registers first, so that takes a connection; after that it resolves at once
+ * and connects in the background: `client.connection` tells, `client.caughtUp()` waits.
+ * @throws TacitError `refused`, `token_failed`, `account_mismatch`, `device_not_linked`, `store_corrupt`, `vault_failed`,
+ *   `connection_lost` (a new device could not reach the relay), `unsupported_platform`, `invalid_argument`
+ */
+export async function connect(options: ConnectOptions): Promise<Client> {
+  try {
+    return await open(options);
+  } catch (error) {
+    await options.store.close();
+    throw error;
+  }
+}
+
+async function open(options: ConnectOptions): Promise<Client> {
+  const vault = options.vault ?? options.store.vault;
+  if (vault === undefined) throw new TacitError("invalid_argument", "connect: this store needs the option vault");
+  const provider = options.provider ?? platformProvider(options.random === undefined ? {} : { random: options.random });
+  const suiteId = options.suite ?? cipherSuites.MLS_128_MLKEM768X25519_AES256GCM_SHA384_Ed25519;
+  const client = await TacitClient.open({
+    url: options.url,
+    token: options.token,
+    store: await sealedStore(options.store, vault, provider.random),
+    crypto: { provider, suite: getCipherSuite(suiteId, provider) },
+    transport: options.transport ?? (await platformTransport()),
+    blobs: options.blobs ?? fetchBlobs,
+    clock: options.clock ?? systemClock,
+    logger: options.logger ?? { warn: () => {} },
+    account: options.account,
+  });
+  if (client.isRegistered) {
+    if (options.account !== undefined && options.account !== client.account) {
+      throw new TacitError("account_mismatch", "the store is of another account");
+    }
+    if (options.online !== false) client.start();
+    return client;
+  }
+  client.start();
+  await registered(client);
+  return client;
+}
+
+/** Attempts that a new device makes to reach the relay. */
+const firstAttempts = 4;
+
+async function registered(client: TacitClient): Promise<void> {
+  const failure = await new Promise<TacitError | undefined>((resolve) => {
+    const end = client.connection.subscribe((state) => {
+      const over = isOver(client, state);
+      if (over === undefined) return;
+      queueMicrotask(() => end());
+      resolve(over.failure);
+    });
+  });
+  if (failure === undefined) return;
+  await client.close();
+  throw failure;
+}
+
+function isOver(
+  client: TacitClient,
+  state: Client["connection"]["current"],
+): { readonly failure: TacitError | undefined } | undefined {
+  switch (state.status) {
+    case "online":
+      return { failure: undefined };
+    case "closed":
+      return { failure: state.reason ?? new TacitError("closed", "the client was closed") };
+    case "connecting":
+      return state.attempt > firstAttempts && !client.isRegistered
+        ? { failure: new TacitError("connection_lost", "the relay cannot be reached, or refuses the token") }
+        : undefined;
+    default:
+      return undefined;
+  }
+}

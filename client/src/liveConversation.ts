@@ -78,6 +78,8 @@ export class LiveConversation implements Conversation {
   readonly #outgoing = new Map<number, Outgoing>();
   readonly #opening: Deferred<void>[] = [];
   readonly #rotations: Deferred<void>[] = [];
+  /** Who waits for the log to be read, or for that to fail. */
+  readonly #readWaiters: (() => void)[] = [];
   readonly #grown = listenerSet<void>();
   readonly #typing = listenerSet<Typing>();
   readonly #lastSignals = new Map<string, number>();
@@ -107,7 +109,7 @@ export class LiveConversation implements Conversation {
     let outgoing: Outgoing | undefined;
     await this.#step((state) => {
       this.#requireUsable();
-      outgoing = new Outgoing({ number: state.nextOutbox, ...message });
+      outgoing = new Outgoing(message);
       this.#outgoing.set(state.nextOutbox, outgoing);
       return silent(enqueue(state, message));
     });
@@ -134,7 +136,7 @@ export class LiveConversation implements Conversation {
 
   async *timeline({ after = 0, signal }: IterateOptions = {}): AsyncGenerator<TimelineItem, void, undefined> {
     let position = after;
-    while (!this.#closed && signal?.aborted !== true) {
+    while (!this.#isOver(signal)) {
       // Listening before looking, or what lands in between would be slept through.
       const grown = this.#nextGrowth(signal);
       const page = await this.#deps.store.scan(timelinePrefix(this.id), {
@@ -145,11 +147,15 @@ export class LiveConversation implements Conversation {
         const item = decodeTimelineItem(value);
         position = item.position;
         yield item;
-        if (this.#closed || signal?.aborted === true) return grown.cancel();
+        if (this.#isOver(signal)) return grown.cancel();
       }
       if (page.length === timelinePage) grown.cancel();
       else await grown.promise;
     }
+  }
+
+  #isOver(signal: AbortSignal | undefined): boolean {
+    return this.#closed || signal?.aborted === true;
   }
 
   #nextGrowth(signal: AbortSignal | undefined): { readonly promise: Promise<void>; readonly cancel: () => void } {
@@ -226,22 +232,15 @@ export class LiveConversation implements Conversation {
     return this.#step(async (state) => (await step(state)) ?? silent(state), more);
   }
 
-  /** Reads what was missed, and sends what waits. Resolves when the log was read to its end, or cannot be now. */
+  /** Reads what was missed, then sends what waits. @throws LostAnswer where the log was not read to its end */
   async catchUp(): Promise<void> {
     this.#mustRead = true;
     this.#attempt = 0;
     this.#cancelRetry?.();
+    const done = new Promise<void>((resolve) => this.#readWaiters.push(resolve));
     this.run();
-    await this.#caughtUp();
-  }
-
-  async #caughtUp(): Promise<void> {
-    while (this.#running !== undefined && this.#mustRead) await Promise.race([this.#running, this.#readDone()]);
-  }
-
-  #readWaiters: (() => void)[] = [];
-  #readDone(): Promise<void> {
-    return new Promise((resolve) => this.#readWaiters.push(resolve));
+    await done;
+    if (this.#mustRead && !this.#closed) throw new LostAnswer("the log was not read to its end");
   }
 
   ring(push: Extract<Push, { push: "entries" }>): void {
@@ -292,11 +291,11 @@ export class LiveConversation implements Conversation {
 
   #stopped(): void {
     this.#running = undefined;
-    for (const waiter of this.#readWaiters.splice(0)) waiter();
     if (this.#runAgain) {
       this.#runAgain = false;
-      this.run();
+      return this.run();
     }
+    for (const waiter of this.#readWaiters.splice(0)) waiter();
   }
 
   async #work(): Promise<void> {
@@ -517,6 +516,8 @@ export class LiveConversation implements Conversation {
   }
 
   #openingFailed(error: TacitError): void {
+    // It may be in the log: only the log can tell.
+    if (this.#now.pending !== undefined && error.retryable) return;
     for (const waiter of this.#opening.splice(0)) waiter.reject(error);
     const isEmpty = this.#now.outbox.length === 0;
     if (error.retryable && !isEmpty) return;

@@ -41,6 +41,8 @@ async function start(people: Readonly<Record<Side, Person>>, take: (event: Cloud
   events.addEventListener("message", ({ data }) => take(JSON.parse(String(data)) as CloudEvent));
 
   const [alice, bob] = await Promise.all([people.alice.signIn(session), people.bob.signIn(session)]);
+  // Before that, nobody can invite Bob: his key packages are not out yet.
+  await bob.caughtUp();
   bob.on("conversation", (conversation) => people.bob.follow(conversation));
   people.alice.follow(await alice.conversation({ with: [bob.account] }));
 }

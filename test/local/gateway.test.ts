@@ -105,6 +105,12 @@ describe("WebSocket gateway", () => {
       expect(frames.map(({ kind }) => kind)).toEqual(["in", "in", "out"]);
     });
 
+    test("an integration that takes longer than it may is given up", async () => {
+      alice.socket.send(JSON.stringify({ action: "slow", task: "sleep", milliseconds: 600 }));
+      expect(JSON.parse(await alice.next())).toMatchObject({ message: "Endpoint request timed out" });
+      await cloud.settled();
+    });
+
     test("what names no route goes to $default", async () => {
       expect(await alice.ask("event", { action: "nowhere" })).toMatchObject({
         event: { requestContext: { routeKey: "$default" } },

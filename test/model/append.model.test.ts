@@ -7,6 +7,8 @@ import type { Conversation, StoredEntry } from "../../lambdas/ports.ts";
 import { explore } from "./explore.ts";
 import { runWorld, type World } from "./logWorld.ts";
 
+jest.setTimeout(120_000);
+
 const second = 1_000;
 const day = 86_400 * second;
 /** When the entries of the quiet log may be deleted. */

@@ -35,12 +35,14 @@ export type Person =
   | { readonly does: "leave"; readonly turn: number; readonly account: string }
   | { readonly does: "read"; readonly pages: number; readonly limit: number };
 
+type Waiting = { readonly call: string; readonly go: () => void };
+
 type Process = {
   readonly name: string;
   readonly person: Person;
   started: number | undefined;
-  /** Set while a call waits for its turn. */
-  waiting: { readonly call: string; readonly go: () => void } | undefined;
+  /** Calls that wait for their turn. */
+  waiting: readonly Waiting[];
   /** What its calls returned, which is all that it knows. */
   readonly history: string[];
   state: "ready" | "running" | "done" | "killed";
@@ -108,7 +110,7 @@ export function runWorld(world: World): Run {
           const original = Reflect.get(target, method) as (...args: unknown[]) => Promise<unknown>;
           const step = (args: unknown[], suffix: string) =>
             new Promise<void>((go) => {
-              process.waiting = { call: `${label}.${method}${suffix}`, go };
+              process.waiting = [...process.waiting, { call: `${label}.${method}${suffix}`, go }];
             }).then(() => noteLandings(process, () => original(...args)));
           return async (...args: unknown[]) => {
             if (process.person.does === "read" && method === "page") noteDue();
@@ -235,7 +237,7 @@ export function runWorld(world: World): Run {
     for (const process of processes) {
       if (process.state !== "running" || now() - process.started! <= timeout) continue;
       process.state = "killed";
-      process.waiting = undefined;
+      process.waiting = [];
     }
   }
 
@@ -244,15 +246,15 @@ export function runWorld(world: World): Run {
       if (faults.length > 0) throw new Violation(faults.join("; "));
       const choices: Choice[] = [];
       for (const process of processes) {
-        const { waiting } = process;
         if (process.state === "ready")
           choices.push({ name: `${process.name} starts`, take: () => startProcess(process) });
-        if (process.state !== "running" || waiting === undefined) continue;
-        const take = (): void => {
-          process.waiting = undefined;
-          waiting.go();
-        };
-        choices.push({ name: `${process.name}: ${waiting.call}`, take });
+        for (const one of process.waiting) {
+          const take = (): void => {
+            process.waiting = process.waiting.filter((other) => other !== one);
+            one.go();
+          };
+          choices.push({ name: `${process.name}: ${one.call}`, take });
+        }
       }
       if (time + 1 < world.clock.length)
         choices.push({ name: `the clock goes to ${world.clock[time + 1]}`, take: tick });
@@ -267,7 +269,7 @@ export function runWorld(world: World): Run {
         started,
         history,
         outcome,
-        waiting?.call,
+        waiting.map(({ call }) => call),
       ]);
       const rest = [
         time,

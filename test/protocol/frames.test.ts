@@ -14,58 +14,36 @@ import {
   utf8Length,
   type Operation,
 } from "@tacit/protocol";
+import { b64, direct, validRequests } from "../support/validRequests.ts";
 
-const b64 = (length: number, fill = 7) => encodeBase64Url(new Uint8Array(length).fill(fill));
-const direct = `d-${b64(32)}`;
-const entryId = b64(16);
-const payload = { inline: b64(100) };
-const blob = { hash: b64(32), size: 10 };
-
-/** One valid request of each operation. */
-const valid: Record<Operation, Record<string, unknown>> = {
-  hello: {},
-  putAccount: { record: { payload: b64(40), signature: b64(64) } },
-  getAccount: { account: "alice" },
-  publishKeyPackages: { keyPackages: [{ hash: b64(32), data: b64(300) }] },
-  countKeyPackages: {},
-  claimKeyPackages: { account: "auth0|bob" },
-  createConversation: {
-    conversation: direct,
-    entry: entryId,
-    payload,
-    welcomes: [{ device: b64(32), claim: b64(22), payload: { blob } }],
-    blobs: [blob],
-    roster: ["alice", "bob"],
-    generation: 0,
-  },
-  commit: { conversation: direct, entry: entryId, payload, welcomes: [], blobs: [], turn: 3, add: [], remove: ["bob"] },
-  propose: { conversation: direct, entry: entryId, payload, turn: 1, leave: false },
-  append: { conversation: direct, turn: 1, entries: [{ id: entryId, payload }] },
-  read: { conversation: direct, after: 0 },
-  readInbox: {},
-  acknowledgeInbox: { ids: [b64(22)] },
-  signal: { conversation: direct, payload: b64(64) },
-  uploadBlob: blob,
-  downloadBlob: { hash: b64(32) },
-};
 const names = Object.keys(operations) as Operation[];
 const frame = (op: string, fields: object) => JSON.stringify({ id: "1", op, ...fields });
 
 test.each(names)("%s: a valid request parses to itself", (op) => {
-  expect(parseRequest(frame(op, valid[op]))).toEqual({ ok: true, id: "1", request: { op, ...valid[op] } });
+  expect(parseRequest(frame(op, validRequests[op]))).toEqual({
+    ok: true,
+    id: "1",
+    request: { op, ...validRequests[op] },
+  });
 });
 
 test.each(names)("%s: an unknown field is refused", (op) => {
-  expect(parseRequest(frame(op, { ...valid[op], sender: "mallory" }))).toMatchObject({ ok: false, code: "malformed" });
+  expect(parseRequest(frame(op, { ...validRequests[op], sender: "mallory" }))).toMatchObject({
+    ok: false,
+    code: "malformed",
+  });
 });
 
 test.each(names)("%s: each required field, missing or mistyped, is refused", (op) => {
-  for (const field of Object.keys(valid[op])) {
-    const { [field]: _, ...rest } = valid[op];
+  for (const field of Object.keys(validRequests[op])) {
+    const { [field]: _, ...rest } = validRequests[op];
     expect(parseRequest(frame(op, rest))).toMatchObject({ ok: false, id: "1", code: "malformed" });
     for (const wrong of [null, -1, 1.5, "", "=\n", {}, [[]], true, 2 ** 60]) {
       if (field === "leave" && wrong === true) continue;
-      expect(parseRequest(frame(op, { ...valid[op], [field]: wrong }))).toMatchObject({ ok: false, code: "malformed" });
+      expect(parseRequest(frame(op, { ...validRequests[op], [field]: wrong }))).toMatchObject({
+        ok: false,
+        code: "malformed",
+      });
     }
   }
 });

@@ -56,7 +56,7 @@ function applyKind(
 ): Step | Promise<Step> {
   if (state.joinedAt !== undefined) {
     // The Welcome brought what this commit did.
-    if (read.entry.seq === state.joinedAt) return silent(state);
+    if (read.entry.seq === state.joinedAt) return silent({ ...state, turn: read.entry.turn + 1 });
     // It expired: everything between is lost to this device, and a later commit would be too.
     if (read.entry.turn !== state.turn) return ended(state, { kind: "cannotFollow" }, placeOf(read.entry));
   }

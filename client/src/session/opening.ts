@@ -111,6 +111,7 @@ export interface Invitation {
   readonly conversation: string;
   /** Where the commit stands that made it. */
   readonly seq: number;
+  /** Commits in the log with that one. */
   readonly turn: number;
   readonly at: number;
   readonly welcome: Uint8Array;
@@ -150,7 +151,7 @@ export async function joinByWelcome(
     pending: undefined,
     cursor: seq - 1,
     chain: undefined,
-    turn: turn + 1,
+    turn,
     joinedAt: seq,
   };
   const opened = noted(state, { kind: "opened", by: by.account }, { seq, storedAt: at });

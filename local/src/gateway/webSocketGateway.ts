@@ -67,6 +67,8 @@ export interface GatewayOptions {
   readonly onFrame: (frame: Frame) => void;
 }
 
+const TIMED_OUT = "Endpoint request timed out";
+
 type LiveConnection = GatewayConnection & { lastActiveAt: number };
 
 export function createWebSocketGateway(options: GatewayOptions): WebSocketGateway {
@@ -137,7 +139,7 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
     if (route) {
       const result = await invokeRoute(route, connectEvent(context(), facts, request));
       const answer = proxyAnswer(result);
-      if (!answer) return refuse(socket, 502);
+      if (!answer) return refuse(socket, isTimeout(result) ? 504 : 502);
       if (answer.statusCode < 200 || answer.statusCode > 299)
         return refuse(socket, answer.statusCode, answer.body ?? undefined);
       const protocol = Object.entries(answer.headers).find(
@@ -203,8 +205,9 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
       );
     if (bucket && !bucket.take()) return answerError("Too Many Requests");
     if (!route) return answerError("Forbidden");
-    const answer = proxyAnswer(await invokeRoute(route, event));
-    if (!answer) return answerError("Internal server error");
+    const result = await invokeRoute(route, event);
+    const answer = proxyAnswer(result);
+    if (!answer) return answerError(isTimeout(result) ? TIMED_OUT : "Internal server error");
     if (route.responds && answer.body !== null) send(connection, answer.body);
   }
 
@@ -249,7 +252,7 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
     if (effects.failure || effects.has("drop")) return failed(effects.failure?.type ?? "dropped");
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<InvocationResult>((resolve) => {
-      timer = setTimeout(() => resolve(failed("Endpoint request timed out")), timeout);
+      timer = setTimeout(() => resolve(failed(TIMED_OUT)), timeout);
     });
     try {
       return await Promise.race([track(host.invoke(event)), tooLate]);
@@ -270,6 +273,10 @@ interface ProxyAnswer {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
+}
+
+function isTimeout(result: InvocationResult): boolean {
+  return result.kind === "error" && result.errorMessage === TIMED_OUT;
 }
 
 /** What a function behind a proxy integration returned, or null when it failed or returned something else. */

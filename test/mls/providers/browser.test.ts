@@ -10,6 +10,7 @@ import { build } from "esbuild";
 import { chromium, type Browser, type Page } from "playwright-core";
 import { nodeProvider } from "../../../mls/src/providers/node.ts";
 import { cipherSuites, getCipherSuite } from "../../../mls/src/suites.ts";
+import type { Operations } from "./browserPage.ts";
 import { ed25519EdgeCases } from "./ed25519EdgeCases.ts";
 import { fromHex, hex, readVectors, seededRandom, utf8, vectorRoot } from "./support.ts";
 
@@ -17,17 +18,6 @@ const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 // Skipped without a Chromium: nothing else has the WebCrypto that this provider is for.
 const describeBrowser = existsSync(executablePath) ? describe : describe.skip;
 const testVectors = existsSync(vectorRoot) ? test : test.skip;
-
-/** What `browserPage.ts` offers to the test. */
-interface Operations {
-  agree(curve: string, privateKey: string, peer: string): Promise<string | undefined>;
-  verify(scheme: string, publicKey: string, message: string, signature: string): Promise<boolean>;
-  keyPair(suite: number, ikm: string): Promise<readonly [publicKey: string, privateKey: string]>;
-  generated(suite: number): Promise<readonly [publicKey: string, privateKey: string]>;
-  seal(suite: number, publicKey: string, text: string): Promise<readonly [kemOutput: string, ciphertext: string]>;
-  open(suite: number, pair: readonly [string, string], sealed: readonly [string, string]): Promise<string>;
-  sign(suite: number, text: string): Promise<readonly [publicKey: string, signature: string]>;
-}
 
 interface AgreementCase {
   readonly public: string;
@@ -134,7 +124,7 @@ describeBrowser("the webcrypto provider in Chromium", () => {
   testVectors.each([
     ["Ed25519", "ed25519"],
     ["ECDSA-P256-SHA256", "ecdsa_secp256r1_sha256"],
-  ])("Wycheproof: %s", async (scheme, file) => {
+  ] as const)("Wycheproof: %s", async (scheme, file) => {
     const { testGroups } = readVectors<{ testGroups: SignatureGroup[] }>(`wycheproof/${file}_test.json`);
     const cases = testGroups.flatMap(({ publicKey: { pk, uncompressed }, tests }) =>
       tests.map((test) => ({ ...test, key: pk ?? uncompressed ?? "" })),

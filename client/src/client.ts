@@ -1,0 +1,531 @@
+/** The shell: one device, its connection, its conversations. */
+import { decodeBase64Url, encodeBase64Url, type Answer, type InboxItem, type Push } from "@tacit/protocol";
+import type { Client, ClientEvents, Conversation } from "./api.ts";
+import { Connection, type Hello } from "./connection.ts";
+import { TacitError } from "./errors.ts";
+import { LiveConversation, translate, type LiveDeps } from "./liveConversation.ts";
+import { listenerSet, type ListenerSet } from "./observable.ts";
+import { received } from "./payloads.ts";
+import { PeerBook } from "./peerBook.ts";
+import type { BlobTransfer, Clock, Logger, Transport } from "./ports.ts";
+import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
+import type { SealedStore } from "./sealedStore.ts";
+import { verifyRecord } from "./session/accountRecord.ts";
+import { uniformOf } from "./session/backoff.ts";
+import {
+  directConversationId,
+  newConversation,
+  silent,
+  type ConversationState,
+  type SessionContext,
+} from "./session/conversation.ts";
+import { changes, conversationPrefix, decodeConversation, timelinePrefix } from "./session/conversationStore.ts";
+import type { CryptoContext } from "./session/cryptoContext.ts";
+import { MlsError } from "./session/groupEngine.ts";
+import {
+  createIdentity,
+  decodeIdentity,
+  encodeIdentity,
+  enrol,
+  type Enrolment,
+  type Identity,
+} from "./session/identity.ts";
+import {
+  decodeKeyPackageItem,
+  isOutdated,
+  keyPackageKey,
+  keyPackagePrefix,
+  makeKeyPackage,
+  shortage,
+  splitForFrame,
+  storedKeyPackage,
+  type StockedKeyPackage,
+} from "./session/keyPackages.ts";
+import { isOf, joinByWelcome, type Claimed } from "./session/opening.ts";
+import { connectProtocols } from "./session/proof.ts";
+
+export interface ClientDeps {
+  readonly url: string;
+  readonly token: () => string | Promise<string>;
+  readonly store: SealedStore;
+  readonly crypto: CryptoContext;
+  readonly transport: Transport;
+  readonly blobs: BlobTransfer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly account: string | undefined;
+}
+
+const identityKey = "identity";
+/** Even a device that is never rung looks at its logs this often: milliseconds, jittered. */
+const headCheckInterval = 15 * 60_000;
+const parallelReads = 4;
+
+type Enrolled = Identity & { readonly enrolment: Enrolment };
+
+export class TacitClient implements Client {
+  readonly #deps: ClientDeps;
+  readonly #connection: Connection;
+  readonly #peers: PeerBook;
+  readonly #conversations = new Map<string, LiveConversation>();
+  readonly #listeners: { readonly [E in keyof ClientEvents]: ListenerSet<ClientEvents[E]> } = {
+    conversation: listenerSet(),
+    identityChanged: listenerSet(),
+    failure: listenerSet(),
+  };
+  #identity: Identity;
+  #live: LiveDeps | undefined;
+  #inbox: Promise<void> | undefined;
+  #inboxAgain = false;
+  #cancelHeadCheck: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(deps: ClientDeps, identity: Identity, peers: PeerBook) {
+    this.#deps = deps;
+    this.#identity = identity;
+    this.#peers = peers;
+    const { crypto, transport, clock, url } = deps;
+    this.#connection = new Connection({
+      transport,
+      clock,
+      random: crypto.provider.random,
+      url,
+      protocols: (now) => this.#protocols(now),
+      welcomed: (hello, socket) => this.#welcomed(hello, socket),
+      catchUp: () => this.#catchUp(),
+      push: (push) => this.#receive(push),
+    });
+  }
+
+  /** Loads what the store holds; makes a device where it is empty. */
+  static async open(deps: ClientDeps): Promise<TacitClient> {
+    const { store, crypto } = deps;
+    const stored = await store.get(identityKey);
+    const identity = stored === undefined ? await createIdentity(crypto) : decodeIdentity(stored);
+    if (identity === undefined) throw new TacitError("store_corrupt", "the store is of another version");
+    if (!identity.signatureKeys.has(crypto.suite.id)) {
+      throw new TacitError("invalid_argument", "this store's device has no key for the suite");
+    }
+    if (stored === undefined) await store.commit([{ key: identityKey, value: encodeIdentity(identity) }]);
+    const client = new TacitClient(deps, identity, await PeerBook.load(store));
+    if (identity.enrolment !== undefined) await client.#load(identity as Enrolled);
+    return client;
+  }
+
+  get account(): string {
+    return this.#enrolment.account;
+  }
+  get device(): string {
+    return this.#identity.device;
+  }
+  get connection(): Client["connection"] {
+    return this.#connection.state;
+  }
+  get isRegistered(): boolean {
+    return this.#identity.enrolment?.registered === true;
+  }
+
+  get #enrolment(): Enrolment {
+    const { enrolment } = this.#identity;
+    if (enrolment === undefined) throw new TacitError("offline", "this device has not been registered yet");
+    return enrolment;
+  }
+
+  async conversation({ with: others }: { readonly with: readonly string[] }): Promise<Conversation> {
+    const [peer] = others;
+    if (others.length !== 1 || peer === undefined || peer === this.account) {
+      throw new TacitError("invalid_argument", "conversation: name one other account");
+    }
+    if (!/^[\x21-\x7e]{1,128}$/.test(peer)) throw new TacitError("invalid_argument", "conversation: no account's name");
+    const id = directConversationId(this.#deps.crypto.provider, this.account, peer);
+    const conversation = this.#conversations.get(id) ?? (await this.#start(id, [this.account, peer]));
+    if (this.#connection.isUp) await conversation.opened();
+    return conversation;
+  }
+
+  async #start(id: string, roster: readonly string[]): Promise<LiveConversation> {
+    const state = newConversation(id, roster);
+    const conversation = this.#adopt(state, undefined);
+    await conversation.take(() => silent(state), changes(undefined, silent(state)));
+    this.#listeners.conversation.emit(conversation);
+    return conversation;
+  }
+
+  conversations(): readonly Conversation[] {
+    return [...this.#conversations.values()];
+  }
+
+  on<E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): () => void {
+    return this.#listeners[event].add(listener);
+  }
+
+  async caughtUp(): Promise<void> {
+    const { state } = this.#connection;
+    await new Promise<void>((resolve, reject) => {
+      const end = state.subscribe((now) => {
+        if (now.status !== "online" && now.status !== "closed") return;
+        queueMicrotask(() => end());
+        if (now.status === "online") resolve();
+        else reject(now.reason ?? new TacitError("closed", "the client was closed"));
+      });
+    });
+  }
+
+  async acceptIdentity(account: string): Promise<void> {
+    await this.#peers.accept(account);
+    for (const conversation of this.#conversations.values()) conversation.run();
+  }
+
+  goOffline(): void {
+    this.#connection.stop();
+  }
+  goOnline(): void {
+    this.#connection.start();
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    this.#connection.close();
+    this.#cancelHeadCheck?.();
+    await Promise.all([...this.#conversations.values()].map((conversation) => conversation.close()));
+    await this.#inbox?.catch(() => {});
+    await this.#deps.store.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #protocols(now: number): Promise<readonly string[]> {
+    let token: string;
+    try {
+      token = await this.#deps.token();
+    } catch (cause) {
+      throw new TacitError("token_failed", "the token callback failed", { cause });
+    }
+    const { url, crypto } = this.#deps;
+    return connectProtocols(crypto.provider, { url, token, deviceKey: this.#identity.deviceKey, now });
+  }
+
+  async #welcomed(hello: Hello, socket: RelaySocket): Promise<"use" | "again"> {
+    const expected = this.#identity.enrolment?.account ?? this.#deps.account;
+    if (expected !== undefined && expected !== hello.account) {
+      throw new TacitError("account_mismatch", "the token is of another account than this store");
+    }
+    if (hello.device !== this.#identity.device)
+      throw new TacitError("internal", "the relay calls this device otherwise");
+    if (hello.scope === "register") {
+      await this.#register(hello, socket);
+      return "again";
+    }
+    if (!this.isRegistered) await this.#nowRegistered();
+    return "use";
+  }
+
+  async #register(hello: Hello, socket: RelaySocket): Promise<void> {
+    if (this.isRegistered) throw new TacitError("device_not_linked", "the relay does not know this device any more");
+    if (this.#identity.enrolment === undefined) {
+      const { provider } = this.#deps.crypto;
+      await this.#save(await enrol(provider, this.#identity, hello.account, hello.serverTime));
+    }
+    try {
+      // The very same record each time, so that a lost answer does no harm.
+      await socket.request("putAccount", { record: this.#enrolment.record });
+    } catch (error) {
+      if (error instanceof Refused && error.refusal.code === "record_conflict") {
+        throw new TacitError("device_not_linked", "the account exists already, and this device is not part of it");
+      }
+      throw error;
+    }
+  }
+
+  async #nowRegistered(): Promise<void> {
+    const { enrolment } = this.#identity;
+    if (enrolment === undefined) throw new TacitError("internal", "the relay knows a device that was never registered");
+    const registered = { ...this.#identity, enrolment: { ...enrolment, registered: true } };
+    await this.#save(registered);
+    await this.#load(registered);
+  }
+
+  async #save(identity: Identity): Promise<void> {
+    await this.#deps.store.commit([{ key: identityKey, value: encodeIdentity(identity) }]);
+    this.#identity = identity;
+  }
+
+  /** Brings up the conversations, as soon as it is known whose device this is. */
+  async #load(identity: Enrolled): Promise<void> {
+    const { crypto, store } = this.#deps;
+    const { enrolment, signatureKeys, device } = identity;
+    const signatureKey = signatureKeys.get(crypto.suite.id);
+    if (signatureKey === undefined) throw new TacitError("store_corrupt", "the store lacks a key");
+    const context: SessionContext = {
+      ...crypto,
+      account: enrolment.account,
+      device,
+      member: { certificate: enrolment.certificate, signatureKey },
+      recordVersion: enrolment.recordVersion,
+    };
+    this.#live = {
+      ...this.#deps,
+      context,
+      connection: this.#connection,
+      peers: this.#peers,
+      claim: (account) => this.#claim(account),
+      expectWelcome: () => this.#readInboxSoon(),
+      identityChanged: (account) => this.#listeners.identityChanged.emit({ account }),
+      failed: (error) => this.#listeners.failure.emit(error),
+      abandoned: (conversation) => this.#abandon(conversation),
+    };
+    const byConversation = new Map<string, Map<string, Uint8Array>>();
+    for (const [key, value] of await store.scan(conversationPrefix)) {
+      const [, id = "", ...rest] = key.split("/");
+      let pairs = byConversation.get(id);
+      if (pairs === undefined) byConversation.set(id, (pairs = new Map()));
+      pairs.set(rest.join("/"), value);
+    }
+    for (const [id, pairs] of byConversation) {
+      try {
+        const state = decodeConversation(crypto, id, pairs);
+        this.#adopt(state, state);
+      } catch (cause) {
+        throw new TacitError("store_corrupt", "a stored conversation cannot be read", { cause });
+      }
+    }
+  }
+
+  #adopt(state: ConversationState, stored: ConversationState | undefined): LiveConversation {
+    if (this.#live === undefined) throw new TacitError("offline", "this device has not been registered yet");
+    const conversation = new LiveConversation(this.#live, state, stored);
+    this.#conversations.set(state.id, conversation);
+    return conversation;
+  }
+
+  /** Forgets a conversation that could not be opened. */
+  #abandon(conversation: LiveConversation): void {
+    this.#conversations.delete(conversation.id);
+    void this.#forget(conversation).catch((error: unknown) => this.#listeners.failure.emit(translate(error)));
+  }
+
+  async #forget(conversation: LiveConversation): Promise<void> {
+    await conversation.close();
+    const { store } = this.#deps;
+    const prefixes = [`${conversationPrefix}${conversation.id}/`, timelinePrefix(conversation.id)];
+    const stored = await Promise.all(prefixes.map((prefix) => store.scan(prefix)));
+    await store.commit(stored.flat().map(([key]) => ({ key })));
+  }
+
+  #receive(push: Push): void {
+    switch (push.push) {
+      case "entries":
+        this.#conversations.get(push.conversation)?.ring(push);
+        return;
+      case "inbox":
+        this.#readInboxSoon();
+        return;
+      case "signal":
+        this.#conversations
+          .get(push.conversation)
+          ?.receiveSignal(decodeBase64Url(push.payload))
+          .catch(() => this.#deps.logger.warn("signal failed", {}));
+        return;
+      case "bye":
+        return;
+    }
+  }
+
+  async #catchUp(): Promise<void> {
+    await this.#readInbox();
+    await this.#readLogs();
+    await this.#stockKeyPackages();
+    this.#checkHeadsLater();
+  }
+
+  async #readLogs(): Promise<void> {
+    const waiting = [...this.#conversations.values()];
+    const readers = Array.from({ length: parallelReads }, async () => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await next.catchUp();
+    });
+    await Promise.all(readers);
+  }
+
+  #checkHeadsLater(): void {
+    const { clock, crypto } = this.#deps;
+    this.#cancelHeadCheck?.();
+    const delay = headCheckInterval * (0.8 + 0.4 * uniformOf(crypto.provider.random));
+    this.#cancelHeadCheck = clock.after(delay, () => {
+      if (!this.#connection.isUp) return;
+      this.#readLogs().then(
+        () => this.#checkHeadsLater(),
+        // What was not read is tried again when its conversation runs again, at the latest after the next connect.
+        () => this.#checkHeadsLater(),
+      );
+    });
+  }
+
+  #readInboxSoon(): void {
+    this.#readInbox().catch((error: unknown) => {
+      if (!(error instanceof LostAnswer || error instanceof Refused)) this.#listeners.failure.emit(translate(error));
+    });
+  }
+
+  /** One reading at a time; a ring in between makes another. */
+  #readInbox(): Promise<void> {
+    this.#inboxAgain = true;
+    return (this.#inbox ??= this.#readWholeInbox().finally(() => (this.#inbox = undefined)));
+  }
+
+  async #readWholeInbox(): Promise<void> {
+    while (this.#inboxAgain) {
+      this.#inboxAgain = false;
+      let after: string | undefined;
+      do {
+        const page: Answer<"readInbox"> = await this.#connection.request(
+          "readInbox",
+          after === undefined ? {} : { after },
+        );
+        const done: string[] = [];
+        for (const item of page.items) {
+          await this.#join(item);
+          done.push(item.id);
+        }
+        if (done.length > 0) await this.#connection.request("acknowledgeInbox", { ids: done });
+        after = page.next;
+      } while (after !== undefined);
+    }
+  }
+
+  /** Stores what the item brings. @throws LostAnswer, Refused where it has to stay in the inbox */
+  async #join(item: InboxItem): Promise<void> {
+    const { store, crypto, blobs } = this.#deps;
+    const live = this.#live;
+    if (live === undefined) throw new LostAnswer("this device is not registered");
+    const stored = await store.get(keyPackageKey(item.keyPackage));
+    const welcome = await received({ connection: this.#connection, blobs, provider: crypto.provider }, item.payload);
+    if (stored === undefined || welcome === undefined) {
+      // A copy of a Welcome that was used comes here too: then the conversation is known.
+      if (!this.#conversations.has(item.conversation)) {
+        this.#listeners.failure.emit(new TacitError("cannot_follow", "an invitation's key is not on this device"));
+      }
+      return;
+    }
+    const keyPackage = decodeKeyPackageItem(item.keyPackage, stored);
+    const used = keyPackage.lastResort ? [] : [{ key: keyPackageKey(keyPackage.hash) }];
+    const { conversation: id, seq, turn, at } = item;
+    const invitation = { conversation: id, seq, turn, at, welcome, keyPackage };
+    const known = this.#conversations.get(id);
+    const conversation = known ?? this.#provisional(id);
+    let joined = false;
+    try {
+      await conversation.take(async (state) => {
+        const outcome = await joinByWelcome(live.context, known && state, invitation);
+        if (outcome.kind === "foreign")
+          throw new TacitError("cannot_follow", "an invitation is not what it says it is");
+        if (outcome.kind === "member") return undefined;
+        joined = true;
+        return outcome.step;
+      }, used);
+    } catch (error) {
+      if (
+        !(error instanceof MlsError || error instanceof TacitError) ||
+        (error instanceof TacitError && error.code !== "cannot_follow")
+      )
+        throw error;
+      this.#listeners.failure.emit(
+        error instanceof TacitError
+          ? error
+          : new TacitError("cannot_follow", "an invitation cannot be opened", { cause: error }),
+      );
+      return;
+    }
+    if (!joined) return;
+    if (known === undefined) {
+      this.#conversations.set(id, conversation);
+      this.#listeners.conversation.emit(conversation);
+    }
+    conversation.run();
+  }
+
+  /** Not known yet, not stored yet: a place for the steps of joining. */
+  #provisional(id: string): LiveConversation {
+    if (this.#live === undefined) throw new LostAnswer("this device is not registered");
+    return new LiveConversation(this.#live, newConversation(id, [this.account]), undefined);
+  }
+
+  async #claim(account: string): Promise<readonly Claimed[]> {
+    const { crypto, store } = this.#deps;
+    const { record } = await this.#connection.request("getAccount", { account });
+    const verified = await verifyRecord(crypto.provider, record, account);
+    if (verified === undefined) throw new TacitError("identity_invalid", "the account's record does not hold");
+    const met = this.#peers.meet([{ account, accountKey: verified.accountKey, recordVersion: verified.version }]);
+    if (met.changes.length > 0) await store.commit(met.changes);
+    met.stored();
+    for (const changed of met.changed) this.#listeners.identityChanged.emit({ account: changed });
+    if (this.#peers.isBlocked(account)) {
+      throw new TacitError("identity_changed", "the account's key is not the one that was pinned");
+    }
+    const claimed: Claimed[] = [];
+    let after: string | undefined;
+    do {
+      const page: Answer<"claimKeyPackages"> = await this.#connection.request("claimKeyPackages", {
+        account,
+        ...(after === undefined ? {} : { after }),
+      });
+      for (const { device, claim, data } of page.keyPackages) {
+        claimed.push({ device, claim, keyPackage: decodeBase64Url(data) });
+      }
+      after = page.next;
+    } while (after !== undefined);
+    if (claimed.length === 0) throw new TacitError("no_key_packages", "the account has no key package left");
+    if (!claimed.every((each) => holds(each, verified.devices))) {
+      throw new TacitError("identity_invalid", "a key package is not of the account's devices");
+    }
+    return claimed;
+  }
+
+  /** Publishes key packages where they run short. What was made is stored first, and published at most once. */
+  async #stockKeyPackages(): Promise<void> {
+    const { crypto, store } = this.#deps;
+    const live = this.#live;
+    if (live === undefined) return;
+    const { count, lastResort } = await this.#connection.request("countKeyPackages", {});
+    const now = this.#connection.now();
+    const { member } = live.context;
+    const made: StockedKeyPackage[] = [];
+    for (let i = 0; i < shortage(count); i++)
+      made.push(await makeKeyPackage(crypto, member, { now, lastResort: false }));
+    const last = lastResort ? undefined : await makeKeyPackage(crypto, member, { now, lastResort: true });
+    const outdated = (await store.scan(keyPackagePrefix))
+      .map(([key, value]) => decodeKeyPackageItem(key.slice(keyPackagePrefix.length), value))
+      .filter((each) => isOutdated(each, now));
+    const writes = [...made, ...(last === undefined ? [] : [last])].map(storedKeyPackage);
+    const all = [...writes, ...outdated.map(({ hash }) => ({ key: keyPackageKey(hash) }))];
+    if (all.length > 0) await store.commit(all);
+    if (last !== undefined) {
+      await this.#connection.request("publishKeyPackages", { keyPackages: [], lastResort: published(last) });
+    }
+    for (let rest: readonly StockedKeyPackage[] = made; rest.length > 0;) {
+      const [fitting, later] = splitForFrame(rest);
+      await this.#connection.request("publishKeyPackages", { keyPackages: fitting.map(published) });
+      rest = later;
+    }
+  }
+
+  start(): void {
+    this.#connection.start();
+  }
+}
+
+function published({ hash, bytes }: StockedKeyPackage): { readonly hash: string; readonly data: string } {
+  return { hash, data: encodeBase64Url(bytes) };
+}
+
+function holds(claimed: Claimed, devices: Parameters<typeof isOf>[1]): boolean {
+  try {
+    return isOf(claimed, devices);
+  } catch {
+    return false;
+  }
+}
