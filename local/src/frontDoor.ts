@@ -55,8 +55,6 @@ async function handle(incoming: IncomingMessage, outgoing: ServerResponse, optio
   if (response === null) return void incoming.socket.destroy();
   outgoing.writeHead(response.status, {
     "x-amzn-requestid": randomUUID(),
-    // Clients correct their clocks by it.
-    date: new Date(options.clock.now()).toUTCString(),
     // SDK clients correct their clocks by it.
     date: new Date(options.clock.now()).toUTCString(),
     ...response.headers,

@@ -58,10 +58,12 @@ interface Retouch {
   readonly secrets?: (secrets: GroupSecrets) => GroupSecrets;
   /** Leaves the GroupInfo's signature as it was. */
   readonly keepSignature?: boolean;
+  /** Default: Alice's. */
+  readonly signatureKey?: Uint8Array;
 }
 
 /** Opens Dave's Welcome with his keys, changes it, and seals it again: what a malicious adder can do. */
-async function retouched({ info, secrets, keepSignature = false }: Retouch): Promise<Uint8Array> {
+async function retouched({ info, secrets, keepSignature = false, signatureKey }: Retouch): Promise<Uint8Array> {
   const message = decodeMlsMessage(created.welcomes[0]?.bytes as Uint8Array);
   if (message.wireFormat !== "welcome") throw new Error("not a Welcome");
   const { welcome } = message;
@@ -80,7 +82,9 @@ async function retouched({ info, secrets, keepSignature = false }: Retouch): Pro
   const empty = new Uint8Array(0);
   const groupInfo = decode(readGroupInfo, suite.open(key, nonce, empty, welcome.encryptedGroupInfo));
   const changed = info?.(groupInfo) ?? groupInfo;
-  const signed = keepSignature ? changed : await signGroupInfo(suite, changed, alice.epoch.signaturePrivateKey);
+  const signed = keepSignature
+    ? changed
+    : await signGroupInfo(suite, changed, signatureKey ?? alice.epoch.signaturePrivateKey);
   const encryptedGroupInfo = suite.seal(key, nonce, empty, encode(writeGroupInfo, signed));
   const encryptedGroupSecrets = await suite.encryptWithLabel(
     dave.keyPackage.initKey,
@@ -255,8 +259,9 @@ describe("section 12.4.3.1: joining by a Welcome", () => {
   });
 
   test("a Welcome that its own receiver signed", async () => {
-    const message = await retouched({ info: (info) => ({ ...info, signer: 3 }) });
-    await refused({ welcome: message }, "group_info_signature_invalid");
+    const signatureKey = dave.signatureKeyPair.privateKey;
+    const message = await retouched({ info: (info) => ({ ...info, signer: 3 }), signatureKey });
+    await refused({ welcome: message }, "path_secret_invalid");
   });
 
   test("7.3: lifetimes, of the own package and of members on request", async () => {

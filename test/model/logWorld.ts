@@ -69,7 +69,7 @@ export function runWorld(world: World): Run {
     name,
     person,
     started: undefined,
-    waiting: undefined,
+    waiting: [],
     history: [],
     state: "ready",
     outcome: undefined,
