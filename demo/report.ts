@@ -3,12 +3,12 @@ import type { LocalCloud } from "@tacit/local";
 import type { StoredFields, StoredValue } from "./cloudEvents.ts";
 import { costEvent } from "./observer.ts";
 import { inWords } from "./page/attributes.ts";
-import { fromBase64, hexStart } from "./page/bytes.ts";
+import { fromBase64, hexEnd } from "./page/bytes.ts";
 import { text } from "./page/summary.ts";
 import type { Line } from "./script.ts";
 import { itemSize, storedFields } from "./storedItem.ts";
 
-const dumpBytes = 48;
+const shownBytes = 48;
 
 export function transcriptReport(lines: readonly Line[]): string {
   return lines
@@ -53,7 +53,7 @@ function itemReport(item: StoredFields): string {
 function hex(value: StoredValue): string | undefined {
   if (typeof value !== "object" || value === null || !("bytes" in value)) return undefined;
   const bytes = fromBase64(value.bytes);
-  return `${hexStart(bytes, dumpBytes)} (${bytes.length} bytes)`;
+  return `${hexEnd(bytes, shownBytes)} (${bytes.length} bytes)`;
 }
 
 export function costReport(cloud: LocalCloud): string {

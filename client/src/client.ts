@@ -139,8 +139,19 @@ export class TacitClient implements Client {
     if (!/^[\x21-\x7e]{1,128}$/.test(peer)) throw new TacitError("invalid_argument", "conversation: no account's name");
     const id = directConversationId(this.#deps.crypto.provider, this.account, peer);
     const conversation = this.#conversations.get(id) ?? (await this.#start(id, [this.account, peer]));
-    if (this.#connection.isUp) await conversation.opened();
+    await this.#unlessOffline(conversation.opened());
     return conversation;
+  }
+
+  /** Waits for `done` as long as there is a connection, or one on its way. */
+  async #unlessOffline(done: Promise<void>): Promise<void> {
+    let end = (): void => {};
+    const offline = new Promise<void>((resolve) => {
+      end = this.#connection.state.subscribe(({ status }) => {
+        if (status === "offline" || status === "closed") resolve();
+      });
+    });
+    await Promise.race([done, offline]).finally(end);
   }
 
   async #start(id: string, roster: readonly string[]): Promise<LiveConversation> {
@@ -319,9 +330,13 @@ export class TacitClient implements Client {
 
   #receive(push: Push): void {
     switch (push.push) {
-      case "entries":
-        this.#conversations.get(push.conversation)?.ring(push);
+      case "entries": {
+        const known = this.#conversations.get(push.conversation);
+        // The ring for its Welcome was lost.
+        if (known === undefined) this.#readInboxSoon();
+        else known.ring(push);
         return;
+      }
       case "inbox":
         this.#readInboxSoon();
         return;

@@ -229,7 +229,10 @@ export class LiveConversation implements Conversation {
     step: (state: ConversationState) => Step | undefined | Promise<Step | undefined>,
     more: readonly Change[],
   ): Promise<void> {
-    return this.#step(async (state) => (await step(state)) ?? silent(state), more);
+    return this.#step(async (state) => (await step(state)) ?? silent(state), more).then(() => {
+      // A Welcome says where it stands in the log, not what came after it.
+      this.#mustRead = true;
+    });
   }
 
   /** Reads what was missed, then sends what waits. @throws LostAnswer where the log was not read to its end */

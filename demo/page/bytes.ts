@@ -19,8 +19,9 @@ export function hexDump(bytes: Uint8Array, limit: number): string {
   return lines.join("\n");
 }
 
-/** The first bytes, as one run of hex. */
-export function hexStart(bytes: Uint8Array, count: number): string {
-  const start = [...bytes.subarray(0, count)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return bytes.length > count ? `${start}…` : start;
+/** The last bytes, as one run of hex. What stands first in an entry is the same in all: its header. */
+export function hexEnd(bytes: Uint8Array, count: number): string {
+  const end = [...bytes.subarray(Math.max(0, bytes.length - count))];
+  const run = end.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return bytes.length > count ? `…${run}` : run;
 }

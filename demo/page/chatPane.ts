@@ -1,6 +1,6 @@
 /** One person's side: who they are, how they are connected, what they read, and where they type. */
 import type { Side } from "../cloudEvents.ts";
-import { element, exactTime, keepingEnd, timeOfDay } from "./dom.ts";
+import { element, exactTime, followEnd, timeOfDay } from "./dom.ts";
 
 export type ConnectionLabel = "connecting" | "online" | "offline";
 
@@ -27,6 +27,8 @@ export type ChatPane = {
   readonly root: HTMLElement;
   show(message: ShownMessage): void;
   notice(text: string): void;
+  /** The name of the account, as the cloud knows it. */
+  setAccount(account: string): void;
   setConnection(state: ConnectionLabel): void;
   setTyping(typing: boolean): void;
   /** Marks the message at this place of the log, or none. */
@@ -48,6 +50,7 @@ const connectionText: Readonly<Record<ConnectionLabel, string>> = {
 
 export function createChatPane(side: Side, name: string, other: string, actions: ChatPaneActions): ChatPane {
   const state = element("span", { class: "state", "aria-live": "polite" });
+  const account = element("code", { class: "account", title: "The name of the account" });
   const toggle = element("button", {
     class: "switch",
     type: "button",
@@ -62,6 +65,7 @@ export function createChatPane(side: Side, name: string, other: string, actions:
     { class: "scroller", role: "log", "aria-label": `What ${name} reads`, tabindex: "0" },
     list,
   );
+  const follow = followEnd(scroller);
   const typing = element("p", { class: "typing", "aria-live": "polite" });
   const input = element("input", {
     id: `${side}-text`,
@@ -84,7 +88,7 @@ export function createChatPane(side: Side, name: string, other: string, actions:
       "header",
       {},
       element("span", { class: "avatar", "aria-hidden": "true" }, name.slice(0, 1)),
-      element("div", { class: "who" }, element("h2", { id: `${side}-name` }, name), state),
+      element("div", { class: "who" }, element("h2", { id: `${side}-name` }, name), element("p", {}, state, account)),
       toggle,
     ),
     scroller,
@@ -111,11 +115,16 @@ export function createChatPane(side: Side, name: string, other: string, actions:
       shown.set(message.key, item);
       if (before === undefined) {
         item.classList.add("arriving");
-        keepingEnd(scroller, () => list.append(item));
+        list.append(item);
+        follow();
       } else before.replaceWith(item);
     },
     notice(text) {
-      keepingEnd(scroller, () => list.append(element("li", { class: "notice" }, text)));
+      list.append(element("li", { class: "notice" }, text));
+      follow();
+    },
+    setAccount(text) {
+      account.textContent = text;
     },
     setConnection(connection) {
       state.textContent = connectionText[connection];

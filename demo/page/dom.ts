@@ -13,11 +13,17 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** Runs `change`, which adds to `scroller`, and keeps its end in view where it was in view before. */
-export function keepingEnd(scroller: HTMLElement, change: () => void): void {
-  const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 48;
-  change();
-  if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+/** Keeps the end of `scroller` in view while the reader is there. The answer is to be called after each addition. */
+export function followEnd(scroller: HTMLElement): () => void {
+  let following = true;
+  scroller.addEventListener("scroll", () => {
+    following = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 48;
+  });
+  const follow = (): void => {
+    if (following) scroller.scrollTop = scroller.scrollHeight;
+  };
+  new ResizeObserver(follow).observe(scroller);
+  return follow;
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });

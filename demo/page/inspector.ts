@@ -19,7 +19,13 @@ export function entryDetail(item: StoredFields, size: number): HTMLElement {
     ["Size", `${sizeOf(size)} stored`],
     ["Sender", posted === "" ? "not stored" : posted],
   ];
-  return element("div", { class: "inspection" }, definitions(parts), ciphertext(item), knowledge(say("kind")));
+  return element(
+    "div",
+    { class: "inspection" },
+    definitions(parts),
+    ciphertext(item, "an MLS header that names conversation and epoch, then ciphertext"),
+    knowledge(say("kind")),
+  );
 }
 
 /** Of anything else: each attribute as it is stored, under its full name. */
@@ -38,7 +44,7 @@ function definitions(parts: readonly (readonly [string, string])[]): HTMLElement
 }
 
 /** As hex or base64, by choice. */
-function ciphertext(item: StoredFields): HTMLElement | string {
+function ciphertext(item: StoredFields, content?: string): HTMLElement | string {
   const encoded = largestBytes(item);
   if (encoded === undefined) return "";
   const bytes = fromBase64(encoded);
@@ -60,7 +66,7 @@ function ciphertext(item: StoredFields): HTMLElement | string {
     element(
       "figcaption",
       {},
-      element("span", {}, `${bytes.length.toLocaleString("en")} bytes`),
+      element("span", {}, `${bytes.length.toLocaleString("en")} bytes${content === undefined ? "" : `: ${content}`}`),
       element(
         "span",
         { class: "formats", role: "group", "aria-label": "Format" },

@@ -74,6 +74,7 @@ export function createPerson({ side, names, onRead, onFailure }: PersonOptions):
   return {
     pane,
     async signIn(session) {
+      pane.setAccount(session.accounts[side]);
       const token = () => fetchToken(session, side);
       client = await connect({ url: session.url, account: session.accounts[side], token, store: memoryStore() });
       client.connection.subscribe((state) => pane.setConnection(label(state)));

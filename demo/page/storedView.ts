@@ -114,7 +114,7 @@ function itemRow(table: TableName, id: string, { item, size, at, open, choose }:
     element("span", { class: "kind", "data-kind": kind }, kind),
     element("span", { class: "rest" }, rest),
     element("span", { class: "size" }, sizeOf(size)),
-    element("code", { class: "cipher", "aria-label": "first bytes" }, bytes),
+    element("code", { class: "cipher", "aria-label": "last bytes" }, bytes),
   );
   const show = (visible: boolean): void => {
     if (visible && !detail.hasChildNodes()) {

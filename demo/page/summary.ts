@@ -1,7 +1,7 @@
 /** One line for each kind of stored item. */
 import type { StoredFields, StoredValue } from "../cloudEvents.ts";
 import type { TableName } from "./attributes.ts";
-import { fromBase64, hexStart } from "./bytes.ts";
+import { fromBase64, hexEnd } from "./bytes.ts";
 
 export type Summary = {
   readonly place: string;
@@ -10,12 +10,12 @@ export type Summary = {
   readonly bytes: string;
 };
 
-const startBytes = 64;
+const shownBytes = 64;
 
 /** Of an item under full names. */
 export function summarise(table: TableName, item: StoredFields): Summary {
   const largest = largestBytes(item);
-  const bytes = largest === undefined ? "" : hexStart(fromBase64(largest), startBytes);
+  const bytes = largest === undefined ? "" : hexEnd(fromBase64(largest), shownBytes);
   const say = (name: string): string => text(item[name]);
   switch (table) {
     case "Log":

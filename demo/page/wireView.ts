@@ -1,6 +1,6 @@
 /** Frames as they pass, drawn as a sequence between three lifelines: Alice, the cloud, Bob. */
 import type { FrameEvent, Side, SocketEvent } from "../cloudEvents.ts";
-import { element, exactTime, keepingEnd, sizeOf } from "./dom.ts";
+import { element, exactTime, followEnd, sizeOf } from "./dom.ts";
 
 export type WireView = {
   readonly root: HTMLElement;
@@ -32,11 +32,12 @@ export function createWireView(names: Readonly<Record<Side, string>>): WireView 
     list,
   );
 
+  const follow = followEnd(list);
+
   function add(row: HTMLElement): void {
-    keepingEnd(list, () => {
-      list.append(row);
-      while (list.childElementCount > remembered) list.firstElementChild?.remove();
-    });
+    list.append(row);
+    while (list.childElementCount > remembered) list.firstElementChild?.remove();
+    follow();
   }
 
   return {
@@ -75,6 +76,7 @@ function frameRow(event: FrameEvent, name: string): HTMLLIElement {
     detail.hidden = !detail.hidden;
     button.setAttribute("aria-expanded", String(!detail.hidden));
     if (detail.textContent === "") detail.textContent = readable(event.text);
+    detail.scrollIntoView({ block: "nearest" });
   });
   return element(
     "li",

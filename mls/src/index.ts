@@ -71,6 +71,7 @@ export {
   type ProcessedProposal,
   type ProcessMessageOptions,
 } from "./processMessage.ts";
+export type { CryptoProvider, ProviderOptions } from "./provider.ts";
 export { reinitProposal, type Proposal } from "./proposal.ts";
 export type { ListedProposal, MemberChange, UpdatedMember } from "./proposalList.ts";
 export type { FramingOptions } from "./protectMessage.ts";
@@ -78,5 +79,5 @@ export type { ExternalPskId, PreSharedKeyId, PskLookup, ResumptionPskId } from "
 export type { Member } from "./ratchetTree.ts";
 export type { Sender } from "./sender.ts";
 export { decodeState, encodeEpoch, encodeRatchets, type RatchetChunk } from "./stateEncoding.ts";
-export { cipherSuites, getCipherSuite } from "./suites.ts";
+export { cipherSuites, defaultCipherSuite, getCipherSuite } from "./suites.ts";
 export { branch, reinitialize, type BranchOptions, type ReinitOptions } from "./successorGroup.ts";

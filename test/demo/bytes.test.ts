@@ -1,4 +1,4 @@
-import { fromBase64, hexDump, hexStart } from "../../demo/page/bytes.ts";
+import { fromBase64, hexDump, hexEnd } from "../../demo/page/bytes.ts";
 
 const bytes = Uint8Array.from({ length: 20 }, (_, index) => 0xf0 + (index % 16));
 
@@ -16,6 +16,6 @@ test("a dump has sixteen bytes a line behind their offset", () => {
 
 test("what a dump leaves out is counted", () => {
   expect(hexDump(bytes, 18).split("\n").slice(1)).toEqual(["0010  f0 f1", "…     2 bytes more"]);
-  expect(hexStart(bytes, 2)).toBe("f0f1…");
-  expect(hexStart(bytes.subarray(0, 2), 2)).toBe("f0f1");
+  expect(hexEnd(bytes, 2)).toBe("…f2f3");
+  expect(hexEnd(bytes.subarray(0, 2), 2)).toBe("f0f1");
 });

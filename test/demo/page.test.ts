@@ -55,11 +55,10 @@ async function everythingInTheCloud(page: Page): Promise<string> {
   const texts: string[] = [];
   for (const tab of await middle.getByRole("tab").all()) {
     await tab.click();
-    for (const item of await middle.locator(".panel:not([hidden]) .item[aria-expanded=false]").all())
-      await item.click();
+    for (const item of await middle.locator(".panel:not([hidden]) .item").all()) await item.click();
     texts.push(...(await middle.locator(".panel:not([hidden])").allTextContents()));
   }
-  for (const frame of await middle.locator(".arrow[aria-expanded=false]").all()) await frame.click();
+  for (const frame of await middle.locator(".arrow").all()) await frame.click();
   texts.push((await middle.textContent()) ?? "");
   return texts.join("\n");
 }
@@ -78,6 +77,8 @@ browserTest(
     await alice.says(secret);
     await expectText(bob.messages, [secret]);
     await alice.pane.getByLabel("decrypted by the other device").waitFor();
+    await alice.pane.getByLabel(/^Alice writes to/).pressSequentially("Hm");
+    await bob.pane.getByText("Alice is typing").waitFor();
     await bob.says("So it does");
     await expectText(alice.messages, [secret, "So it does"]);
 

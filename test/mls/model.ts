@@ -24,6 +24,7 @@ import {
   type GroupState,
   type Proposal,
 } from "@tacit/mls";
+import type { HpkeCiphertext } from "../../mls/src/cipherSuite.ts";
 import { decodeMlsMessage } from "../../mls/src/mlsMessage.ts";
 import { openPrivateMessage } from "../../mls/src/privateMessage.ts";
 import { encryptionKeyAt } from "../../mls/src/ratchetTree.ts";
@@ -219,20 +220,27 @@ class Simulation {
     for (const ciphertext of ciphertexts) {
       for (const [node, key] of epoch.pathKeys) {
         const publicKey = encryptionKeyAt(epoch.tree, node) as Uint8Array;
-        const opened = await Promise.resolve(
-          this.#suite.decryptWithLabel(key, publicKey, "UpdatePathNode", context, ciphertext),
-        )
-          .catch(() => undefined)
-          .then(
-            (value) => value,
-            () => undefined,
-          );
-        if (opened !== undefined) this.leaks++;
+        if (await this.#opens(key, publicKey, context, ciphertext)) this.leaks++;
       }
     }
     const next = await createMessage(after, text("secret"));
     const read = await processMessage(removed, next.message, { authentication }).catch((error: unknown) => error);
     if (!(read instanceof MlsError)) this.leaks++;
+  }
+
+  async #opens(
+    key: Uint8Array,
+    publicKey: Uint8Array,
+    context: Uint8Array,
+    ciphertext: HpkeCiphertext,
+  ): Promise<boolean> {
+    try {
+      await this.#suite.decryptWithLabel(key, publicKey, "UpdatePathNode", context, ciphertext);
+      return true;
+    } catch (error) {
+      if (error instanceof MlsError && error.code === "hpke_failed") return false;
+      throw error;
+    }
   }
 
   async #commit(): Promise<void> {
