@@ -61,6 +61,8 @@ export async function runOnce(
 
     for (let round = fatalRound + 2; round < rounds; round++) await exchange(chat, aliceReads, bob, round);
     await bob.finish();
+    // Own messages are read too, once the log has them.
+    await bob.reader.until(lineOf("bob", rounds - 1), patience);
     await alice.caughtUp();
     const again = await readAgain(chat, allLines.length);
 

@@ -33,14 +33,14 @@ export async function storageReport(cloud: LocalCloud): Promise<string> {
     ["Blobs (bucket)", count(objects.length), count(objectBytes)],
   ]);
   const log = tables.find(({ logicalId }) => logicalId.startsWith("Log"))?.items ?? [];
-  const newest = log.map(storedFields).sort(bySeq).at(-1);
+  const newest = log.map(storedFields).sort(byTime).at(-1);
   return newest === undefined
     ? table
     : `${table}\n\nThe newest entry of the log, as the cloud has it:\n\n${itemReport(newest)}`;
 }
 
-function bySeq(left: StoredFields, right: StoredFields): number {
-  return Number(left["seq"]) - Number(right["seq"]);
+function byTime(left: StoredFields, right: StoredFields): number {
+  return Number(left["a"]) - Number(right["a"]);
 }
 
 /** Each attribute on a line; bytes as hex. */

@@ -56,7 +56,7 @@ export class Connection {
 
   /** The server's time as far as it is known. */
   now(): number {
-    return this.#options.clock.now() + this.#offset;
+    return Math.floor(this.#options.clock.now() + this.#offset);
   }
 
   get isUp(): boolean {

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { readAssembly } from "./assembly.ts";
 import { createClock } from "./clock.ts";
-import type { FunctionModel, TableModel } from "./cloudformation/deployment.ts";
+import type { TableModel } from "./cloudformation/deployment.ts";
 import { plan } from "./cloudformation/plan.ts";
 import { openDynamoDb, type DynamoDb } from "./dynamodb/dynamoDb.ts";
 import { createDynamoDbService } from "./dynamodb/dynamoDbService.ts";
@@ -14,10 +14,10 @@ import { createFaults, type Fault, type Faults } from "./faults.ts";
 import { createFrontDoor } from "./frontDoor.ts";
 import { createConnectionsService } from "./gateway/connectionsService.ts";
 import { createWebSocketGateway, type Frame } from "./gateway/webSocketGateway.ts";
-import { createAccessControl, type AccessControl, type Caller, type Grant } from "./iam/accessControl.ts";
+import { createAccessControl, type AccessControl, type Grant } from "./iam/accessControl.ts";
 import { createKms } from "./kms/kms.ts";
 import { createCredentialStore } from "./lambda/credentials.ts";
-import { createFunctionHost, type FunctionHost } from "./lambda/functionHost.ts";
+import { callersOf, createFunctionHosts } from "./lambda/functionHosts.ts";
 import { LocalCloudError } from "./localCloudError.ts";
 import { createMeter, type Meter } from "./meter.ts";
 import { createIssuer, type TokenRequest } from "./oidc.ts";
@@ -140,7 +140,7 @@ async function start(
   const faults = createFaults(options.faults ?? []);
   const meter = createMeter(clock.now);
   const credentials = createCredentialStore();
-  const callers = new Map(deployment.functions.map((model) => [model.arn, callerOf(model, deployment.account)]));
+  const callers = callersOf(deployment);
   const access = createAccessControl([...callers.values()], options.withoutGrants ?? []);
   const frameListeners = new Set<(frame: Frame) => void>();
   const writeListeners = new Set<(write: ItemWrite) => void>();
@@ -186,44 +186,28 @@ async function start(
   const address = `http://${domainName}`;
   const issuer = await createIssuer(address, clock.now);
   const environment = options.environment?.({ address, issuer: issuer.url }) ?? {};
-  checkOverrides(environment, deployment.functions);
+  const stranger = Object.keys(environment).find((name) => !deployment.functions.some((f) => name in f.environment));
+  if (stranger !== undefined) throw new LocalCloudError(`environment: no function has a variable ${stranger}`);
 
-  const logs = new Map<string, string[]>(deployment.functions.map(({ logicalId }) => [logicalId, []]));
   const localAddress = (text: string) => withLocalAddress(text, api.id, domainName);
-  const functions = new Map<string, FunctionHost>();
-  for (const model of deployment.functions) {
-    const caller = callers.get(model.arn) as Caller;
-    const mayLog = createLogPermission(access, caller, model, deployment.region, deployment.account);
-    functions.set(
-      model.arn,
-      createFunctionHost({
-        model,
-        caller,
-        region: deployment.region,
-        environment: Object.fromEntries(
-          Object.entries(model.environment).map(([name, value]) => [name, environment[name] ?? localAddress(value)]),
-        ),
-        endpoint: address,
-        clock,
-        workers: options.workers ?? 2,
-        credentials,
-        onStart: () => void mayLog(),
-        onLog(line) {
-          if (!mayLog()) return;
-          logs.get(model.logicalId)?.push(line);
-          options.onLog?.(model.logicalId, line);
-        },
-        onBilled: (gigabyteSeconds) => meter.add(`lambda:${model.logicalId}`, { invocations: 1, gigabyteSeconds }),
-      }),
-    );
-  }
-
-  closers.push(() => Promise.all([...functions.values()].map((host) => host.close())));
+  const hosts = createFunctionHosts({
+    deployment,
+    callers,
+    access,
+    credentials,
+    clock,
+    meter,
+    endpoint: address,
+    workers: options.workers ?? 2,
+    valueOf: (name, value) => environment[name] ?? localAddress(value),
+    onLog: options.onLog ?? (() => {}),
+  });
+  closers.push(() => hosts.close());
 
   const gateway = createWebSocketGateway({
     api,
     deployment,
-    functions,
+    functions: hosts.byArn,
     clock,
     faults,
     meter,
@@ -270,36 +254,12 @@ async function start(
           versions.map(({ versionId, body }) => ({ bucket, key, versionId, body })),
         ),
       ),
-    logs: (name) => logs.get(findFunction(deployment.functions, name).logicalId) ?? [],
+    logs: (name) => hosts.logs(name),
     onFrame: (listener) => subscribe(frameListeners, listener),
     onWrite: (listener) => subscribe(writeListeners, listener),
     settled: () => gateway.settled(),
     close,
   };
-}
-
-function callerOf(model: FunctionModel, account: string): Caller {
-  return {
-    functionId: model.logicalId,
-    roleArn: model.roleArn,
-    account,
-    sessionArn: `arn:aws:sts::${account}:assumed-role/${model.roleArn.split("/").at(-1) ?? ""}/${model.name}`,
-    statements: model.statements,
-  };
-}
-
-/** Lambda writes a function's logs in the name of its role; without the grant they are lost. */
-function createLogPermission(
-  access: AccessControl,
-  caller: Caller,
-  model: FunctionModel,
-  region: string,
-  account: string,
-) {
-  const resource = `arn:aws:logs:${region}:${account}:log-group:${model.logGroup}:log-stream:local`;
-  const check = (action: string) => access.check(caller, { action, resource }) === null;
-  let allowed: boolean | null = null;
-  return () => (allowed ??= check("logs:CreateLogStream") && check("logs:PutLogEvents"));
 }
 
 /** Endpoints of the deployed API become those of the front door. */
@@ -308,11 +268,6 @@ function withLocalAddress(text: string, apiId: string, domainName: string): stri
     new RegExp(`(https|wss)://${apiId}\\.execute-api\\.[a-z0-9-]+\\.amazonaws\\.com`, "g"),
     (_, scheme: string) => (scheme === "wss" ? `ws://${domainName}` : `http://${domainName}`),
   );
-}
-
-function checkOverrides(environment: Readonly<Record<string, string>>, functions: readonly FunctionModel[]): void {
-  const stranger = Object.keys(environment).find((name) => !functions.some((model) => name in model.environment));
-  if (stranger !== undefined) throw new LocalCloudError(`environment: no function has a variable ${stranger}`);
 }
 
 function expireItems(
@@ -340,13 +295,6 @@ function expireItems(
 
 async function storedTable(database: DynamoDb, { logicalId, name }: TableModel): Promise<StoredTable> {
   return { logicalId, name, items: await database.items(name) };
-}
-
-function findFunction(functions: readonly FunctionModel[], name: string): FunctionModel {
-  const found = functions.filter(({ logicalId }) => logicalId.startsWith(name));
-  if (found.length !== 1 || !found[0])
-    throw new LocalCloudError(`${found.length} functions have ids that start with ${name}`);
-  return found[0];
 }
 
 /** A fault of the local cloud itself, not of what it hosts. */

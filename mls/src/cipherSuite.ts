@@ -54,6 +54,8 @@ export interface CipherSuite {
   /** @throws MlsError with code `aead_failed` */
   open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, ciphertext: Uint8Array): Uint8Array;
 
+  /** Can anybody encrypt to this HPKE public key? The same answer with every provider. */
+  isValidEncryptionKey(publicKey: Uint8Array): boolean;
   /** HPKE's DeriveKeyPair (RFC 9180, section 7.1.3; draft-ietf-hpke-pq for X-Wing). */
   deriveKeyPair(ikm: Uint8Array): MaybePromise<KeyPair>;
   generateKeyPair(): MaybePromise<KeyPair>;

@@ -8,6 +8,7 @@ import { labeledExpand, labeledExtract } from "./hpkeLabels.ts";
 import { chain } from "./maybePromise.ts";
 import { MlsError } from "./mlsError.ts";
 import type { CryptoProvider, CurveName } from "./provider.ts";
+import { isValidP256Key, isValidX25519Key, isValidXWingKey } from "./publicKeyCheck.ts";
 
 export interface Encapsulation {
   readonly sharedSecret: Uint8Array;
@@ -17,6 +18,8 @@ export interface Encapsulation {
 
 export interface Kem {
   readonly id: number;
+  /** Decided without the provider, so that all decide alike. */
+  isValidPublicKey(publicKey: Uint8Array): boolean;
   readonly deriveKeyPair: (ikm: Uint8Array) => MaybePromise<KeyPair>;
   readonly generateKeyPair: () => MaybePromise<KeyPair>;
   /** `undefined` when the public key is not valid. */
@@ -70,6 +73,7 @@ export function dhKem(id: number, curveName: CurveName, provider: CryptoProvider
 
   return {
     id,
+    isValidPublicKey: curveName === "X25519" ? isValidX25519Key : isValidP256Key,
     deriveKeyPair,
     generateKeyPair: () => curve.generate(),
     encapsulate: (publicKey) =>
@@ -137,6 +141,7 @@ export function xWingKem(provider: CryptoProvider): Kem {
 
   return {
     id,
+    isValidPublicKey: isValidXWingKey,
     // SHAKE256.LabeledDerive of draft-ietf-hpke-pq, with an empty context.
     deriveKeyPair(ikm) {
       const input = concatBytes(ikm, deriveHeader);

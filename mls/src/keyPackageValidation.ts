@@ -4,7 +4,7 @@ import type { CipherSuite } from "./cipherSuite.ts";
 import { samePublicBytes } from "./equalBytes.ts";
 import { invalid } from "./failure.ts";
 import { verifyKeyPackageSignature, type KeyPackage } from "./keyPackage.ts";
-import { validateLeafNode } from "./leafNodeValidation.ts";
+import { checkEncryptionKey, validateLeafNode } from "./leafNodeValidation.ts";
 import { checkLifetime, type LifetimePolicy } from "./lifetime.ts";
 
 export interface ValidateKeyPackageOptions {
@@ -27,6 +27,7 @@ export async function validateKeyPackage(
   if (leaf.source !== "keyPackage") {
     throw invalid("leaf_source_invalid", "the key package's leaf node is not made for one");
   }
+  checkEncryptionKey(suite, keyPackage.initKey);
   if (samePublicBytes(keyPackage.initKey, leaf.encryptionKey)) {
     throw invalid("key_package_invalid", "the key package uses one key twice");
   }

@@ -32,10 +32,16 @@ export async function validateLeafNode(
   context: AuthenticationContext,
 ): Promise<void> {
   checkCapabilities(suite, leaf);
+  checkEncryptionKey(suite, leaf.encryptionKey);
   if (!(await verifyLeafNodeSignature(suite, leaf, position))) {
     throw invalid("leaf_signature_invalid", "the leaf node's signature is invalid");
   }
   await authenticateCredential(authentication, leaf.credential, leaf.signatureKey, context);
+}
+
+/** Not a rule of RFC 9420: a key that nobody can encrypt to would keep all others from committing. */
+export function checkEncryptionKey(suite: CipherSuite, publicKey: Uint8Array): void {
+  if (!suite.isValidEncryptionKey(publicKey)) throw invalid("encryption_key_invalid", "an encryption key is malformed");
 }
 
 function checkCapabilities(suite: CipherSuite, leaf: LeafNode): void {

@@ -8,7 +8,7 @@ import type { AuthenticatedContent } from "./framing.ts";
 import { encodeGroupContext, type GroupContext } from "./groupContext.ts";
 import { archive, keptPathKeys, secretsLeftBehind, type EpochState, type GroupState } from "./groupState.ts";
 import type { LeafNode } from "./leafNode.ts";
-import { validateChangedLeaves, validateLeafNode } from "./leafNodeValidation.ts";
+import { checkEncryptionKey, validateChangedLeaves, validateLeafNode } from "./leafNodeValidation.ts";
 import type { LifetimePolicy } from "./lifetime.ts";
 import { deriveNextEpoch, type NextEpoch } from "./nextEpoch.ts";
 import { receiveExternalInit } from "./externalInit.ts";
@@ -100,6 +100,7 @@ async function mergePath(
     role: "member",
     groupContext,
   });
+  for (const { encryptionKey } of path.nodes) checkEncryptionKey(suite, encryptionKey);
   checkFreshKeys(draft, path);
   if (sender.type !== "member") addLeaf(draft, committer, leaf);
   const steps = mergeUpdatePath(suite, draft, committer, path, newLeaves);

@@ -105,9 +105,22 @@ export function encodeSecretTree(
     const bytes = encodeChunk(entries);
     if (!sameBytes(bytes, encodeChunk(oldEntries))) emit(index, bytes);
     const olds = new Map(oldBelow);
-    for (const [child, childNode] of below) visit(child, childNode, olds.get(child));
+    for (const [child, childNode] of below) {
+      visit(child, childNode, olds.get(child));
+      olds.delete(child);
+    }
+    // Only between states that did not follow from one another.
+    for (const [child, childNode] of olds) remove(child, childNode);
   };
-  visit(root(tree.leafCount), tree.root, since?.root);
+  const remove = (index: number, node: SecretNode): void => {
+    const entries: Entry[] = [];
+    const below: [number, SecretNode][] = [];
+    gather(node, index, true, entries, below);
+    if (entries.length > 0) emit(index, undefined);
+    for (const [child, childNode] of below) remove(child, childNode);
+  };
+  if (since !== undefined && since.leafCount !== tree.leafCount) remove(root(since.leafCount), since.root);
+  visit(root(tree.leafCount), tree.root, since?.leafCount === tree.leafCount ? since.root : undefined);
 }
 
 /** Every chunk that a tree occupies. */

@@ -191,7 +191,8 @@ function secretTrees(state: GroupState): Map<bigint, SecretTree> {
 
 /**
  * The part that a message changes, in chunks of which a message touches a few: below 2 KB together in a group of any size, where
- * no skipped keys are kept. With `since` (the state stored last) only what differs from it; without, all.
+ * no skipped keys are kept. With `since` (the state stored last) only what differs from it; without, all. A pending `next` state
+ * has an epoch number that another commit may also get: store its chunks apart.
  */
 export function encodeRatchets(state: GroupState, since?: GroupState): readonly RatchetChunk[] {
   const chunks: RatchetChunk[] = [];

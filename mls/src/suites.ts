@@ -162,6 +162,7 @@ function assemble(id: number, provider: CryptoProvider): CipherSuite {
       return plaintext;
     },
 
+    isValidEncryptionKey: kem.isValidPublicKey,
     deriveKeyPair: kem.deriveKeyPair,
     generateKeyPair: kem.generateKeyPair,
     encryptWithLabel: (publicKey, label, context, plaintext) =>

@@ -4,7 +4,7 @@ import type { CipherSuite } from "./cipherSuite.ts";
 import { equalBytes } from "./equalBytes.ts";
 import { invalid } from "./failure.ts";
 import type { GroupContext } from "./groupContext.ts";
-import { checkAllUnique, validateChangedLeaves, validateLeafNode } from "./leafNodeValidation.ts";
+import { checkAllUnique, checkEncryptionKey, validateChangedLeaves, validateLeafNode } from "./leafNodeValidation.ts";
 import { checkLifetime, type LifetimePolicy } from "./lifetime.ts";
 import { verifyParentHashes } from "./parentHash.ts";
 import { occupiedLeaves, parentAt, type RatchetTree, type TreeDraft } from "./ratchetTree.ts";
@@ -49,6 +49,7 @@ export async function validateTree(
   if (!equalBytes(rootHash(suite, draft), groupContext.treeHash)) {
     throw invalid("tree_hash_invalid", "the ratchet tree is not that of the group");
   }
+  for (const parent of draft.parents) if (parent !== undefined) checkEncryptionKey(suite, parent.encryptionKey);
   validateUnmergedLeaves(draft);
   verifyParentHashes(suite, draft);
   const members = occupiedLeaves(draft);

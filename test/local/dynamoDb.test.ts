@@ -314,6 +314,21 @@ describe("DynamoDB", () => {
       expect(new Set(await texts())).toEqual(new Set(["3", "4", "5"]));
     });
 
+    test("what is renewed just before it is deleted stays", async () => {
+      await call("PutItem", { Item: expiring(1, now - 1_000) });
+      let renewed: Promise<unknown> = Promise.resolve();
+      await database.expire({
+        now,
+        shuffle(items) {
+          renewed = call("PutItem", { Item: expiring(1, now + DAY) });
+          return items;
+        },
+        keep: () => false,
+      });
+      await renewed;
+      expect(await texts()).toEqual(["1"]);
+    });
+
     test("it may come late", async () => {
       await call("PutItem", { Item: expiring(1, now - 1_000) });
       await expire(() => true);

@@ -1,6 +1,7 @@
 import type { Frame, LocalCloud } from "@tacit/local";
 import { WebSocket } from "ws";
-import { connectSample, refusal, startSample, type SampleClient } from "./sampleCloud.ts";
+import { rmSync } from "node:fs";
+import { connectSample, refusal, sampleWithout, startSample, type SampleClient } from "./sampleCloud.ts";
 
 const MINUTE = 60_000;
 const FRAME = 32 * 1024;
@@ -228,6 +229,22 @@ describe("WebSocket gateway", () => {
     // The request, two units of the push, the answer.
     expect(after.socketMessages - before.socketMessages).toBe(4);
     expect(after.connectionMinutes - before.connectionMinutes).toBeGreaterThanOrEqual(3);
+  });
+});
+
+describe("permission to invoke", () => {
+  test.each([
+    ["AuthorizePermission", 500],
+    ["ConnectPermission", 502],
+  ])("without %s the upgrade is refused", async (logicalId, status) => {
+    const assembly = sampleWithout(logicalId);
+    const cloud = await startSample({ assembly });
+    try {
+      expect(await refusal(cloud, ["sample"])).toBe(status);
+    } finally {
+      await cloud.close();
+      rmSync(assembly, { recursive: true });
+    }
   });
 });
 

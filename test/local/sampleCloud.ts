@@ -1,12 +1,30 @@
 /** The sample assembly of `fixtures/`, and a client that has its relay do tasks. */
 import { WebSocket } from "ws";
 import { startLocalCloud, type LocalCloud, type LocalCloudOptions } from "@tacit/local";
+import { mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const sampleAssembly = fileURLToPath(new URL("./fixtures/assembly", import.meta.url));
 
 export function startSample(options: LocalCloudOptions = {}): Promise<LocalCloud> {
   return startLocalCloud({ assembly: sampleAssembly, ...options });
+}
+
+/** A directory with the sample less one resource of its main stack; whoever asks for it removes it. */
+export function sampleWithout(logicalId: string): string {
+  const directory = mkdtempSync(join(tmpdir(), "local-assembly-"));
+  const main = "Sample.template.json";
+  for (const name of readdirSync(sampleAssembly)) {
+    if (name !== main) symlinkSync(join(sampleAssembly, name), join(directory, name));
+  }
+  const template = JSON.parse(readFileSync(join(sampleAssembly, main), "utf8")) as {
+    Resources: Record<string, unknown>;
+  };
+  const { [logicalId]: _, ...Resources } = template.Resources;
+  writeFileSync(join(directory, main), JSON.stringify({ ...template, Resources }));
+  return directory;
 }
 
 export interface Answer {

@@ -123,3 +123,26 @@ test("damaged state is a typed refusal", async () => {
     { numRuns: 500, seed: 1 },
   );
 });
+
+test("chunks of one state can be turned into those of any other", async () => {
+  const suite = testSuite();
+  const { createSecretTree, takeKey } = await import("../../mls/src/secretTree.ts");
+  const { decodeSecretTree, encodeSecretTree } = await import("../../mls/src/ratchetEncoding.ts");
+  const { strictConfig } = await import("@tacit/mls");
+  const lived = (leafCount: number, leaves: readonly number[]) =>
+    leaves.reduce(
+      (tree, leaf) => takeKey(suite, tree, leaf, "application", undefined, strictConfig).tree,
+      createSecretTree(suite.random(32), leafCount),
+    );
+  const trees = [lived(64, [0, 9, 63]), lived(64, []), lived(16, [3]), lived(64, [40]), lived(1, [0]), lived(16, [])];
+  const stored = new Map<number, Uint8Array>();
+  let last: (typeof trees)[number] | undefined;
+  for (const tree of [...trees, ...trees.toReversed()]) {
+    encodeSecretTree(tree, last, (index, bytes) => {
+      if (bytes === undefined) stored.delete(index);
+      else stored.set(index, bytes);
+    });
+    expect(decodeSecretTree(tree.leafCount, stored.values())).toEqual(tree);
+    last = tree;
+  }
+});

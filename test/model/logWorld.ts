@@ -45,7 +45,7 @@ type Process = {
   waiting: readonly Waiting[];
   /** What its calls returned, which is all that it knows. */
   readonly history: string[];
-  state: "ready" | "running" | "done" | "killed";
+  state: "running" | "done" | "killed";
   outcome: string | undefined;
 };
 
@@ -71,7 +71,7 @@ export function runWorld(world: World): Run {
     started: undefined,
     waiting: [],
     history: [],
-    state: "ready",
+    state: "running",
     outcome: undefined,
   }));
 
@@ -215,8 +215,6 @@ export function runWorld(world: World): Run {
   }
 
   function startProcess(process: Process): void {
-    process.state = "running";
-    process.started = now();
     perform(process).then(
       () => {
         process.state = "done";
@@ -235,22 +233,24 @@ export function runWorld(world: World): Run {
   function tick(): void {
     time++;
     for (const process of processes) {
-      if (process.state !== "running" || now() - process.started! <= timeout) continue;
+      if (process.state !== "running" || process.started === undefined || now() - process.started <= timeout) continue;
       process.state = "killed";
       process.waiting = [];
     }
   }
+
+  processes.forEach(startProcess);
 
   return {
     choices() {
       if (faults.length > 0) throw new Violation(faults.join("; "));
       const choices: Choice[] = [];
       for (const process of processes) {
-        if (process.state === "ready")
-          choices.push({ name: `${process.name} starts`, take: () => startProcess(process) });
         for (const one of process.waiting) {
           const take = (): void => {
             process.waiting = process.waiting.filter((other) => other !== one);
+            // Starting does nothing by itself, so to start as late as can be is to live as long as can be.
+            process.started ??= now();
             one.go();
           };
           choices.push({ name: `${process.name}: ${one.call}`, take });

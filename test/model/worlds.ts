@@ -49,30 +49,42 @@ const busy = {
 } as const;
 
 export const worlds: Record<string, World> = {
-  "two append and one commits while the log dies": {
+  "two append while the log dies": {
     ...quiet,
+    people: { ann: { does: "append", turn: 1 }, bob: { does: "append", turn: 1 } },
+  },
+  "one appends and one commits while the log dies": {
+    ...quiet,
+    people: { ann: { does: "append", turn: 1 }, cat: { does: "commit", turn: 1 } },
+  },
+  "two append and one commits on a dead log": {
+    ...quiet,
+    clock: quiet.clock.slice(3),
     people: {
       ann: { does: "append", turn: 1 },
       bob: { does: "append", turn: 1 },
       cat: { does: "commit", turn: 1 },
     },
   },
-  "a dead log is read while somebody revives it and somebody commits": {
+  "a dead log is read while somebody revives it": {
     ...quiet,
     clock: quiet.clock.slice(2),
-    people: {
-      ann: { does: "append", turn: 1, entries: 2 },
-      bob: { does: "commit", turn: 1 },
-      "cat reads": { does: "read", pages: 3, limit: 1 },
-    },
+    people: { ann: { does: "append", turn: 1, entries: 2 }, "cat reads": { does: "read", pages: 2, limit: 1 } },
   },
-  "two append, one of them in the next turn, one commits, one reads": {
+  "two append, one of them in the next turn, and one commits": {
     ...busy,
     people: {
       ann: { does: "append", turn: 1 },
       bob: { does: "append", turn: 2 },
       cat: { does: "commit", turn: 1 },
-      "cat reads": { does: "read", pages: 3, limit: 2 },
+    },
+  },
+  "one appends, one commits, one reads page by page": {
+    ...busy,
+    people: {
+      ann: { does: "append", turn: 1 },
+      bob: { does: "commit", turn: 1 },
+      "cat reads": { does: "read", pages: 2, limit: 2 },
     },
   },
   "an append whose answer is lost, against another and a commit": {
@@ -101,4 +113,3 @@ export const worlds: Record<string, World> = {
     },
   },
 };
-

@@ -7,7 +7,13 @@ for (const [t, w] of Object.entries(worlds)) {
   const t0 = Date.now();
   let n = 0;
   try {
-    const r = await explore(() => { n++; if (Date.now() - t0 > 25000) throw new Error("cap " + n); return runWorld(w); });
+    const r = await explore(() => {
+      n++;
+      if (Date.now() - t0 > 25000) throw new Error("cap " + n);
+      return runWorld(w);
+    });
     console.log(t, r, Date.now() - t0);
-  } catch (e) { console.log(t, String(e).slice(0, 1500), Date.now() - t0); }
+  } catch (e) {
+    console.log(t, String(e).slice(0, 1500), Date.now() - t0);
+  }
 }

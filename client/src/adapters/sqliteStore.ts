@@ -53,7 +53,9 @@ function opened(database: Database.Database, lock: Database.Database, vault: Vau
   });
   const prepare = (sql: string): Database.Statement => guard(() => database.prepare(sql));
   const select = prepare("SELECT value FROM item WHERE key = ?").raw();
-  const forwards = prepare("SELECT key, value FROM item WHERE key > ? AND key < ? ORDER BY key LIMIT ?").raw();
+  const forwards = prepare(
+    "SELECT key, value FROM item WHERE key >= ? AND key > ? AND key < ? ORDER BY key LIMIT ?",
+  ).raw();
   const backwards = prepare("SELECT key, value FROM item WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?").raw();
   const upsert = prepare("INSERT INTO item VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value");
   const remove = prepare("DELETE FROM item WHERE key = ?");
@@ -75,7 +77,7 @@ function opened(database: Database.Database, lock: Database.Database, vault: Vau
       return use(() => {
         const rows = reverse
           ? backwards.all([prefix, after !== undefined && after < end ? after : end, limit])
-          : forwards.all([after !== undefined && after > prefix ? after : prefix, end, limit]);
+          : forwards.all([prefix, after ?? "", end, limit]);
         return (rows as Row[]).map(([key, value]) => [key, plain(value)!] as const);
       });
     },

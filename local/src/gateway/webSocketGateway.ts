@@ -8,10 +8,6 @@ import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type RawData, type WebSocket } from "ws";
 import type { Clock } from "../clock.ts";
-import type { Deployment, RouteModel, WebSocketApiModel } from "../cloudformation/deployment.ts";
-import type { Faults } from "../faults.ts";
-import { matchesWildcard } from "../iam/wildcard.ts";
-import type { FunctionHost, InvocationResult } from "../lambda/functionHost.ts";
 import { socketUnits, type Meter } from "../meter.ts";
 import { hasIdentity, readAuthorization } from "./authorizer.ts";
 import {
@@ -24,6 +20,8 @@ import {
 } from "./events.ts";
 import { createFrameMeter } from "./frameMeter.ts";
 import { limits } from "./limits.ts";
+import { proxyAnswer, selectRoute } from "./proxy.ts";
+import { createRouteInvoker, isTimeout, type RouteInvokerOptions } from "./routeInvoker.ts";
 import { createTokenBucket } from "./tokenBucket.ts";
 
 /** What happens on a socket, for those who watch. */
@@ -55,27 +53,20 @@ export interface WebSocketGateway {
   close(): void;
 }
 
-export interface GatewayOptions {
-  readonly api: WebSocketApiModel;
-  readonly deployment: Deployment;
-  readonly functions: ReadonlyMap<string, FunctionHost>;
+export interface GatewayOptions extends RouteInvokerOptions {
   readonly clock: Clock;
-  readonly faults: Faults;
   readonly meter: Meter;
   /** `127.0.0.1:8080` */
   readonly domainName: string;
   readonly onFrame: (frame: Frame) => void;
 }
 
-const TIMED_OUT = "Endpoint request timed out";
-
 type LiveConnection = GatewayConnection & { lastActiveAt: number };
 
 export function createWebSocketGateway(options: GatewayOptions): WebSocketGateway {
-  const { api, deployment, functions, clock, faults, meter, domainName, onFrame } = options;
-  const arn = `arn:aws:execute-api:${deployment.region}:${deployment.account}:${api.id}`;
+  const { api, clock, meter, domainName, onFrame } = options;
+  const invoker = createRouteInvoker(options);
   const live = new Map<string, LiveConnection>();
-  const underWay = new Set<Promise<unknown>>();
   const bucket = api.throttle && createTokenBucket(api.throttle, clock.now);
   const protocols = new WeakMap<IncomingMessage, string>();
   const server = new WebSocketServer({
@@ -91,7 +82,7 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
   return {
     upgrade(request, socket, head) {
       socket.on("error", () => socket.destroy());
-      track(connect(request, socket, head)).catch(() => refuse(socket, 500));
+      invoker.track(connect(request, socket, head)).catch(() => refuse(socket, 500));
     },
     connection: (id) => live.get(id) ?? null,
     connections: () => [...live.values()],
@@ -103,9 +94,7 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
         if (idle || old) connection.close(1001, "Going away");
       }
     },
-    async settled() {
-      while (underWay.size > 0) await Promise.allSettled(underWay);
-    },
+    settled: () => invoker.settled(),
     close() {
       closing = true;
       for (const socket of server.clients) socket.terminate();
@@ -128,16 +117,14 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
     if (route?.authorizer) {
       const { authorizer } = route;
       if (!hasIdentity(authorizer, request)) return refuse(socket, 401);
-      const methodArn = `${arn}/${api.stage}/$connect`;
-      const event = authorizerEvent(context(), facts, request, methodArn);
-      const source = `authorizers/${authorizer.id}`;
-      const result = await invoke(authorizer.functionArn, "authorizer", source, event, route.timeoutMilliseconds);
+      const methodArn = invoker.arnOf(route);
+      const result = await invoker.authorize(route, authorizer, authorizerEvent(context(), facts, request, methodArn));
       const authorization = readAuthorization(result, methodArn);
       if (authorization.kind === "refuse") return refuse(socket, authorization.status);
       facts = { ...facts, authorizer: authorization.context };
     }
     if (route) {
-      const result = await invokeRoute(route, connectEvent(context(), facts, request));
+      const result = await invoker.invoke(route, connectEvent(context(), facts, request));
       const answer = proxyAnswer(result);
       if (!answer) return refuse(socket, isTimeout(result) ? 504 : 502);
       if (answer.statusCode < 200 || answer.statusCode > 299)
@@ -180,7 +167,7 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
       if (ws.readyState !== ws.OPEN) return;
       if (isBinary) return ws.close(1003, "Binary messages are not supported");
       connection.lastActiveAt = clock.now();
-      void track(receive(connection, textOf(data)));
+      void invoker.track(receive(connection, textOf(data)));
     });
     ws.on("error", () => {});
     ws.on("close", (code, reason) => {
@@ -196,7 +183,7 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
     const { facts } = connection;
     meter.add("socket:in", { socketMessages: socketUnits(Buffer.byteLength(text)) });
     onFrame({ kind: "in", connectionId: facts.connectionId, at: clock.now(), data: text });
-    const route = api.routes.get(selectRoute(api, text)) ?? api.routes.get("$default");
+    const route = api.routes.get(selectRoute(api.selectionExpression, text)) ?? api.routes.get("$default");
     const event = messageEvent(context(), facts, route?.key ?? "$default", text);
     const answerError = (message: string) =>
       send(
@@ -205,9 +192,9 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
       );
     if (bucket && !bucket.take()) return answerError("Too Many Requests");
     if (!route) return answerError("Forbidden");
-    const result = await invokeRoute(route, event);
+    const result = await invoker.invoke(route, event);
     const answer = proxyAnswer(result);
-    if (!answer) return answerError(isTimeout(result) ? TIMED_OUT : "Internal server error");
+    if (!answer) return answerError(isTimeout(result) ? "Endpoint request timed out" : "Internal server error");
     if (route.responds && answer.body !== null) send(connection, answer.body);
   }
 
@@ -218,93 +205,7 @@ export function createWebSocketGateway(options: GatewayOptions): WebSocketGatewa
   function disconnected(facts: ConnectionFacts, code: number, reason: string): void {
     const route = api.routes.get("$disconnect");
     if (!route || closing) return;
-    const event = disconnectEvent(context(), facts, code, reason);
-    void track(invokeRoute(route, event));
-  }
-
-  function invokeRoute(route: RouteModel, event: unknown): Promise<InvocationResult> {
-    return invoke(route.functionArn, route.key, `${api.stage}/${route.key}`, event, route.timeoutMilliseconds);
-  }
-
-  async function invoke(
-    functionArn: string,
-    operation: string,
-    source: string,
-    event: unknown,
-    timeout: number,
-  ): Promise<InvocationResult> {
-    const failed = (errorMessage: string): InvocationResult => ({
-      kind: "error",
-      errorType: "Gateway",
-      errorMessage,
-      requestId: "",
-    });
-    const host = functions.get(functionArn);
-    const permitted = host?.model.permissions.some(
-      ({ service, sourceArn }) =>
-        service === "apigateway.amazonaws.com" &&
-        (sourceArn === null || matchesWildcard(sourceArn, `${arn}/${source}`)),
-    );
-    if (!host || !permitted) return failed(`${arn}/${source} may not invoke ${functionArn}`);
-    const id = host.model.logicalId;
-    const effects = faults.on({ service: "gateway", operation, function: id, requestId: null, nth: 0, input: event });
-    if (effects.delay > 0) await new Promise((resolve) => setTimeout(resolve, effects.delay));
-    if (effects.failure || effects.has("drop")) return failed(effects.failure?.type ?? "dropped");
-    let timer: NodeJS.Timeout | undefined;
-    const tooLate = new Promise<InvocationResult>((resolve) => {
-      timer = setTimeout(() => resolve(failed(TIMED_OUT)), timeout);
-    });
-    try {
-      return await Promise.race([track(host.invoke(event)), tooLate]);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  function track<T>(task: Promise<T>): Promise<T> {
-    underWay.add(task);
-    const remove = () => void underWay.delete(task);
-    task.then(remove, remove);
-    return task;
-  }
-}
-
-interface ProxyAnswer {
-  readonly statusCode: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | null;
-}
-
-function isTimeout(result: InvocationResult): boolean {
-  return result.kind === "error" && result.errorMessage === TIMED_OUT;
-}
-
-/** What a function behind a proxy integration returned, or null when it failed or returned something else. */
-function proxyAnswer(result: InvocationResult): ProxyAnswer | null {
-  if (result.kind === "error" || typeof result.payload !== "object" || result.payload === null) return null;
-  const { statusCode, headers = {}, body } = result.payload as Readonly<Record<string, unknown>>;
-  if (!Number.isInteger(Number(statusCode)) || statusCode === undefined) return null;
-  return {
-    statusCode: Number(statusCode),
-    headers: headers as Readonly<Record<string, string>>,
-    body: typeof body === "string" ? body : null,
-  };
-}
-
-/** `$request.body.action`: the member of a JSON message that names its route. */
-function selectRoute(api: WebSocketApiModel, text: string): string {
-  const path = /^\$\{?request\.body\.([\w.]+)\}?$/.exec(api.selectionExpression)?.[1];
-  if (path === undefined) return "$default";
-  try {
-    const value = path
-      .split(".")
-      .reduce<unknown>(
-        (object, name) => (object as Readonly<Record<string, unknown>> | null)?.[name],
-        JSON.parse(text),
-      );
-    return typeof value === "string" && !value.startsWith("$") ? value : "$default";
-  } catch {
-    return "$default";
+    void invoker.invoke(route, disconnectEvent(context(), facts, code, reason));
   }
 }
 
