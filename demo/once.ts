@@ -64,6 +64,7 @@ export async function runOnce(
     // Own messages are read too, once the log has them.
     await bob.reader.until(lineOf("bob", rounds - 1), patience);
     await alice.caughtUp();
+    await cloud.settled();
     const again = await readAgain(chat, allLines.length);
 
     const { lines: hers } = aliceReads;

@@ -35,7 +35,7 @@ export interface ConnectOptions {
   readonly random?: Random;
   /** Default: silent. */
   readonly logger?: Logger;
-  /** False: a device that is registered already stays offline until `goOnline`. Default true. */
+  /** False: stays offline until `goOnline`; a new device connects once to register. Default true. */
   readonly online?: boolean;
 }
 
@@ -79,6 +79,7 @@ async function open(options: ConnectOptions): Promise<Client> {
   }
   client.start();
   await registered(client);
+  if (options.online === false) client.goOffline();
   return client;
 }
 

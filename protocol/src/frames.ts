@@ -100,7 +100,7 @@ export function parseServerFrame(text: string): ServerFrame {
 /** The body of an `ok` answer to `operation`, or undefined where it is not of that shape. */
 export function parseAnswer<O extends Operation>(operation: O, body: unknown): Answer<O> | undefined {
   const parsed = v.safeParse(operations[operation].answer, body);
-  return parsed.success ? (parsed.output as Answer<O>) : undefined;
+  return parsed.success ? parsed.output : undefined;
 }
 
 /** A refusal of `code`, with what the code's table says of it. */

@@ -39,9 +39,13 @@ class StoredGroup {
 }
 
 function expectSameState(a: GroupState, b: GroupState): void {
-  expect(encodeEpoch(a)).toEqual(encodeEpoch(b));
-  expect(encodeRatchets(a)).toEqual(encodeRatchets(b));
-  expect(a.epoch.tree).toEqual(b.epoch.tree);
+  const stored = (state: GroupState): string =>
+    [
+      Buffer.from(encodeEpoch(state)).toString("base64"),
+      ...encodeRatchets(state).map(({ key, bytes }) => `${key} ${Buffer.from(bytes as Uint8Array).toString("base64")}`),
+      ...state.epoch.tree.hashes.map((hash) => Buffer.from(hash as Uint8Array).toString("base64")),
+    ].join("\n");
+  expect(stored(a)).toBe(stored(b));
 }
 
 test.each([0x0001, 0xf0a2])("suite %i: a member restarted from its store goes on", async (id) => {

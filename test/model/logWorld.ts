@@ -86,7 +86,8 @@ export function runWorld(world: World): Run {
 
   function judge(entry: StoredEntry, by: Process): void {
     const last = landed.at(-1)?.entry;
-    const commits = landed.filter(({ entry: { kind } }) => kind === "commit").length;
+    const since = landed.slice(world.entries.length);
+    const commits = world.conversation.turn + since.filter(({ entry: { kind } }) => kind === "commit").length;
     const fault = (message: string): void => void faults.push(`${by.name}: ${message} (seq ${entry.seq})`);
     if (landed.some(({ entry: { seq } }) => seq === entry.seq)) fault("a seq is used twice");
     if (last !== undefined && entry.seq <= last.seq) fault("entries are out of order");

@@ -14,7 +14,7 @@ import {
   utf8Length,
   type Operation,
 } from "@tacit/protocol";
-import { b64, direct, validRequests } from "../support/validRequests.ts";
+import { direct, validRequests } from "../support/validRequests.ts";
 
 const names = Object.keys(operations) as Operation[];
 const frame = (op: string, fields: object) => JSON.stringify({ id: "1", op, ...fields });

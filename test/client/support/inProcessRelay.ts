@@ -15,6 +15,8 @@ export interface FrameOnItsWay {
   readonly direction: "up" | "down";
   readonly account: string;
   readonly connection: string;
+  /** Puts another frame in its way to the client. */
+  readonly deliver: (text: string) => void;
   readonly frame: { readonly op?: string; readonly push?: string; readonly [field: string]: unknown };
 }
 
@@ -115,8 +117,10 @@ export function inProcessRelay(clock: Clock, options: { readonly now?: () => num
       }
       function deliver(text: string): void {
         const account = admission?.account ?? "";
-        if (!self.filter({ direction: "down", account, connection, frame: JSON.parse(text) as FrameOnItsWay["frame"] }))
-          return;
+        const frame = JSON.parse(text) as FrameOnItsWay["frame"];
+        if (self.filter({ direction: "down", account, connection, frame, deliver: pass })) pass(text);
+      }
+      function pass(text: string): void {
         queueMicrotask(() => {
           if (state === "open") events.message(text);
         });
@@ -137,7 +141,7 @@ export function inProcessRelay(clock: Clock, options: { readonly now?: () => num
           if (state !== "open" || admission === undefined) return;
           const { account, device, scope, reason, expires } = admission;
           const frame = JSON.parse(text) as FrameOnItsWay["frame"];
-          if (!self.filter({ direction: "up", account, connection, frame })) return;
+          if (!self.filter({ direction: "up", account, connection, frame, deliver: pass })) return;
           const requestId = createHash("sha256").update(text).digest("hex").slice(0, 8);
           const caller: Caller = { account, device, scope, reason, expires, connection, connectedAt, requestId };
           void answerFrame(relay, caller, text).then((answer) => {
