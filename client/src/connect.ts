@@ -87,33 +87,22 @@ async function open(options: ConnectOptions): Promise<Client> {
 const firstAttempts = 4;
 
 async function registered(client: TacitClient): Promise<void> {
+  let last: TacitError | undefined;
   const failure = await new Promise<TacitError | undefined>((resolve) => {
     const end = client.connection.subscribe((state) => {
-      const over = isOver(client, state);
-      if (over === undefined) return;
+      if (state.status === "offline") last = state.reason ?? last;
+      const isOver =
+        state.status === "online" ||
+        state.status === "closed" ||
+        (state.status === "connecting" && state.attempt > firstAttempts && !client.isRegistered);
+      if (!isOver) return;
+      // Not before `subscribe` has answered.
       queueMicrotask(() => end());
-      resolve(over.failure);
+      if (state.status === "closed") last = state.reason ?? new TacitError("closed", "the client was closed");
+      resolve(state.status === "online" ? undefined : last);
     });
   });
   if (failure === undefined) return;
   await client.close();
   throw failure;
-}
-
-function isOver(
-  client: TacitClient,
-  state: Client["connection"]["current"],
-): { readonly failure: TacitError | undefined } | undefined {
-  switch (state.status) {
-    case "online":
-      return { failure: undefined };
-    case "closed":
-      return { failure: state.reason ?? new TacitError("closed", "the client was closed") };
-    case "connecting":
-      return state.attempt > firstAttempts && !client.isRegistered
-        ? { failure: new TacitError("connection_lost", "the relay cannot be reached, or refuses the token") }
-        : undefined;
-    default:
-      return undefined;
-  }
 }

@@ -39,12 +39,19 @@ async function start(people: Readonly<Record<Side, Person>>, take: (event: Cloud
   const session = await openSession();
   const events = new EventSource(`events?session=${session.id}`);
   events.addEventListener("message", ({ data }) => take(JSON.parse(String(data)) as CloudEvent));
+  // It connects again by itself, until the server does not know the session any more.
+  const over = new Promise<never>((_, reject) => {
+    events.addEventListener("error", () => {
+      if (events.readyState === EventSource.CLOSED) reject(new Error("The demo server was started anew."));
+    });
+  });
 
   const [alice, bob] = await Promise.all([people.alice.signIn(session), people.bob.signIn(session)]);
   // Before that, nobody can invite Bob: his key packages are not out yet.
   await bob.caughtUp();
   bob.on("conversation", (conversation) => people.bob.follow(conversation));
   people.alice.follow(await alice.conversation({ with: [bob.account] }));
+  await over;
 }
 
 async function openSession(): Promise<DemoSession> {

@@ -27,6 +27,8 @@ export type ChatPane = {
   readonly root: HTMLElement;
   show(message: ShownMessage): void;
   notice(text: string): void;
+  /** There is a conversation to write in. */
+  open(): void;
   /** The name of the account, as the cloud knows it. */
   setAccount(account: string): void;
   setConnection(state: ConnectionLabel): void;
@@ -72,14 +74,20 @@ export function createChatPane(side: Side, name: string, other: string, actions:
     autocomplete: "off",
     enterkeyhint: "send",
     maxlength: "2000",
-    placeholder: `Write to ${other}`,
+    placeholder: "Making keys …",
+    disabled: "",
   });
+  const button = element(
+    "button",
+    { type: "submit", "aria-label": `Send as ${name}`, title: "Send", disabled: "" },
+    sendIcon(),
+  );
   const form = element(
     "form",
     { class: "composer" },
     element("label", { class: "unseen", for: input.id }, `${name} writes to ${other}`),
     input,
-    element("button", { type: "submit", "aria-label": `Send as ${name}`, title: "Send" }, sendIcon()),
+    button,
   );
   const root = element(
     "section",
@@ -110,18 +118,28 @@ export function createChatPane(side: Side, name: string, other: string, actions:
   return {
     root,
     show(message) {
-      const item = messageItem(message, name, other);
       const before = shown.get(message.key);
+      const placed = before?.dataset["seq"] !== undefined;
+      // What the log has is not taken back to waiting.
+      if (placed && message.seq === undefined) return;
+      const item = messageItem(message, name, other);
       shown.set(message.key, item);
-      if (before === undefined) {
-        item.classList.add("arriving");
-        list.append(item);
-        follow();
-      } else before.replaceWith(item);
+      if (before === undefined) item.classList.add("arriving");
+      if (before !== undefined && placed === (message.seq !== undefined)) return before.replaceWith(item);
+      before?.remove();
+      // In the order of the log; what is not in it yet stands last.
+      const waiting = message.seq === undefined ? null : list.querySelector(".message:not([data-seq])");
+      list.insertBefore(item, waiting);
+      follow();
     },
     notice(text) {
       list.append(element("li", { class: "notice" }, text));
       follow();
+    },
+    open() {
+      input.disabled = false;
+      button.disabled = false;
+      input.placeholder = `Write to ${other}`;
     },
     setAccount(text) {
       account.textContent = text;

@@ -84,6 +84,7 @@ export function createPerson({ side, names, onRead, onFailure }: PersonOptions):
     follow(conversation) {
       if (chat !== undefined) return;
       chat = conversation;
+      pane.open();
       conversation.onTyping(({ active }) => typingView.told(active));
       readOn(conversation).catch(onFailure);
     },
@@ -95,14 +96,15 @@ export function createPerson({ side, names, onRead, onFailure }: PersonOptions):
   };
 }
 
-function label({ status }: ConnectionState): ConnectionLabel {
-  switch (status) {
+function label(state: ConnectionState): ConnectionLabel {
+  switch (state.status) {
     case "online":
       return "online";
     case "connecting":
     case "catchingUp":
       return "connecting";
     case "offline":
+      return state.retryAt === undefined ? "offline" : "connecting";
     case "closed":
       return "offline";
   }

@@ -32,9 +32,9 @@ async function main(): Promise<void> {
     ...(values.data !== undefined && { dataDir: values.data }),
     ...(values.logs && { onLog: (name: string, text: string) => process.stdout.write(`${name}  ${text}`) }),
   });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void cloud.close());
   console.log(`socket   ${cloud.url}\nissuer   ${cloud.issuer}\nservices ${cloud.address}`);
   for (const [name, value] of Object.entries(cloud.environment)) console.log(`replaced ${name}=${value}`);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void cloud.close());
 }
 
 function parseVariable(

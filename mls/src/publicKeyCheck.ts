@@ -6,7 +6,7 @@
 const x25519Length = 32;
 
 /** u-coordinates of small order, and their encodings above the prime (little-endian hexadecimal): all secrets would be zero. */
-const smallOrder = new Set([
+const smallOrder = [
   "0000000000000000000000000000000000000000000000000000000000000000",
   "0100000000000000000000000000000000000000000000000000000000000000",
   "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
@@ -14,20 +14,21 @@ const smallOrder = new Set([
   "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
   "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
   "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-]);
+].map((text) => Uint8Array.from(text.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16)));
+
+/** RFC 7748, section 6.1; the top bit does not count. */
+export function isValidX25519Key(publicKey: Uint8Array): boolean {
+  if (publicKey.length !== x25519Length) return false;
+  return !smallOrder.some((point) => {
+    for (let index = 0; index < x25519Length - 1; index++) if (publicKey[index] !== point[index]) return false;
+    return ((publicKey[x25519Length - 1] as number) & 0x7f) === point[x25519Length - 1];
+  });
+}
 
 function hex(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
   return text;
-}
-
-/** RFC 7748, section 6.1; the top bit does not count. */
-export function isValidX25519Key(publicKey: Uint8Array): boolean {
-  if (publicKey.length !== x25519Length) return false;
-  const masked = publicKey.slice();
-  masked[31] = (masked[31] as number) & 0x7f;
-  return !smallOrder.has(hex(masked));
 }
 
 /** SP 800-186, section 3.2.1.3. */

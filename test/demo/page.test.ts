@@ -110,6 +110,18 @@ browserTest(
     await expectText(bob.messages, [secret, "So it does", ...whileAway]);
     await bob.pane.getByText("Online", { exact: true }).waitFor();
 
+    await alice.online.click();
+    await alice.pane.getByText("Offline").waitFor();
+    await alice.says("written without a connection");
+    await alice.pane.getByLabel("waiting on this device").waitFor();
+    await bob.says("said meanwhile");
+    await bob.pane.getByLabel("stored by the cloud").waitFor();
+    await alice.online.click();
+    const whole = [secret, "So it does", ...whileAway, "said meanwhile", "written without a connection"];
+    await expectText(bob.messages, whole);
+    await alice.pane.getByLabel("waiting on this device").waitFor({ state: "detached" });
+    await expectText(alice.messages, whole);
+
     const directory = await mkdtemp(join(tmpdir(), "tacit-demo-"));
     for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme });

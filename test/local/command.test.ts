@@ -14,7 +14,8 @@ function run(
     let output = "";
     const read = (chunk: Buffer) => {
       output += chunk.toString();
-      if (until.test(output)) child.kill("SIGTERM");
+      if (!until.test(output) || child.killed) return;
+      child.kill("SIGTERM");
     };
     child.stdout.on("data", read);
     child.stderr.on("data", read);

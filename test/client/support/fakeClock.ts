@@ -32,7 +32,7 @@ export function fakeClock(start = 1_800_000_000_000): FakeClock {
     now: () => now,
     after(milliseconds, run) {
       const id = count++;
-      timers.set(id, { at: now + Math.max(0, milliseconds), run });
+      timers.set(id, { at: now + Math.max(0, Math.ceil(milliseconds)), run });
       return () => void timers.delete(id);
     },
     async advance(milliseconds) {

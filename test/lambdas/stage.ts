@@ -1,0 +1,108 @@
+/** A relay over memory, and devices that talk to it. */
+import { encodeBase64Url, type Operation, type Request } from "@tacit/protocol";
+import { accountRecordOf, newIdentity, randomId, sha256, type Identity, type Outcome } from "../../bench/rawDevice.ts";
+import type { Caller } from "../../lambdas/core/caller.ts";
+import { answerFrame, dispatch } from "../../lambdas/core/dispatch.ts";
+import { placeEntry } from "../../lambdas/core/placeEntry.ts";
+import type { Relay, Settings } from "../../lambdas/core/relay.ts";
+import { memoryPorts, type Memory } from "../support/memoryPorts.ts";
+
+export const start = 1_800_000_000_000;
+export const minute = 60_000;
+export const hour = 60 * minute;
+
+export type Stage = {
+  readonly memory: Memory;
+  readonly relay: Relay;
+  now: number;
+};
+
+export type Device = { readonly identity: Identity; readonly caller: Caller; readonly stage: Stage };
+
+export function newStage(settings: Partial<Settings> = {}): Stage {
+  const stage = { now: start } as { now: number; memory: Memory; relay: Relay };
+  stage.memory = memoryPorts({ now: () => stage.now, seed: "stage", settings });
+  stage.relay = { ...stage.memory.ports, blocked: new Map(), place: placeEntry };
+  return stage;
+}
+
+/** A socket of `identity` that has said nothing yet. */
+export function socketOf(stage: Stage, identity: Identity, more: Partial<Caller> = {}): Device {
+  const caller: Caller = {
+    account: identity.account,
+    device: identity.device,
+    scope: "full",
+    reason: undefined,
+    expires: stage.now + hour,
+    connection: `socket-${randomId(6)}`,
+    connectedAt: stage.now,
+    requestId: "request-1",
+    ...more,
+  };
+  return { identity, caller, stage };
+}
+
+export async function ask<O extends Operation>(
+  { stage, caller }: Device,
+  op: O,
+  fields: Request<O>,
+): Promise<Outcome<O> & { readonly closes?: string | undefined }> {
+  const { frame, closes } = await dispatch(stage.relay, caller, JSON.stringify({ id: "1", op, ...fields }));
+  return { ...(JSON.parse(frame) as Outcome<O>), closes };
+}
+
+/** As the function does: where the socket is closed, nothing is returned. */
+export const answered = ({ stage, caller }: Device, text: string): Promise<string | undefined> =>
+  answerFrame(stage.relay, caller, text);
+
+/** Somebody with one certified device, whose socket has said hello. */
+export async function person(stage: Stage, account: string): Promise<Device> {
+  const identity = newIdentity(account);
+  const first = socketOf(stage, identity, { scope: "register" });
+  const put = await ask(first, "putAccount", { record: accountRecordOf(identity) });
+  if (put.error) throw new Error(put.error.code);
+  const device = socketOf(stage, identity);
+  const hello = await ask(device, "hello", {});
+  if (hello.error) throw new Error(hello.error.code);
+  return device;
+}
+
+export const payload = (fill = 1, length = 32) => ({ inline: encodeBase64Url(new Uint8Array(length).fill(fill)) });
+
+export const message = (fill = 1) => ({ id: randomId(), payload: payload(fill) });
+
+export function creation(people: readonly Device[]) {
+  return {
+    conversation: `g-${randomId()}`,
+    entry: randomId(),
+    payload: payload(),
+    welcomes: [],
+    blobs: [],
+    roster: people.map(({ identity }) => identity.account),
+    generation: 0,
+  };
+}
+
+export async function group(people: readonly Device[]): Promise<string> {
+  const request = creation(people);
+  const created = await ask(people[0]!, "createConversation", request);
+  if (created.error) throw new Error(created.error.code);
+  return request.conversation;
+}
+
+export function commitOf(conversation: string, more: Partial<Request<"commit">> = {}): Request<"commit"> {
+  const base = { conversation, turn: 1, entry: randomId(), payload: payload(), welcomes: [], blobs: [] };
+  return { ...base, add: [], remove: [], ...more };
+}
+
+export function keyPackage(fill: number, length = 300) {
+  const data = new Uint8Array(length).fill(fill);
+  return { hash: sha256(data), data: encodeBase64Url(data) };
+}
+
+/** What was posted to `device`, of this kind. */
+export function pushes(device: Device, kind: string) {
+  return device.stage.memory.posted
+    .filter(({ connection, frame }) => connection === device.caller.connection && frame["push"] === kind)
+    .map(({ frame }) => frame);
+}

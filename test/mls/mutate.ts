@@ -1,0 +1,131 @@
+/**
+ * Mutation testing of the validation code: takes out each check (each `throw` of the files below) in a copy of the package, and
+ * shows that a test fails. `npx tsx test/mls/mutate.ts [file] [--json]`; a survivor without a reason below is a failure.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const repository = resolve(import.meta.dirname, "../..");
+
+/** The files whose checks are taken out, and the tests that must notice. */
+const targets: Readonly<Record<string, readonly string[]>> = {
+  "codec.ts": ["codec"],
+  "credential.ts": ["codec"],
+  "extension.ts": ["codec"],
+  "externalCommit.ts": ["external"],
+  "externalInit.ts": ["external"],
+  "joinGroup.ts": ["joining"],
+  "keyPackageValidation.ts": ["commitRules"],
+  "leafNodeValidation.ts": ["commitRules", "joining", "publicKeys", "external"],
+  "lifetime.ts": ["commitRules", "joining"],
+  "parentHash.ts": ["joining"],
+  "predecessor.ts": ["succession"],
+  "privateMessage.ts": ["framing"],
+  "processCommit.ts": ["commitRules", "external"],
+  "processMessage.ts": ["succession", "framing", "limits"],
+  "proposalList.ts": ["commitRules", "external"],
+  "protectMessage.ts": ["succession"],
+  "pskStore.ts": ["succession", "joining"],
+  "ratchetTree.ts": ["joining", "commitRules", "framing", "limits"],
+  "secretTree.ts": ["framing"],
+  "successorGroup.ts": ["succession"],
+  "treeKem.ts": ["commitRules", "joining"],
+  "treeValidation.ts": ["joining"],
+  "unprotectMessage.ts": ["framing", "external"],
+};
+
+/** Checks whose absence changes nothing that can be seen, by file and a part of their line. */
+const equivalent: readonly (readonly [file: string, part: string, reason: string])[] = [
+  ["secretTree.ts", "new Error(", "an internal assertion: no input reaches it"],
+  ["processMessage.ts", "application data comes from members alone", "a second line: unprotect refuses it first"],
+  [
+    "treeKem.ts",
+    "the update path holds nothing",
+    "a second line: a member below no copath node is the committer itself",
+  ],
+  ["treeKem.ts", "has no key for the update path", "a second line: every member has the key of its own leaf"],
+  ["proposalList.ts", "only members can be updated", "a second line: checkSenderMayPropose refuses it first"],
+];
+
+interface Mutant {
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+  readonly source: string;
+}
+
+function mutantsOf(file: string, source: string): Mutant[] {
+  return [...source.matchAll(/\bthrow (?!error\b|reason\b)/g)].map((match) => {
+    const rest = source.slice(match.index);
+    return {
+      file,
+      line: source.slice(0, match.index).split("\n").length,
+      text: rest.slice(0, rest.indexOf(";")).replace(/\s+/g, " "),
+      source: `${source.slice(0, match.index)}void ${rest.slice("throw ".length)}`,
+    };
+  });
+}
+
+function copy(): string {
+  const workspace = mkdtempSync(join(tmpdir(), "tacit-mutants-"));
+  for (const name of ["jest.config.js", "package.json", "tsconfig.json"]) {
+    cpSync(join(repository, name), join(workspace, name));
+  }
+  mkdirSync(join(workspace, "mls"));
+  for (const name of ["mls/src", "mls/package.json", "test/mls"]) {
+    cpSync(join(repository, name), join(workspace, name), { recursive: true });
+  }
+  for (const name of ["node_modules", "mls/node_modules"]) {
+    symlinkSync(join(repository, name), join(workspace, name));
+  }
+  return workspace;
+}
+
+function fails(workspace: string, tests: readonly string[]): boolean {
+  const paths = tests.map((name) => `test/mls/${name}.test.ts`);
+  const run = spawnSync(
+    process.execPath,
+    [
+      join(repository, "node_modules/jest/bin/jest.js"),
+      "--bail",
+      "--silent",
+      "--runInBand",
+      "--reporters=default",
+      ...paths,
+    ],
+    { cwd: workspace, encoding: "utf8", timeout: 120_000 },
+  );
+  return run.status !== 0;
+}
+
+const only = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const workspace = copy();
+const survivors: string[] = [];
+let killed = 0;
+let excused = 0;
+try {
+  for (const [file, tests] of Object.entries(targets)) {
+    if (only.length > 0 && !only.includes(file)) continue;
+    const path = join(workspace, "mls/src", file);
+    const source = readFileSync(path, "utf8");
+    if (fails(workspace, tests)) throw new Error(`the tests of ${file} fail without a mutation`);
+    for (const mutant of mutantsOf(file, source)) {
+      const known = equivalent.find(([name, part]) => name === file && mutant.text.includes(part));
+      if (known !== undefined) {
+        excused++;
+        continue;
+      }
+      writeFileSync(path, mutant.source);
+      if (fails(workspace, tests)) killed++;
+      else survivors.push(`${file}:${mutant.line} ${mutant.text}`);
+    }
+    writeFileSync(path, source);
+  }
+} finally {
+  rmSync(workspace, { recursive: true, force: true });
+}
+const report = { killed, excused, survivors };
+console.log(process.argv.includes("--json") ? JSON.stringify(report) : report);
+process.exitCode = survivors.length === 0 ? 0 : 1;
