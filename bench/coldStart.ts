@@ -9,8 +9,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
+import { root } from "../demo/cloud.ts";
 import { synthesise } from "../demo/synth.ts";
-import { root } from "./localTacit.ts";
 import { median, type BenchOptions, type Report } from "./report.ts";
 
 interface Bundle {

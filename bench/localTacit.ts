@@ -1,12 +1,6 @@
 /** The project's own stacks on the local cloud, which issues the tokens too. */
-import { join } from "node:path";
-import { startLocalCloud, type LocalCloud, type LocalCloudOptions } from "@tacit/local";
-import { synthesise } from "../demo/synth.ts";
-
-export const root = join(import.meta.dirname, "..");
-
-/** The audience that cdk.json configures. */
-const audience = "tacit";
+import type { LocalCloud } from "@tacit/local";
+import { audience as localAudience, startTacitCloud, type TacitCloudOptions } from "../demo/cloud.ts";
 
 export interface LocalTacit extends LocalCloud {
   /** A token of the development issuer. `expiresIn` in seconds; an hour unless said. */
@@ -16,15 +10,16 @@ export interface LocalTacit extends LocalCloud {
   ) => Promise<string>;
 }
 
-export async function startLocalTacit(options: LocalCloudOptions = {}): Promise<LocalTacit> {
-  const cloud = await startLocalCloud({
-    assembly: await synthesise(root, (line) => process.stderr.write(`${line}\n`)),
-    environment: ({ issuer }) => ({ TACIT_OIDC_ISSUER: issuer }),
+export async function startLocalTacit(options: Partial<TacitCloudOptions> = {}): Promise<LocalTacit> {
+  const write = (line: string): void => void process.stderr.write(`${line}\n`);
+  const cloud = await startTacitCloud({
+    report: write,
     // What functions log, for whoever looks for a fault.
-    ...(process.env["TACIT_LOGS"]
-      ? { onLog: (name: string, line: string) => process.stderr.write(`${name}: ${line}\n`) }
-      : {}),
+    ...(process.env["TACIT_LOGS"] ? { onLog: (name: string, line: string) => write(`${name}: ${line}`) } : {}),
     ...options,
   });
-  return { ...cloud, token: (account, more) => cloud.issueToken({ sub: account, audience, ...more }) };
+  return {
+    ...cloud,
+    token: (account, more) => cloud.issueToken({ sub: account, audience: localAudience, ...more }),
+  };
 }

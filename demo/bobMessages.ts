@@ -4,7 +4,6 @@ import type { Line } from "./script.ts";
 export type BobConfig = {
   readonly url: string;
   readonly account: string;
-  readonly peer: string;
   /** Path of Bob's SQLite file. */
   readonly store: string;
 };

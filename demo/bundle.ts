@@ -1,6 +1,6 @@
 /** Bundles the page for the browser: from the sources, whenever it is loaded. */
-import { dirname, join } from "node:path";
-import { context, type Plugin } from "esbuild";
+import { join } from "node:path";
+import { context } from "esbuild";
 
 export type Bundler = {
   /** File names, with their content. */
@@ -19,7 +19,6 @@ export async function createBundler(pageDirectory: string): Promise<Bundler> {
     target: ["es2022"],
     sourcemap: "inline",
     logLevel: "silent",
-    plugins: [browserPlatform],
   });
   return {
     async build() {
@@ -29,13 +28,3 @@ export async function createBundler(pageDirectory: string): Promise<Bundler> {
     close: () => bundling.dispose(),
   };
 }
-
-/** What the client's package says to bundlers of its build (`browser`), for its sources. */
-const browserPlatform: Plugin = {
-  name: "browser-platform",
-  setup(build) {
-    build.onResolve({ filter: /\/platform\/node\.ts$/ }, ({ path, resolveDir }) => ({
-      path: join(resolveDir, dirname(path), "browser.ts"),
-    }));
-  },
-};

@@ -1,25 +1,25 @@
-/** The cloud of the demo: the project's own templates, hosted on this machine. */
-import { dirname, resolve } from "node:path";
+/** The project's own templates, hosted on this machine: for the demo, for benchmarks and for tests. */
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { startLocalCloud, type LocalCloud } from "@tacit/local";
+import { startLocalCloud, type LocalCloud, type LocalCloudOptions } from "@tacit/local";
 import { synthesise } from "./synth.ts";
 
-/** The `aud` of the demo's tokens. */
+/** The `aud` of local tokens. */
 export const audience = "tacit-demo";
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-export type DemoCloudOptions = {
-  /** Where data is kept. Absent: in memory. */
-  readonly data?: string;
+export type TacitCloudOptions = Omit<LocalCloudOptions, "assembly" | "environment"> & {
   readonly report: (line: string) => void;
+  /** Further variables of functions to replace. */
+  readonly environment?: Readonly<Record<string, string>>;
 };
 
-export async function startDemoCloud({ data, report }: DemoCloudOptions): Promise<LocalCloud> {
+export async function startTacitCloud({ report, environment, ...options }: TacitCloudOptions): Promise<LocalCloud> {
   return startLocalCloud({
+    ...options,
     assembly: await synthesise(root, report),
-    ...(data === undefined ? {} : { dataDir: resolve(data) }),
-    // The identity provider of the deployment is configuration: here it is the local one. Everything else stays as synthesised.
-    environment: ({ issuer }) => ({ TACIT_OIDC_ISSUER: issuer, TACIT_OIDC_AUDIENCE: audience }),
+    // The identity provider of a deployment is configuration: here it is the local one. Everything else stays as synthesised.
+    environment: ({ issuer }) => ({ TACIT_OIDC_ISSUER: issuer, TACIT_OIDC_AUDIENCE: audience, ...environment }),
   });
 }

@@ -26,9 +26,7 @@ export async function runOnce(
   const accounts = newAccounts(cloud.now());
   const token = (account: string) => cloud.issueToken({ sub: account, audience });
   const begin = (): Bob =>
-    startBob({ url: cloud.url, account: accounts.bob, peer: accounts.alice, store: join(directory, "bob.db") }, () =>
-      token(accounts.bob),
-    );
+    startBob({ url: cloud.url, account: accounts.bob, store: join(directory, "bob.db") }, () => token(accounts.bob));
 
   let bob = begin();
   let alice: Client | undefined;

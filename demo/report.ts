@@ -10,6 +10,8 @@ import { itemSize, storedFields } from "./storedItem.ts";
 
 const shownBytes = 48;
 
+type StoringCloud = Pick<LocalCloud, "tables" | "bucketObjects">;
+
 export function transcriptReport(lines: readonly Line[]): string {
   return lines
     .map(
@@ -18,7 +20,7 @@ export function transcriptReport(lines: readonly Line[]): string {
     .join("\n");
 }
 
-export async function storageReport(cloud: LocalCloud): Promise<string> {
+export async function storageReport(cloud: StoringCloud): Promise<string> {
   const tables = await cloud.tables();
   const objects = cloud.bucketObjects();
   const rows = tables.map(({ logicalId, items }) => [
@@ -56,7 +58,7 @@ function hex(value: StoredValue): string | undefined {
   return `${hexEnd(bytes, shownBytes)} (${bytes.length} bytes)`;
 }
 
-export function costReport(cloud: LocalCloud): string {
+export function costReport(cloud: Pick<LocalCloud, "meter">): string {
   const { lines, dollars: total } = costEvent(cloud.meter.snapshot().usage);
   return columns([
     ["", "count", "dollars"],
@@ -66,7 +68,7 @@ export function costReport(cloud: LocalCloud): string {
 }
 
 /** Where any of `texts` can be read in what is stored, plainly or in base64; empty where nowhere. */
-export async function findPlaintext(cloud: LocalCloud, texts: readonly string[]): Promise<readonly string[]> {
+export async function findPlaintext(cloud: StoringCloud, texts: readonly string[]): Promise<readonly string[]> {
   const tables = await cloud.tables();
   const places = [
     ...tables.flatMap(({ logicalId, items }) => items.map((item) => [logicalId, readings(item)] as const)),

@@ -1,4 +1,5 @@
 /** `npm start`: the local cloud with the demo page before it, or one exchange without a browser. */
+import { resolve } from "node:path";
 import { help, OptionsError, parseOptions, type Options } from "./options.ts";
 
 async function main(args: readonly string[]): Promise<number> {
@@ -15,9 +16,12 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function once({ data }: Options): Promise<number> {
-  const { audience, startDemoCloud } = await import("./cloud.ts");
+  const { audience, startTacitCloud } = await import("./cloud.ts");
   const { runOnce } = await import("./once.ts");
-  const cloud = await startDemoCloud({ ...(data === undefined ? {} : { data }), report: console.log });
+  const cloud = await startTacitCloud({
+    ...(data === undefined ? {} : { dataDir: resolve(data) }),
+    report: console.log,
+  });
   try {
     const problems = await runOnce(cloud, audience, console.log);
     for (const problem of problems) console.error(`✗ ${problem}`);
@@ -29,9 +33,12 @@ async function once({ data }: Options): Promise<number> {
 
 /** Until somebody ends it. */
 async function serve({ port, data }: Options): Promise<number> {
-  const { audience, startDemoCloud } = await import("./cloud.ts");
+  const { audience, startTacitCloud } = await import("./cloud.ts");
   const { startDemoServer } = await import("./server.ts");
-  const cloud = await startDemoCloud({ ...(data === undefined ? {} : { data }), report: console.log });
+  const cloud = await startTacitCloud({
+    ...(data === undefined ? {} : { dataDir: resolve(data) }),
+    report: console.log,
+  });
   try {
     const server = await startDemoServer({ cloud, audience, port });
     console.log(`\n  Tacit is at ${server.address}\n\n  Ctrl-C ends it.`);

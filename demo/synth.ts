@@ -22,14 +22,18 @@ class OtherSynthError extends Error {
 }
 
 /** The directory of an assembly that matches the sources below `root`. */
-export async function synthesise(root: string, report: (line: string) => void): Promise<string> {
+export async function synthesise(
+  root: string,
+  report: (line: string) => void,
+  run: (root: string, directory: string) => Promise<void> = runCdk,
+): Promise<string> {
   const directory = join(root, outputDirectory);
   for (let attempt = 1; ; attempt++) {
     const before = hashOf(root, inputs);
     if (readStamp(directory) === stampOf(before, directory)) return directory;
     if (attempt === 1) report("Synthesising the templates (cdk synth) …");
     try {
-      await runCdk(root, directory);
+      await run(root, directory);
       writeFileSync(join(directory, stampFile), stampOf(before, directory));
       return directory;
     } catch (error) {

@@ -3,7 +3,7 @@ import { decodeBase64Url, encodeBase64Url, type Answer, type InboxItem, type Pus
 import type { Client, ClientEvents, Conversation } from "./api.ts";
 import { Connection, type Hello } from "./connection.ts";
 import { TacitError } from "./errors.ts";
-import { LiveConversation, translate, type LiveDeps } from "./liveConversation.ts";
+import { identityChanged, LiveConversation, translate, type LiveDeps } from "./liveConversation.ts";
 import { listenerSet, type ListenerSet } from "./observable.ts";
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
@@ -138,7 +138,9 @@ export class TacitClient implements Client {
     }
     if (!/^[\x21-\x7e]{1,128}$/.test(peer)) throw new TacitError("invalid_argument", "conversation: no account's name");
     const id = directConversationId(this.#deps.crypto.provider, this.account, peer);
-    const conversation = this.#conversations.get(id) ?? (await this.#start(id, [this.account, peer]));
+    const known = this.#conversations.get(id);
+    if (known === undefined && this.#peers.isBlocked(peer)) throw identityChanged();
+    const conversation = known ?? (await this.#start(id, [this.account, peer]));
     await this.#unlessOffline(conversation.opened());
     return conversation;
   }
@@ -479,7 +481,7 @@ export class TacitClient implements Client {
     met.stored();
     for (const changed of met.changed) this.#listeners.identityChanged.emit({ account: changed });
     if (this.#peers.isBlocked(account)) {
-      throw new TacitError("identity_changed", "the account's key is not the one that was pinned");
+      throw identityChanged();
     }
     const claimed: Claimed[] = [];
     let after: string | undefined;

@@ -120,10 +120,7 @@ export class LiveConversation implements Conversation {
   #requireUsable(): void {
     if (this.#closed) throw new TacitError("closed", "the client was closed");
     if (this.#now.phase === "ended") throw new TacitError("not_a_member", "the conversation has ended on this device");
-    const blocked = this.#blockedBy();
-    if (blocked !== undefined) {
-      throw new TacitError("identity_changed", "the key of a member changed: see acceptIdentity");
-    }
+    if (this.#blockedBy() !== undefined) throw identityChanged();
   }
 
   #blockedBy(): string | undefined {
@@ -213,6 +210,7 @@ export class LiveConversation implements Conversation {
   /** Resolves when it stands. @throws TacitError where it cannot be opened */
   async opened(): Promise<void> {
     if (this.#now.phase === "open" || this.#now.phase === "ended") return;
+    if (this.#blockedBy() !== undefined) throw identityChanged();
     const opening = deferred<void>();
     this.#opening.push(opening);
     this.run();
@@ -614,6 +612,10 @@ class Outgoing implements OutgoingMessage {
 
 function shownState({ phase }: ConversationState): "opening" | "open" | "ended" {
   return phase === "awaitingWelcome" ? "opening" : phase;
+}
+
+export function identityChanged(): TacitError {
+  return new TacitError("identity_changed", "an account's key is not the pinned one: see acceptIdentity");
 }
 
 export function translate(error: unknown): TacitError {

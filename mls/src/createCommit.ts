@@ -6,21 +6,28 @@ import { createWelcomes, type WelcomeMessage, type WelcomeMode } from "./createW
 import { samePublicBytes } from "./equalBytes.ts";
 import type { Extension } from "./extension.ts";
 import { misuse } from "./failure.ts";
+import { MlsError } from "./mlsError.ts";
 import { framedContentTbs, signContent } from "./framing.ts";
-import { encodeGroupContext, type GroupContext } from "./groupContext.ts";
+import { encodeGroupContext, followingEpoch, type GroupContext } from "./groupContext.ts";
 import { ratchetTreeExtension, signGroupInfo } from "./groupInfo.ts";
 import { archive, keptPathKeys, secretsLeftBehind, type GroupState, type PendingProposal } from "./groupState.ts";
 import { validateChangedLeaves } from "./leafNodeValidation.ts";
 import type { LifetimePolicy } from "./lifetime.ts";
 import { deriveNextEpoch, type NextEpoch } from "./nextEpoch.ts";
 import { requiresPath, type Proposal } from "./proposal.ts";
-import { applyProposalList, changedLeaves, validateReplacement, type AppliedProposals } from "./proposalList.ts";
+import {
+  applyProposalList,
+  changedLeaves,
+  validateReplacement,
+  type AppliedProposals,
+  type ListedProposal,
+} from "./proposalList.ts";
 import { frameOwn, protect, requireOpen, type FramingOptions } from "./protectMessage.ts";
 import { derivePskSecret, type PskLookup, type ResumptionUsage } from "./psk.ts";
 import { findPsks } from "./pskStore.ts";
 import { requireLeaf } from "./ratchetTree.ts";
 import { createSecretTree } from "./secretTree.ts";
-import { selectProposals } from "./selectProposals.ts";
+import { dropUnfit, selectProposals } from "./selectProposals.ts";
 import { rootHash } from "./treeHash.ts";
 import { encryptOwnPath, updateOwnPath, type OwnPath } from "./treeKem.ts";
 
@@ -61,16 +68,53 @@ export interface CreatedCommit {
   readonly consumedByNext: readonly Uint8Array[];
 }
 
-function chooseReferences(state: GroupState, options: CreateCommitOptions): readonly PendingProposal[] {
+async function chooseReferences(state: GroupState, options: CreateCommitOptions): Promise<readonly PendingProposal[]> {
   const { proposals, ownLeafIndex } = state.epoch;
   const { references = "all" } = options;
   if (references === "none") return [];
-  if (references === "all") return selectProposals(proposals, options.proposals ?? [], ownLeafIndex);
+  if (references === "all") {
+    const candidates = selectProposals(proposals, options.proposals ?? [], ownLeafIndex);
+    return dropUnfit(candidates, (chosen) => fitTogether(state, chosen, options));
+  }
   return references.map((ref) => {
     const found = proposals.find((pending) => samePublicBytes(pending.ref, ref));
     if (found === undefined) throw misuse("a reference names no pending proposal");
     return found;
   });
+}
+
+/** Would a commit of these and the new proposals be valid, and are their PSKs at hand? */
+async function fitTogether(
+  state: GroupState,
+  chosen: readonly PendingProposal[],
+  options: CreateCommitOptions,
+): Promise<boolean> {
+  const { suite, epoch } = state;
+  const { authentication } = options;
+  const { groupContext, tree, ownLeafIndex } = epoch;
+  try {
+    const rules = { suite, groupContext, tree, authentication, togetherOnly: true };
+    const applied = await applyProposalList(rules, listOf(chosen, options.proposals ?? [], ownLeafIndex), ownLeafIndex);
+    const context = { extensions: applied.extensions };
+    validateChangedLeaves(applied.draft, changedLeaves(applied), context, applied.extensionsChanged, authentication);
+    await findPsks(applied.psks, epoch, options.psks);
+    return true;
+  } catch (error) {
+    if (error instanceof MlsError) return false;
+    throw error;
+  }
+}
+
+function listOf(
+  referenced: readonly PendingProposal[],
+  byValue: readonly Proposal[],
+  committer: number,
+): ListedProposal[] {
+  const sender = { type: "member", leafIndex: committer } as const;
+  return [
+    ...referenced.map((pending) => ({ proposal: pending.proposal, sender: pending.sender, byReference: true })),
+    ...byValue.map((proposal) => ({ proposal, sender, byReference: false })),
+  ];
 }
 
 export async function createCommit(state: GroupState, options: CreateCommitOptions): Promise<CreatedCommit> {
@@ -88,12 +132,9 @@ export async function commitWith(
   const { authentication, lifetime } = options;
   const { groupContext, tree, ownLeafIndex } = epoch;
   const sender = { type: "member", leafIndex: ownLeafIndex } as const;
-  const referenced = chooseReferences(state, options);
+  const referenced = await chooseReferences(state, options);
   const byValue = options.proposals ?? [];
-  const list = [
-    ...referenced.map((pending) => ({ proposal: pending.proposal, sender: pending.sender, byReference: true })),
-    ...byValue.map((proposal) => ({ proposal, sender, byReference: false })),
-  ];
+  const list = listOf(referenced, byValue, ownLeafIndex);
   const rules = { suite, groupContext, tree, authentication, lifetime, resumptionUsage };
   const applied = await applyProposalList(rules, list, ownLeafIndex);
   const { draft } = applied;
@@ -111,7 +152,7 @@ export async function commitWith(
   }
   const provisional: GroupContext = {
     ...groupContext,
-    epoch: groupContext.epoch + 1n,
+    epoch: followingEpoch(groupContext),
     treeHash: rootHash(suite, draft),
     extensions: applied.extensions,
   };
@@ -156,7 +197,8 @@ export async function commitWith(
     { signature, confirmationTag: following.confirmationTag },
     options.padding,
   );
-  const next = nextState(state, applied, following, path, signaturePrivateKey);
+  // Of the state after sending: what the commit consumed must not live on in the past epochs.
+  const next = nextState(sent.state, applied, following, path, signaturePrivateKey);
   const welcomes =
     applied.added.length === 0
       ? []

@@ -10,7 +10,7 @@ import { invalid, local, misuse } from "./failure.ts";
 import { framedContentTbs, signContent, type FramedContent } from "./framing.ts";
 import { defaultCapabilities } from "./generateKeyPackage.ts";
 import { strictConfig, type GroupConfig } from "./groupConfig.ts";
-import { encodeGroupContext, type GroupContext } from "./groupContext.ts";
+import { encodeGroupContext, followingEpoch, type GroupContext } from "./groupContext.ts";
 import { externalPubOf, ratchetTreeOf, verifyGroupInfo, type GroupInfo } from "./groupInfo.ts";
 import type { GroupState } from "./groupState.ts";
 import { authenticateCredential, validateChangedLeaves } from "./leafNodeValidation.ts";
@@ -103,7 +103,7 @@ export async function joinExternally(options: JoinExternallyOptions): Promise<Jo
   if (former !== undefined) await validateReplacement({ authentication }, former, path.leafNode);
   const provisional: GroupContext = {
     ...groupContext,
-    epoch: groupContext.epoch + 1n,
+    epoch: followingEpoch(groupContext),
     treeHash: rootHash(suite, draft),
   };
   const context = { role: "member", groupContext: provisional } as const;

@@ -1,5 +1,6 @@
 /** The state that all members agree on: RFC 9420, section 8.1. */
 import { decodeFailed, encode, type Reader, type Writer } from "./codec.ts";
+import { invalid } from "./failure.ts";
 import { readExtensions, writeExtensions, type Extension } from "./extension.ts";
 
 /** ProtocolVersion mls10. */
@@ -38,6 +39,12 @@ export function readGroupContext(reader: Reader): GroupContext {
 
 export function encodeGroupContext(context: GroupContext): Uint8Array {
   return encode(writeGroupContext, context);
+}
+
+/** The number of the next epoch, as long as a uint64 has one. */
+export function followingEpoch(context: GroupContext): bigint {
+  if (context.epoch >= 0xffffffffffffffffn) throw invalid("epoch_exhausted", "the group is in its last epoch");
+  return context.epoch + 1n;
 }
 
 /** A ProtocolVersion, of which there is one. */

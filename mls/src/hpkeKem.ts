@@ -19,7 +19,7 @@ export interface Encapsulation {
 export interface Kem {
   readonly id: number;
   /** Decided without the provider, so that all decide alike. */
-  isValidPublicKey(publicKey: Uint8Array): boolean;
+  readonly isValidPublicKey: (publicKey: Uint8Array) => boolean;
   readonly deriveKeyPair: (ikm: Uint8Array) => MaybePromise<KeyPair>;
   readonly generateKeyPair: () => MaybePromise<KeyPair>;
   /** `undefined` when the public key is not valid. */

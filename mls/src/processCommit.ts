@@ -5,7 +5,7 @@ import type { Commit } from "./commit.ts";
 import { equalBytes, samePublicBytes } from "./equalBytes.ts";
 import { invalid } from "./failure.ts";
 import type { AuthenticatedContent } from "./framing.ts";
-import { encodeGroupContext, type GroupContext } from "./groupContext.ts";
+import { encodeGroupContext, followingEpoch, type GroupContext } from "./groupContext.ts";
 import { archive, keptPathKeys, secretsLeftBehind, type EpochState, type GroupState } from "./groupState.ts";
 import type { LeafNode } from "./leafNode.ts";
 import { checkEncryptionKey, validateChangedLeaves, validateLeafNode } from "./leafNodeValidation.ts";
@@ -130,7 +130,7 @@ export async function processCommit(
   const applied = await applyProposalList(rules, list, sender.type === "member" ? sender.leafIndex : undefined);
   const { draft, extensions } = applied;
   const newLeaves = new Set(applied.added.map(({ leafIndex }) => leafIndex));
-  const groupContext = { ...epoch.groupContext, epoch: epoch.groupContext.epoch + 1n, extensions };
+  const groupContext = { ...epoch.groupContext, epoch: followingEpoch(epoch.groupContext), extensions };
   const merged =
     commit.path === undefined
       ? undefined

@@ -40,6 +40,8 @@ export interface ProposalRules {
   readonly tree: RatchetTree;
   readonly authentication: AuthenticationService;
   readonly lifetime?: LifetimePolicy | undefined;
+  /** The proposals were validated one by one when they arrived; only their being together is judged. */
+  readonly togetherOnly?: boolean;
   /** The usage of resumption PSKs; other than `application` only in the first commit of a new group. */
   readonly resumptionUsage?: ResumptionUsage;
 }
@@ -214,7 +216,9 @@ export async function applyProposalList(
   const extensions = extensionsProposal?.extensions ?? rules.groupContext.extensions;
   // Section 12.3: the new extensions count for the other proposals of the list.
   const after = { ...rules, groupContext: { ...rules.groupContext, extensions } };
-  await Promise.all(list.map(({ proposal, sender }) => validateProposal(after, proposal, sender)));
+  if (rules.togetherOnly !== true) {
+    await Promise.all(list.map(({ proposal, sender }) => validateProposal(after, proposal, sender)));
+  }
 
   const draft = draftOf(rules.tree);
   const updated: UpdatedMember[] = [];

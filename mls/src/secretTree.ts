@@ -145,7 +145,7 @@ export function takeKey(
   };
   const next = descend(tree.root, root(tree.leafCount));
   if (taken === undefined) throw new Error("unreachable: the leaf was visited");
-  return { ...(taken as MessageKey), tree: { leafCount: tree.leafCount, root: next }, consumed };
+  return { ...taken, tree: { leafCount: tree.leafCount, root: next }, consumed };
 }
 
 /** Every secret in the tree. */

@@ -42,6 +42,24 @@ export function selectProposals(
   return pending.filter((candidate) => chosen.has(candidate));
 }
 
+/**
+ * Leaves out what does not fit after all, such as an Add of a client that is in the group already: whoever proposes that must not
+ * keep others from committing. `fits` judges a list; halves are tried so that one bad proposal among many costs little.
+ */
+export async function dropUnfit(
+  candidates: readonly PendingProposal[],
+  fits: (chosen: readonly PendingProposal[]) => Promise<boolean>,
+): Promise<PendingProposal[]> {
+  const extend = async (chosen: PendingProposal[], more: readonly PendingProposal[]): Promise<PendingProposal[]> => {
+    const all = [...chosen, ...more];
+    if (more.length === 0 || (await fits(all))) return all;
+    if (more.length === 1) return chosen;
+    const middle = more.length >> 1;
+    return extend(await extend(chosen, more.slice(0, middle)), more.slice(middle));
+  };
+  return extend([], candidates);
+}
+
 /** Two proposals with the same key cannot be in one list. */
 function conflictKey(proposal: Proposal): string {
   switch (proposal.type) {

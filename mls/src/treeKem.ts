@@ -124,7 +124,7 @@ export async function encryptOwnPath(
     path.steps.map(async (step, index): Promise<UpdatePathNode> => {
       const secret = path.pathSecrets[index] as Uint8Array;
       const encryptedPathSecrets = await Promise.all(
-        recipients(tree, step, newLeaves).map((node) =>
+        recipients(tree, step, newLeaves).map(async (node) =>
           suite.encryptWithLabel(encryptionKeyAt(tree, node) as Uint8Array, label, context, secret),
         ),
       );

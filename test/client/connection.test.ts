@@ -228,7 +228,8 @@ describe("a new device", () => {
     const store = memoryStore();
     relay.reachable = false;
     const options = { url, token: relay.token("alice"), suite, transport, blobs, clock };
-    await clock.until(expect(connect({ ...options, store })).rejects.toMatchObject({ code: "connection_lost" }));
+    const attempt = clock.until(connect({ ...options, store }));
+    await expect(attempt).rejects.toMatchObject({ code: "connection_lost" });
     relay.reachable = true;
     const alice = await clock.until(connect({ ...options, store: store.reopen() }));
     expect(alice.account).toBe("alice");

@@ -50,7 +50,7 @@ async function story(victim: "alice" | "bob", k: number): Promise<number> {
   other.on("failure", (error) => failures.push(error));
 
   const store = memoryStore();
-  const fate = doom(k);
+  const fate = doom(k, clock);
   const firstLife = run(world, victim, survivor, store, fate);
   firstLife.catch((error: unknown) => failures.push(error));
   const speaking = speakWhenPossible(other, victim, survivor);

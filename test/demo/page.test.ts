@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Locator, Page } from "playwright-core";
 import type { LocalCloud } from "@tacit/local";
-import { audience, startDemoCloud } from "../../demo/cloud.ts";
+import { audience, startTacitCloud } from "../../demo/cloud.ts";
 import { startDemoServer, type DemoServer } from "../../demo/server.ts";
 import { browserTest, launchChromium } from "./chromium.ts";
 
@@ -16,7 +16,7 @@ let server: DemoServer | undefined;
 let browser: Browser | undefined;
 
 async function open(): Promise<Page> {
-  cloud = await startDemoCloud({ report: () => {} });
+  cloud = await startTacitCloud({ report: () => {} });
   server = await startDemoServer({ cloud, audience, port: 0 });
   browser = await launchChromium();
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
@@ -130,6 +130,14 @@ browserTest(
       expect((await stat(path)).size).toBeGreaterThan(20_000);
     }
     expect(problems).toEqual([]);
+
+    // The development issuer gives tokens to whoever asks; the page may not ask it.
+    const asked = await page.evaluate(
+      (issuer) =>
+        fetch(`${issuer}/token`, { method: "POST", body: "sub=mallory&audience=x", mode: "no-cors" }).catch(String),
+      cloud?.issuer,
+    );
+    expect(asked).toContain("Failed to fetch");
   },
   120_000,
 );

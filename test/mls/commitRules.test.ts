@@ -76,7 +76,7 @@ async function packageWith(
   const client = await newClient(suite, name);
   const { privateKey } = client.signatureKeyPair;
   const { signature: _leafSignature, ...leaf } = client.keyPackage.leafNode;
-  const unsigned = changes.leaf?.(leaf as UnsignedLeafNode) ?? (leaf as UnsignedLeafNode);
+  const unsigned = changes.leaf?.(leaf) ?? leaf;
   const leafNode = await signLeafNode(suite, unsigned, { groupId: text("group"), leafIndex: 5 }, privateKey);
   const whole = { ...client.keyPackage, leafNode };
   const { signature: _signature, ...rest } = changes.keyPackage?.(whole) ?? whole;
@@ -128,7 +128,7 @@ describe("section 7.3: leaf nodes in key packages", () => {
     refuses({ list: byValue(addOf(await packageWith("frank", { leaf }))) }, code);
 
   test("with another source", async () => {
-    await refusesLeaf(({ ...leaf }) => ({ ...leaf, source: "update" }) as UnsignedLeafNode, "leaf_source_invalid");
+    await refusesLeaf(({ ...leaf }) => ({ ...leaf, source: "update" }), "leaf_source_invalid");
   });
 
   test("with a bad signature", async () => {
@@ -252,10 +252,7 @@ describe("section 7.3: leaf nodes in key packages", () => {
 
 describe("section 7.3: the committer's new leaf", () => {
   test("with a source other than commit", async () => {
-    await refuses(
-      { leaf: ({ ...leaf }) => ({ ...leaf, source: "update" }) as UnsignedLeafNode },
-      "leaf_source_invalid",
-    );
+    await refuses({ leaf: ({ ...leaf }) => ({ ...leaf, source: "update" }) }, "leaf_source_invalid");
   });
 
   test("with a bad signature", async () => {

@@ -25,6 +25,7 @@ import {
   draftOf,
   freeLeaf,
   replaceLeaf,
+  requireLeaf,
   touch,
   truncate,
   type RatchetTree,
@@ -110,7 +111,7 @@ export async function forgeCommit(state: GroupState, forgery: Forgery = {}): Pro
     extensions,
   });
   if (forgery.path !== false) {
-    const current = draft.leaves[ownLeafIndex] ?? (epoch.tree.leaves[ownLeafIndex] as LeafNode);
+    const current = draft.leaves[ownLeafIndex] ?? requireLeaf(epoch.tree, ownLeafIndex);
     while (draft.leaves.length <= ownLeafIndex) freeLeaf(draft, draft.leaves.length);
     const own = await updateOwnPath(
       suite,
@@ -121,7 +122,7 @@ export async function forgeCommit(state: GroupState, forgery: Forgery = {}): Pro
       epoch.signaturePrivateKey,
     );
     const { signature: _dropped, ...unsigned } = own.leafNode;
-    const changed = forgery.leaf?.(unsigned as UnsignedLeafNode) ?? (unsigned as UnsignedLeafNode);
+    const changed = forgery.leaf?.(unsigned) ?? unsigned;
     const position = { groupId: groupContext.groupId, leafIndex: forgery.leafIndex ?? ownLeafIndex };
     const signed = await signLeafNode(suite, changed, position, epoch.signaturePrivateKey);
     const leafNode = forgery.signedLeaf?.(signed) ?? signed;

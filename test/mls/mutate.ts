@@ -83,7 +83,7 @@ function copy(): string {
   return workspace;
 }
 
-function fails(workspace: string, tests: readonly string[]): boolean {
+function failure(workspace: string, tests: readonly string[]): string | undefined {
   const paths = tests.map((name) => `test/mls/${name}.test.ts`);
   const run = spawnSync(
     process.execPath,
@@ -92,12 +92,12 @@ function fails(workspace: string, tests: readonly string[]): boolean {
       "--bail",
       "--silent",
       "--runInBand",
-      "--reporters=default",
       ...paths,
+      "--reporters=default",
     ],
     { cwd: workspace, encoding: "utf8", timeout: 120_000 },
   );
-  return run.status !== 0;
+  return run.status === 0 ? undefined : `${run.stdout}${run.stderr}`;
 }
 
 const only = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
@@ -110,7 +110,8 @@ try {
     if (only.length > 0 && !only.includes(file)) continue;
     const path = join(workspace, "mls/src", file);
     const source = readFileSync(path, "utf8");
-    if (fails(workspace, tests)) throw new Error(`the tests of ${file} fail without a mutation`);
+    const broken = failure(workspace, tests);
+    if (broken !== undefined) throw new Error(`the tests of ${file} fail without a mutation: ${broken}`);
     for (const mutant of mutantsOf(file, source)) {
       const known = equivalent.find(([name, part]) => name === file && mutant.text.includes(part));
       if (known !== undefined) {
@@ -118,7 +119,7 @@ try {
         continue;
       }
       writeFileSync(path, mutant.source);
-      if (fails(workspace, tests)) killed++;
+      if (failure(workspace, tests) !== undefined) killed++;
       else survivors.push(`${file}:${mutant.line} ${mutant.text}`);
     }
     writeFileSync(path, source);

@@ -19,7 +19,7 @@ const malformed = (id: number, good: Uint8Array): Uint8Array[] => {
     return copy;
   };
   if (id === 2)
-    return [changed(64, (good[64] as number) ^ 1), changed(0, 3), changed(1, ...new Array<number>(64).fill(255))];
+    return [changed(64, (good[64] as number) ^ 1), changed(0, 3), changed(1, ...Array.from({ length: 64 }, () => 255))];
   const order8 = bytes("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f11d7");
   if (id <= 3) return [new Uint8Array(32), order8];
   return [changed(0, 255, 255), changed(1151, 255), changed(1184, ...order8)];

@@ -12,6 +12,7 @@ import {
 } from "@tacit/mls";
 import { wipe } from "../../mls/src/bytes.ts";
 import { secretsOf } from "../../mls/src/secretTree.ts";
+import { lenientConfig } from "@tacit/mls";
 import { add, authentication, commit, leafOf, newClient, newWorld, stateOf, testSuite, text } from "./world.ts";
 
 function deepFreeze(value: unknown): void {
@@ -96,6 +97,36 @@ test.each([0x0001, 0xf0a2])("suite %i: wiping what was consumed harms nobody", a
       const received = await processMessage(stateOf(world, other), sent.message, { authentication });
       wipe(...received.consumed.filter((bytes) => received.kind === "application" && bytes !== received.plaintext));
       world.states.set(other, received.state);
+    }
+  }
+});
+
+test("wiping harms neither the past epochs nor the messages that are late", async () => {
+  const world = await newWorld(testSuite(), "alice", { config: lenientConfig });
+  await add(world, "alice", ["bob", "carol"]);
+  const late: Uint8Array[] = [];
+  for (let round = 0; round < 3; round++) {
+    const sent = await createMessage(stateOf(world, "carol"), text("late"));
+    wipe(...sent.consumed);
+    world.states.set("carol", sent.state);
+    late.push(sent.message);
+    // Alice has heard nobody in this epoch: her commit is what opens the secret tree.
+    const created = await createCommit(stateOf(world, "alice"), { authentication });
+    wipe(...created.consumed);
+    for (const name of ["bob", "carol"]) {
+      const received = await processMessage(stateOf(world, name), created.commit, { authentication });
+      wipe(...received.consumed);
+      world.states.set(name, received.state);
+    }
+    wipe(...created.consumedByNext);
+    world.states.set("alice", created.next);
+  }
+  for (const message of late) {
+    for (const name of ["alice", "bob"]) {
+      const received = await processMessage(stateOf(world, name), message, { authentication });
+      wipe(...received.consumed);
+      world.states.set(name, received.state);
+      expect(received.kind === "application" && Buffer.from(received.plaintext).toString()).toBe("late");
     }
   }
 });

@@ -1,5 +1,16 @@
 /** A group's life, told in every suite: who is in reads, who is out does not. */
-import { createCommit, createMessage, createProposal, exportSecret, MlsError, processMessage } from "@tacit/mls";
+import {
+  createCommit,
+  createMessage,
+  createProposal,
+  exportSecret,
+  getCipherSuite,
+  MlsError,
+  processMessage,
+} from "@tacit/mls";
+import { nobleProvider } from "@tacit/mls/providers/noble";
+import { nodeProvider } from "@tacit/mls/providers/node";
+import { webcryptoProvider } from "@tacit/mls/providers/webcrypto";
 import {
   add,
   authentication,
@@ -106,4 +117,21 @@ describe.each(suiteIds)("suite %i", (id) => {
     const next = await createCommit(stateOf(world, "alice"), { authentication });
     await expect(processMessage(bob, next.commit, { authentication })).rejects.toThrow(MlsError);
   });
+});
+
+test.each(suiteIds)("suite %i: members on three platforms understand each other", async (id) => {
+  const world = await newWorld(testSuite(id));
+  const platforms = { bob: webcryptoProvider(), carol: nobleProvider(), dave: nodeProvider() };
+  for (const [name, provider] of Object.entries(platforms)) {
+    const suite = getCipherSuite(id, provider);
+    const client = await newClient(suite, name);
+    const created = await commit(world, "alice", { proposals: [{ type: "add", keyPackage: client.keyPackage }] });
+    const state = await join({ ...world, suite }, client, created);
+    expect(state.suite).toBe(suite);
+  }
+  for (const name of ["bob", "carol", "dave"]) {
+    await commit(world, name);
+    expectAgreement(world);
+    expect((await send(world, name, "from another platform")).size).toBe(3);
+  }
 });

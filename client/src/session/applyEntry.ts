@@ -39,7 +39,7 @@ export async function applyEntry(context: SessionContext, state: ConversationSta
   const judged = lostTurn ? merged(arrived, ended(arrived.state, { kind: "cannotFollow" }, at)) : arrived;
 
   const chain = extendChain(context.provider, gap ? undefined : state.chain, entry, decodeBase64Url(hash));
-  const recent = { seq: entry.seq, hash, chain: chain && encodeBase64Url(chain) };
+  const recent = { seq: entry.seq, hash, chain: chain && encodeBase64Url(chain), afterGap: gap };
   const applied = lostTurn ? silent(judged.state) : await applyKind(context, judged.state, read, recent);
   // Where the creation turns out to be somebody else's, the log is read from the Welcome on.
   if (applied.state.phase === "awaitingWelcome") return merged(judged, applied);
@@ -66,7 +66,7 @@ function applyKind(
     case "proposal":
       return applyProposal(context, state, read);
     case "commit":
-      return applyCommit(context, state, read, read.entry, recent.hash);
+      return applyCommit(context, state, read, read.entry, recent);
   }
 }
 
@@ -102,7 +102,7 @@ async function applyMessage(
   const sender = `${from.account} ${from.device}`;
   const isCopy = state.recent.some(({ message }) => message?.sender === sender && message.id === content.id);
   if (isCopy) return { state: read, items: [], consumed };
-  const warned = logDiffers(state, content.log)
+  const warned = logDiffers(state, content.log, recent)
     ? noted(read, { kind: "logMismatch", with: from.account }, placeOf(entry))
     : silent(read);
   const { id, text, sentAt } = content;
@@ -134,18 +134,18 @@ function shown(
   return { state: { ...remembered, nextPosition: state.nextPosition + 1 }, items: [item], consumed: [] };
 }
 
-/** Whether the sender saw another log than this device did, as far as the two can be compared. */
+/** Whether the sender of `reading` saw another log than this device did, as far as the two can be compared. */
 function logDiffers(
   { recent }: ConversationState,
   mark: { readonly seq: number; readonly hash: string } | undefined,
+  reading: RecentEntry,
 ): boolean {
   const oldest = recent[0];
   if (mark === undefined || oldest === undefined || mark.seq < oldest.seq) return false;
-  const known = recent.find(({ seq }) => seq >= mark.seq);
-  // It saw something that this device was not shown, after all that is known or in between.
-  if (known === undefined) return true;
-  if (known.chain === undefined) return false;
-  return known.seq !== mark.seq || known.chain !== mark.hash;
+  const known = [...recent, reading].find(({ seq }) => seq >= mark.seq) ?? reading;
+  // It names an entry that this device was not shown, unless that is one of those known to be missing.
+  if (known.seq !== mark.seq || known === reading) return !known.afterGap;
+  return known.chain !== undefined && known.chain !== mark.hash;
 }
 
 async function applyProposal(
@@ -173,12 +173,12 @@ async function applyCommit(
   state: ConversationState,
   { payload }: ReadEntry,
   entry: Extract<Entry, { kind: "commit" }>,
-  hash: string,
+  recent: RecentEntry,
 ): Promise<Step> {
   const { pending } = state;
   const turn = entry.turn + 1;
   const at = placeOf(entry);
-  if (pending !== undefined && pending.entry === entry.id && pending.hash === hash) {
+  if (pending !== undefined && pending.entry === entry.id && pending.hash === recent.hash) {
     const applied = { ...withGroup(state, pending.next), phase: "open" as const, turn, pending: undefined };
     const notice = { kind: pending.kind === "create" ? "opened" : "keysChanged", by: context.account } as const;
     return { ...noted(applied, notice, at), consumed: pending.consumedByNext ?? [] };
@@ -218,7 +218,7 @@ async function applyCommit(
     return { ...ended(following, { kind: "membersChanged", added, removed, by }, at), consumed };
   }
   const followed = withGroup(following, processed.group);
-  const warned = logDiffers(state, data.log)
+  const warned = logDiffers(state, data.log, recent)
     ? noted(followed, { kind: "logMismatch", with: by }, at)
     : silent(followed);
   const notice: TimelineNotice =

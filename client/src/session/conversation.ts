@@ -89,6 +89,8 @@ export interface RecentEntry {
   /** SHA-256 of the payload, base64url. */
   readonly hash: string;
   readonly chain: string | undefined;
+  /** What came right before it was never seen here. */
+  readonly afterGap: boolean;
   /** Of a message that was read: its authenticated sender and the id inside. */
   readonly message?: { readonly sender: string; readonly id: string };
 }

@@ -3,6 +3,7 @@
  * answers, as if the process had gone; what was stored until then stays.
  */
 import type { Clock, Store, Transport } from "@tacit/client";
+import type { FakeClock } from "./fakeClock.ts";
 
 export interface Doom {
   /** Steps so far. */
@@ -15,7 +16,7 @@ export interface Doom {
   clock(clock: Clock): Clock;
 }
 
-export function doom(atStep: number): Doom {
+export function doom(atStep: number, time: FakeClock): Doom {
   let steps = 0;
   let dead = false;
   let die!: () => void;
@@ -38,6 +39,15 @@ export function doom(atStep: number): Doom {
     return result;
   }
 
+  /** A write takes its time: whoever does not wait for it is ahead of it, and may die before it is done. */
+  async function reachDisk(effect: () => Promise<void>): Promise<void> {
+    const written = (async () => {
+      for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+      if (!dead) await effect();
+    })();
+    await time.during(written);
+  }
+
   return {
     get steps() {
       return steps;
@@ -49,7 +59,7 @@ export function doom(atStep: number): Doom {
     store: (inner) => ({
       get: (keys) => around(() => inner.get(keys)),
       scan: (prefix, options) => around(() => inner.scan(prefix, options)),
-      commit: (writes) => around(() => inner.commit(writes)),
+      commit: (writes) => around(() => reachDisk(() => inner.commit(writes))),
       close: () => inner.close(),
       ...(inner.vault === undefined ? {} : { vault: inner.vault }),
     }),

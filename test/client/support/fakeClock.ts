@@ -8,19 +8,21 @@ export interface FakeClock extends Clock {
   until<T>(promise: Promise<T>, longest?: number): Promise<T>;
   /** Lets everything happen that needs no time. */
   settle(): Promise<void>;
-  readonly timers: number;
+  /** Keeps time from passing until `work` is done. */
+  during<T>(work: Promise<T>): Promise<T>;
 }
 
 export function fakeClock(start = 1_800_000_000_000): FakeClock {
   let now = start;
   let count = 0;
+  let busy = 0;
   const timers = new Map<number, { readonly at: number; readonly run: () => void }>();
 
   function next(): { readonly id: number; readonly at: number; readonly run: () => void } | undefined {
     return [...timers].map(([id, timer]) => ({ id, ...timer })).sort((a, b) => a.at - b.at || a.id - b.id)[0];
   }
   async function settle(): Promise<void> {
-    for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 4 || busy > 0; i++) await new Promise((resolve) => setImmediate(resolve));
   }
   function fire({ id, at, run }: NonNullable<ReturnType<typeof next>>): void {
     timers.delete(id);
@@ -47,20 +49,28 @@ export function fakeClock(start = 1_800_000_000_000): FakeClock {
     async until(promise, longest = 3_600_000) {
       const end = now + longest;
       let settled = false;
+      let idle = 0;
       const done = promise.finally(() => (settled = true));
       done.catch(() => {});
       for (;;) {
         await settle();
         if (settled) return done;
         const timer = next();
-        if (timer === undefined) throw new Error("nothing is left to happen");
+        if (timer === undefined) {
+          // What waits for no timer waits for the disk.
+          if (++idle > 1_000) throw new Error("nothing is left to happen");
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          continue;
+        }
+        idle = 0;
         if (timer.at > end) throw new Error(`not within ${longest} ms`);
         fire(timer);
       }
     },
     settle,
-    get timers() {
-      return timers.size;
+    during(work) {
+      busy++;
+      return work.finally(() => busy--);
     },
   };
 }

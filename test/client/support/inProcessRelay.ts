@@ -34,6 +34,8 @@ export interface InProcessRelay {
   reachable: boolean;
   /** Breaks all sockets of `account`, as a network would. */
   cut(account?: string): void;
+  /** Pushes a frame to all sockets of `account`, as a relay may that follows no rules. */
+  push(account: string, frame: object): void;
   readonly sockets: number;
 }
 
@@ -51,7 +53,7 @@ export function inProcessRelay(clock: Clock, options: { readonly now?: () => num
     url,
     tables: memory.tables,
     unexpected: memory.unexpected,
-    filter: (_: FrameOnItsWay): boolean => true,
+    filter: (() => true) as (frame: FrameOnItsWay) => boolean,
     reachable: true,
     token: (account: string, lifetime = 86_400_000) => {
       return () => Buffer.from(JSON.stringify({ account, exp: (now() + lifetime) / 1000 })).toString("base64url");
@@ -59,6 +61,9 @@ export function inProcessRelay(clock: Clock, options: { readonly now?: () => num
     cut(account?: string) {
       for (const socket of [...live.values()])
         if (account === undefined || socket.account === account) socket.end(1006);
+    },
+    push(account: string, frame: object) {
+      for (const socket of live.values()) if (socket.account === account) socket.deliver(JSON.stringify(frame));
     },
     get sockets() {
       return live.size;
@@ -164,5 +169,8 @@ export function inProcessRelay(clock: Clock, options: { readonly now?: () => num
     },
   };
 
-  return Object.assign(self, { transport, blobs });
+  return Object.defineProperties(self, Object.getOwnPropertyDescriptors({ transport, blobs })) as typeof self & {
+    transport: Transport;
+    blobs: BlobTransfer;
+  };
 }

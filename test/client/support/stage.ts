@@ -20,7 +20,10 @@ export interface Stage {
   readonly clock: FakeClock;
   readonly relay: InProcessRelay;
   /** Connects and catches up. */
-  arrive(account: string, more?: { readonly store?: Store; readonly transport?: Transport }): Promise<Client>;
+  readonly arrive: (
+    account: string,
+    more?: { readonly store?: Store; readonly transport?: Transport },
+  ) => Promise<Client>;
 }
 
 export function stage(): Stage {

@@ -103,7 +103,7 @@ describeVectors<{ cipher_suite: number; epochs: Epoch[]; group_id: string; initi
       expect(hex((await externalKeyPair(suite, secrets.externalSecret)).publicKey)).toBe(epoch.external_pub);
       const { label, context: exporterContext, length, secret } = epoch.exporter;
       expect(hex(deriveExported(suite, secrets.exporterSecret, label, bytes(exporterContext), length))).toBe(secret);
-      initSecret = secrets.initSecret as typeof initSecret;
+      initSecret = secrets.initSecret;
     }
   },
 );

@@ -117,7 +117,7 @@ describeVectors<TreeKemCase>("treekem", async (suite, vector) => {
     });
   const keysOf = new Map<number, Map<number, Uint8Array>>();
   for (const leaf of vector.leaves_private) {
-    const keys = new Map([[2 * leaf.index, bytes(leaf.encryption_priv) as Uint8Array]]);
+    const keys = new Map([[2 * leaf.index, bytes(leaf.encryption_priv)]]);
     for (const { node, path_secret } of leaf.path_secrets) keys.set(node, await privateKeyOf(suite, path_secret));
     keysOf.set(leaf.index, keys);
   }

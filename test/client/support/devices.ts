@@ -1,0 +1,130 @@
+/** Devices and a log without any shell: for the steps of session/ by themselves. */
+import { cipherSuites, getCipherSuite } from "@tacit/mls";
+import { nodeProvider } from "@tacit/mls/providers/node";
+import { encodeBase64Url, type Entry } from "@tacit/protocol";
+import { applyEntry, type ReadEntry } from "../../../client/src/session/applyEntry.ts";
+import {
+  directConversationId,
+  newConversation,
+  type ConversationState,
+  type SessionContext,
+  type Step,
+} from "../../../client/src/session/conversation.ts";
+import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
+import { makeKeyPackage, type StockedKeyPackage } from "../../../client/src/session/keyPackages.ts";
+import { createPending, joinByWelcome } from "../../../client/src/session/opening.ts";
+import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
+
+export const provider = nodeProvider();
+export const suite = getCipherSuite(cipherSuites.MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519, provider);
+export const now = 1_800_000_000_000;
+
+export async function device(account: string): Promise<SessionContext> {
+  const identity = await enrol(provider, await createIdentity({ provider, suite }), account, now);
+  const signatureKey = identity.signatureKeys.get(suite.id)!;
+  const member = { certificate: identity.enrolment.certificate, signatureKey };
+  return { provider, suite, account, device: identity.device, member, recordVersion: 1 };
+}
+
+export function keyPackageOf(context: SessionContext): Promise<StockedKeyPackage> {
+  return makeKeyPackage(context, context.member, { now, lastResort: false });
+}
+
+/** A log that lets everything in. */
+export class TestLog {
+  readonly entries: ReadEntry[] = [];
+  turn = 0;
+
+  message(payload: Uint8Array, turn = this.turn): ReadEntry {
+    return this.#add(payload, { kind: "message", turn });
+  }
+  proposal(payload: Uint8Array, account: string): ReadEntry {
+    return this.#add(payload, { kind: "proposal", turn: this.turn, account });
+  }
+  commit(
+    payload: Uint8Array,
+    account: string,
+    more: { readonly id?: string; readonly add?: string[]; readonly remove?: string[] } = {},
+  ): ReadEntry {
+    const roster = { add: more.add ?? [], remove: more.remove ?? [] };
+    return this.#add(payload, { kind: "commit", turn: this.turn++, account, roster }, more.id);
+  }
+
+  #add(
+    payload: Uint8Array,
+    kind:
+      | { kind: "message"; turn: number }
+      | { kind: "proposal"; turn: number; account: string }
+      | { kind: "commit"; turn: number; account: string; roster: { add: string[]; remove: string[] } },
+    id = encodeBase64Url(provider.random(16)),
+  ): ReadEntry {
+    const prev = this.entries.at(-1)?.entry.seq ?? 0;
+    const common = {
+      seq: prev + 1,
+      prev,
+      id,
+      at: now + prev,
+      expires: now * 2,
+      payload: { inline: encodeBase64Url(payload) },
+    };
+    const entry: Entry = { ...kind, ...common };
+    const read = { entry, payload };
+    this.entries.push(read);
+    return read;
+  }
+}
+
+export async function apply(
+  context: SessionContext,
+  state: ConversationState,
+  reads: readonly ReadEntry[],
+): Promise<Step> {
+  let step: Step = { state, items: [], consumed: [] };
+  for (const read of reads) {
+    const next = await applyEntry(context, step.state, read);
+    step = { state: next.state, items: [...step.items, ...next.items], consumed: [...step.consumed, ...next.consumed] };
+  }
+  return step;
+}
+
+export interface Couple {
+  readonly log: TestLog;
+  readonly alice: SessionContext;
+  readonly bob: SessionContext;
+  atAlice: ConversationState;
+  atBob: ConversationState;
+}
+
+/** Alice has created a conversation, and Bob has joined it. */
+export async function couple(): Promise<Couple> {
+  const [alice, bob] = [await device("alice"), await device("bob")];
+  const log = new TestLog();
+  const keyPackage = await keyPackageOf(bob);
+  const fresh = newConversation(directConversationId(provider, "alice", "bob"), ["alice", "bob"]);
+  const claimed = { device: bob.device, claim: "c", keyPackage: keyPackage.bytes };
+  const { state } = await createPending(alice, fresh, [claimed], now);
+  const { commit, entry, welcomes } = state.pending!;
+  log.commit(commit, "alice", { id: entry, add: ["alice", "bob"] });
+  const created = await apply(alice, state, log.entries);
+  const joined = await joinByWelcome(bob, undefined, {
+    conversation: fresh.id,
+    seq: 1,
+    turn: 1,
+    at: now,
+    welcome: welcomes[0]!.welcome,
+    keyPackage,
+  });
+  if (joined.kind !== "joined") throw new Error(joined.kind);
+  return { log, alice, bob, atAlice: created.state, atBob: (await apply(bob, joined.step.state, log.entries)).state };
+}
+
+/** The state with `text` sealed, and the ciphertext. */
+export async function sealed(
+  context: SessionContext,
+  state: ConversationState,
+  text: string,
+): Promise<{ readonly state: ConversationState; readonly ciphertext: Uint8Array }> {
+  const id = encodeBase64Url(provider.random(16));
+  const step = await sealBatch(context, enqueue(state, { id, text, sentAt: now }));
+  return { state: step.state, ciphertext: nextBatch(step.state).at(-1)!.sealed.ciphertext };
+}

@@ -1,0 +1,185 @@
+/** The DynamoDB adapters: the contract, and what only a database behind a network does. */
+import { randomId } from "../../bench/rawDevice.ts";
+import { dynamoConnections } from "../../lambdas/adapters/dynamoConnections.ts";
+import { dynamoConversations } from "../../lambdas/adapters/dynamoConversations.ts";
+import { dynamoCounters } from "../../lambdas/adapters/dynamoCounters.ts";
+import { dynamoDirectory } from "../../lambdas/adapters/dynamoDirectory.ts";
+import { dynamoInbox } from "../../lambdas/adapters/dynamoInbox.ts";
+import { dynamoKeyPackages } from "../../lambdas/adapters/dynamoKeyPackages.ts";
+import { dynamoLanding } from "../../lambdas/adapters/dynamoLanding.ts";
+import { dynamoLog } from "../../lambdas/adapters/dynamoLog.ts";
+import { dynamoProofs } from "../../lambdas/adapters/dynamoProofs.ts";
+import type { LandingWrite, StoredEntry } from "../../lambdas/ports.ts";
+import { DynamoDbError } from "../../local/src/dynamodb/dynamoDbError.ts";
+import { embeddedDynamo, type Meddle } from "../support/embeddedDynamo.ts";
+import { seededRandom } from "../support/memoryPorts.ts";
+import type { StatefulPorts } from "./relay/ports.ts";
+import { relayContract } from "./relay/relayContract.ts";
+
+let dynamo: Awaited<ReturnType<typeof embeddedDynamo>>;
+let ports: StatefulPorts;
+
+beforeAll(async () => {
+  dynamo = await embeddedDynamo(() => 0);
+  const { client } = dynamo;
+  const random = seededRandom("dynamo");
+  const clock = { now: () => 0, sleep: () => Promise.resolve() };
+  ports = {
+    log: dynamoLog(client, "Log"),
+    conversations: dynamoConversations(client, "Conversations"),
+    landing: dynamoLanding(client, { log: "Log", conversations: "Conversations", inbox: "Inbox" }),
+    inbox: dynamoInbox(client, "Inbox"),
+    directory: dynamoDirectory(client, "Directory"),
+    keyPackages: dynamoKeyPackages(client, "Directory", random),
+    proofs: dynamoProofs(client, "Directory", random),
+    counters: dynamoCounters(client, "Directory"),
+    connections: dynamoConnections(client, "Connections", clock),
+  };
+});
+afterAll(() => dynamo.close());
+afterEach(() => dynamo.meddle());
+
+relayContract(() => ports);
+
+const entryAt = (seq: number): StoredEntry => ({
+  kind: "commit",
+  seq,
+  prev: seq - 1,
+  id: randomId(),
+  turn: 0,
+  at: 1,
+  expires: 2,
+  ttl: 3,
+  payload: { inline: "AA" },
+  account: "ann",
+  roster: { add: ["ann"], remove: [] },
+});
+
+function creation(): LandingWrite {
+  const entry = entryAt(1);
+  const lastCommit = { id: entry.id, seq: 1, at: 1 };
+  const base = { roster: ["ann"], dropped: new Map(), lastCommit, generation: 0, predecessor: undefined };
+  return {
+    conversation: `g-${randomId()}`,
+    entry,
+    expected: undefined,
+    next: { turn: 1, ceiling: 64, ...base },
+    welcomes: [],
+  };
+}
+
+/** The write happens, its answer is lost, and the SDK tries again. */
+function loseFirstAnswer(operation: string): void {
+  let lost = false;
+  dynamo.meddle(async (called, input, call) => {
+    const output = await call(called, input);
+    if (called !== operation || lost) return output;
+    lost = true;
+    throw Object.assign(new Error("socket hang up"), { name: "TimeoutError", code: "ECONNRESET" });
+  });
+}
+
+describe("a lost answer", () => {
+  test("of a put: what is there is one's own entry", async () => {
+    const conversation = `g-${randomId()}`;
+    const entry = entryAt(1);
+    loseFirstAnswer("PutItem");
+    expect(await ports.log.put(conversation, entry)).toEqual({ landed: false, found: entry });
+  });
+
+  test("of a transaction, also where its token was forgotten", async () => {
+    const write = creation();
+    loseFirstAnswer("TransactWriteItems");
+    expect(await ports.landing.land(write)).toEqual({ kind: "landed" });
+    // A new token each time: the second is another transaction, whose conditions fail by the first.
+    expect(await ports.landing.land(write)).toEqual({ kind: "landed" });
+  });
+
+  test("of a proof: it is not taken for a replay", async () => {
+    loseFirstAnswer("PutItem");
+    expect(await ports.proofs.firstUse("ann", "phone", randomId(), 9)).toBe(true);
+  });
+
+  test("of the ceiling: it is where it should be", async () => {
+    const write = creation();
+    await ports.landing.land(write);
+    loseFirstAnswer("UpdateItem");
+    expect(await ports.conversations.raiseCeiling(write.conversation, 64, 128)).toBe(true);
+  });
+});
+
+describe("a transaction in the way", () => {
+  const conflict = (): Meddle => {
+    let met = false;
+    return async (operation, input, call) => {
+      if (met) return call(operation, input);
+      met = true;
+      if (operation !== "TransactWriteItems") throw new DynamoDbError("TransactionConflictException", "ongoing");
+      throw new DynamoDbError("TransactionCanceledException", "cancelled", {
+        CancellationReasons: [{ Code: "TransactionConflict" }, { Code: "None" }],
+      });
+    };
+  };
+
+  test("of a put is a conflict that tells nothing", async () => {
+    dynamo.meddle(conflict());
+    expect(await ports.log.put(`g-${randomId()}`, entryAt(1))).toEqual({ landed: false, found: undefined });
+  });
+
+  test("of a landing is a conflict", async () => {
+    const write = creation();
+    dynamo.meddle(conflict());
+    expect(await ports.landing.land(write)).toEqual({ kind: "conflict" });
+    expect(await ports.landing.land(write)).toEqual({ kind: "landed" });
+  });
+
+  test("a reason that nobody expects is thrown", async () => {
+    dynamo.meddle(() => {
+      throw new DynamoDbError("TransactionCanceledException", "cancelled", {
+        CancellationReasons: [{ Code: "ValidationError" }, { Code: "None" }],
+      });
+    });
+    await expect(ports.landing.land(creation())).rejects.toThrow("cancelled");
+  });
+});
+
+test("keys that a batch left over are asked for again, until it is enough", async () => {
+  const accounts = Array.from({ length: 4 }, () => randomId());
+  for (const account of accounts) {
+    await ports.connections.register(account, "d", { connection: account, connectedAt: 1, lease: 2 }, 9);
+  }
+  type Batch = { RequestItems: Record<string, { Keys: unknown[] }> };
+  dynamo.meddle(async (operation, input, call) => {
+    const { Keys } = (input as Batch).RequestItems["Connections"]!;
+    const one = (keys: unknown[]) => ({ Connections: { Keys: keys, ConsistentRead: true } });
+    const output = await call(operation, { RequestItems: one(Keys.slice(0, 1)) });
+    return { ...output, UnprocessedKeys: Keys.length > 1 ? one(Keys.slice(1)) : {} };
+  });
+  expect((await ports.connections.of(accounts)).size).toBe(4);
+  dynamo.meddle((_operation, input) =>
+    Promise.resolve({ Responses: {}, UnprocessedKeys: (input as Batch).RequestItems }),
+  );
+  await expect(ports.connections.of(accounts)).rejects.toThrow("left over");
+});
+
+test("a message of 352 bytes is one write unit", async () => {
+  const conversation = `d-${randomId(32)}`;
+  const payload = { inline: randomId(352) };
+  const {
+    kind: _kind,
+    account: _account,
+    roster: _roster,
+    ...common
+  } = { ...entryAt(1_000_000), roster: 0, account: 0 };
+  const times = { at: 1_900_000_000_000, expires: 1_907_000_000_000, ttl: 1_907_100_000 };
+  await ports.log.put(conversation, { ...common, ...times, kind: "message", payload });
+  const [item] = (await dynamo.items("Log")).filter(({ conversation: { S } = { S: "" } }) => S === conversation);
+  // Names and values; a number takes about a byte for two digits, and one more.
+  const size = Object.entries(item!).reduce((sum, [name, value]) => {
+    const [[type, of]] = Object.entries(value) as [[string, string]];
+    return (
+      sum + name.length + (type === "N" ? Math.ceil(of.length / 2) + 1 : type === "B" ? (of.length * 3) / 4 : of.length)
+    );
+  }, 0);
+  expect(size).toBeLessThan(600);
+});

@@ -1,0 +1,147 @@
+/** How fast a device may write, what blobs an entry may refer to, and what happens when something breaks. */
+import { sha256 } from "../../bench/rawDevice.ts";
+import { ask, group, message, minute, newStage, payload, person, socketOf, type Device } from "./stage.ts";
+
+const day = 24 * 60 * minute;
+
+describe("messages a minute", () => {
+  async function fast() {
+    const stage = newStage({ messagesPerMinute: 64 });
+    const alice = await person(stage, "alice");
+    const conversation = await group([alice]);
+    const send = (device: Device = alice) => ask(device, "append", { conversation, turn: 1, entries: [message()] });
+    /** Sends until it is refused. */
+    const sendUntilRefused = async (): Promise<number> => {
+      for (let sent = 0; sent < 2_000; sent++) if ((await send()).error) return sent;
+      throw new Error("never refused");
+    };
+    return { stage, alice, send, sendUntilRefused };
+  }
+
+  test("bite after about as many as they say, and end with the minute", async () => {
+    const { stage, send, sendUntilRefused } = await fast();
+    const sent = await sendUntilRefused();
+    expect(sent).toBeGreaterThan(2);
+    expect(sent).toBeLessThan(640);
+    const { error } = await send();
+    expect(error).toMatchObject({ code: "rate_limited", retryable: true });
+    stage.now += error!.retryAfter!;
+    expect((await send()).ok).toBeDefined();
+  });
+
+  test("another instance learns of it from the next message, and from nothing but what it reads anyway", async () => {
+    const { stage, alice, send, sendUntilRefused } = await fast();
+    await sendUntilRefused();
+    const instance = { ...stage, relay: { ...stage.relay, blocked: new Map() } };
+    const elsewhere = { ...alice, stage: instance };
+    expect((await send(elsewhere)).ok).toBeDefined();
+    expect((await send(elsewhere)).error?.code).toBe("rate_limited");
+    // Other devices are none of its concern.
+    expect((await ask(elsewhere, "readInbox", {})).ok).toBeDefined();
+  });
+
+  test("about one message in 32 costs a second write", async () => {
+    const stage = newStage({ messagesPerMinute: 1_000_000 });
+    const alice = await person(stage, "alice");
+    const conversation = await group([alice]);
+    let writes = 0;
+    const { counters } = stage.relay;
+    const add: typeof counters.add = (...args) => {
+      writes++;
+      return counters.add(...args);
+    };
+    const counted = { ...alice, stage: { ...stage, relay: { ...stage.relay, counters: { add } } } };
+    for (let i = 0; i < 640; i++) await ask(counted, "append", { conversation, turn: 1, entries: [message()] });
+    expect(writes).toBeGreaterThan(5);
+    expect(writes).toBeLessThan(50);
+  });
+});
+
+describe("blobs", () => {
+  const hash = sha256("blob");
+  async function writer() {
+    const stage = newStage();
+    const alice = await person(stage, "alice");
+    const conversation = await group([alice]);
+    const { blobs } = stage.memory.tables;
+    const send = (size = 10) => {
+      const entry = { ...message(), payload: { blob: { hash, size } } };
+      return ask(alice, "append", { conversation, turn: 1, entries: [entry] });
+    };
+    return { stage, alice, conversation, blobs, send };
+  }
+
+  test("are kept before an entry refers to them", async () => {
+    const { stage, alice, conversation, blobs, send } = await writer();
+    expect((await send()).error?.code).toBe("blob_missing");
+    blobs.set(`staging/${hash}`, { size: 10, modified: stage.now });
+    expect((await send(11)).error?.code).toBe("blob_missing");
+    expect(blobs.has(`kept/${hash}`)).toBe(false);
+    expect((await send()).ok).toBeDefined();
+    expect(blobs.get(`kept/${hash}`)).toEqual({ size: 10, modified: stage.now });
+    // Also those that only the ciphertext names.
+    const [attachment, entry] = [{ hash: sha256("other"), size: 5 }, message()];
+    const withBlobs = { conversation, turn: 1, entries: [{ ...entry, blobs: [attachment] }] };
+    expect((await ask(alice, "append", withBlobs)).error?.code).toBe("blob_missing");
+    blobs.set(`staging/${attachment.hash}`, { size: 5, modified: stage.now });
+    expect((await ask(alice, "append", withBlobs)).ok).toBeDefined();
+    expect(blobs.has(`kept/${attachment.hash}`)).toBe(true);
+  });
+
+  test("live anew when an entry refers to them later", async () => {
+    const { stage, blobs, send } = await writer();
+    const kept = stage.now - 2 * day;
+    blobs.set(`kept/${hash}`, { size: 10, modified: kept });
+    await send();
+    expect(blobs.get(`kept/${hash}`)?.modified).toBe(stage.now);
+    await send();
+    expect(blobs.get(`kept/${hash}`)?.modified).toBe(stage.now);
+  });
+
+  test("are found where they are", async () => {
+    const { alice, blobs } = await writer();
+    const download = async () => (await ask(alice, "downloadBlob", { hash })).ok?.url;
+    expect(await download()).toBeUndefined();
+    blobs.set(`staging/${hash}`, { size: 10, modified: 0 });
+    expect(await download()).toBe(`memory:staging/${hash}`);
+    blobs.set(`kept/${hash}`, { size: 10, modified: 0 });
+    expect(await download()).toBe(`memory:kept/${hash}`);
+    expect((await ask(alice, "uploadBlob", { hash, size: 10 })).ok?.url).toBe(`memory:staging/${hash}`);
+  });
+
+  test("a stranger does not make the relay look for them", async () => {
+    const { stage, conversation, blobs } = await writer();
+    const mallory = await person(stage, "mallory");
+    blobs.set(`staging/${hash}`, { size: 10, modified: stage.now });
+    const entry = { ...message(), payload: { blob: { hash, size: 10 } } };
+    const { error } = await ask(mallory, "append", { conversation, turn: 1, entries: [entry] });
+    expect([error?.code, blobs.has(`kept/${hash}`)]).toEqual(["not_a_member", false]);
+  });
+});
+
+describe("what nobody expected", () => {
+  test("is answered without a word of what failed, and reported with the request's id", async () => {
+    const stage = newStage();
+    const alice = await person(stage, "alice");
+    const failure = new Error("secret: table, bucket, content");
+    const inbox = { ...stage.relay.inbox, page: () => Promise.reject(failure) };
+    const broken = { ...alice, stage: { ...stage, relay: { ...stage.relay, inbox } } };
+    const { error } = await ask(broken, "readInbox", {});
+    expect(error).toEqual({
+      code: "internal",
+      retryable: true,
+      message: "something went wrong here",
+      requestId: "request-1",
+    });
+    expect(stage.memory.unexpected).toEqual([failure]);
+  });
+
+  test("a frame that is none is answered too, and tells nobody's id", async () => {
+    const stage = newStage();
+    const alice = socketOf(stage, (await person(stage, "alice")).identity);
+    const { dispatch } = await import("../../lambdas/core/dispatch.ts");
+    const { frame } = await dispatch(stage.relay, alice.caller, "");
+    expect(JSON.parse(frame)).toMatchObject({ id: null, error: { code: "malformed" } });
+    expect(payload().inline).toHaveLength(43);
+  });
+});

@@ -1,0 +1,191 @@
+/** Appending, proposing and reading. */
+import { limits, type Request } from "@tacit/protocol";
+import { dyingMargin, placeEntry } from "../../lambdas/core/placeEntry.ts";
+import { ask, commitOf, group, message, minute, newStage, payload, person, pushes, type Device } from "./stage.ts";
+
+async function pair() {
+  const stage = newStage();
+  const alice = await person(stage, "alice");
+  const bob = await person(stage, "bob");
+  return { stage, alice, bob, conversation: await group([alice, bob]) };
+}
+
+const append = (device: Device, conversation: string, more: Partial<Request<"append">> = {}) =>
+  ask(device, "append", { conversation, turn: 1, entries: [message()], ...more });
+
+describe("placeEntry", () => {
+  const head = { seq: 7, ttl: 1_000 };
+  const dies = 1_000_000;
+
+  test.each([
+    ["alive", 100, head, dies - dyingMargin - 1, { kind: "put", seq: 8, prev: 7, ceiling: undefined }],
+    ["alive at the ceiling", 7, head, 0, { kind: "put", seq: 8, prev: 7, ceiling: 71 }],
+    ["dying, from", 100, head, dies - dyingMargin, { kind: "dying" }],
+    ["dying, to", 100, head, dies - 1, { kind: "dying" }],
+    ["dead", 100, head, dies, { kind: "revive", seq: 101, prev: 100, ceiling: 164 }],
+    ["absent", 100, undefined, 0, { kind: "revive", seq: 101, prev: 100, ceiling: 164 }],
+  ])("a head that is %s", (_title, ceiling, newest, now, place) => {
+    expect(placeEntry({ ceiling }, newest, now)).toEqual(place);
+  });
+});
+
+describe("append", () => {
+  test("several land in order, and the others' devices are rung with them", async () => {
+    const { alice, bob, conversation } = await pair();
+    const entries = [message(1), message(2), message(3)];
+    const { ok, closes } = await append(alice, conversation, { entries });
+    expect(ok!.accepted.map(({ id, seq, turn }) => [id, seq, turn])).toEqual(
+      entries.map(({ id }, i) => [id, i + 2, 1]),
+    );
+    expect(closes).toBeUndefined();
+    const [, bell] = pushes(bob, "entries");
+    expect(bell).toMatchObject({ conversation, seq: 4 });
+    expect((bell!["entries"] as object[]).map((entry) => Object.keys(entry).sort())).toEqual(
+      Array(3).fill(["at", "expires", "id", "kind", "payload", "prev", "seq", "turn"]),
+    );
+    expect(pushes(alice, "entries")).toEqual([]);
+  });
+
+  test("what is too large for a doorbell is only announced", async () => {
+    const { alice, bob, conversation } = await pair();
+    const entries = [1, 2].map((fill) => ({ ...message(), payload: payload(fill, 11_500) }));
+    expect((await append(alice, conversation, { entries })).ok?.accepted).toHaveLength(2);
+    expect(pushes(bob, "entries").at(-1)).toEqual({ push: "entries", conversation, seq: 3 });
+  });
+
+  test("a turn that is over or not yet: stale, with the head", async () => {
+    const { alice, conversation } = await pair();
+    for (const turn of [0, 2]) {
+      expect((await append(alice, conversation, { turn })).error).toMatchObject({
+        code: "stale",
+        head: { seq: 1, turn: 1 },
+      });
+    }
+  });
+
+  test("a commit between two of a batch: the first are accepted, the rest is not", async () => {
+    const { stage, alice, bob, conversation } = await pair();
+    let puts = 0;
+    const { put } = stage.relay.log;
+    const log = {
+      ...stage.relay.log,
+      put: async (...args: Parameters<typeof put>) => {
+        if (++puts === 3) await ask(bob, "commit", commitOf(conversation));
+        return put(...args);
+      },
+    };
+    const entries = [message(1), message(2), message(3)];
+    const racing = { ...alice, stage: { ...stage, relay: { ...stage.relay, log } } };
+    expect((await append(racing, conversation, { entries })).ok?.accepted).toHaveLength(2);
+    const { entries: read } = (await ask(bob, "read", { conversation, after: 1 })).ok!;
+    expect(read.map(({ kind }) => kind)).toEqual(["message", "message", "commit"]);
+  });
+
+  test("nobody gets through: busy, and it says how long to wait", async () => {
+    const { stage, alice, conversation } = await pair();
+    const log = { ...stage.relay.log, put: () => Promise.resolve({ landed: false, found: undefined } as const) };
+    const crowded = { ...alice, stage: { ...stage, relay: { ...stage.relay, log } } };
+    expect((await append(crowded, conversation)).error).toMatchObject({
+      code: "busy",
+      retryable: true,
+      retryAfter: 1_000,
+    });
+  });
+
+  test("a dying head: busy; a dead one: the log goes on above everything before", async () => {
+    const { stage, alice, conversation } = await pair();
+    const { ttl } = (await stage.relay.log.newest(conversation))!;
+    const later = () => ({ ...alice, caller: { ...alice.caller, expires: Infinity, connectedAt: stage.now } });
+    stage.now = ttl * 1_000 - 1;
+    expect((await append(later(), conversation)).error?.code).toBe("busy");
+    stage.now = ttl * 1_000;
+    expect((await append(later(), conversation)).ok?.accepted).toMatchObject([{ seq: 65 }]);
+    stage.memory.tables.log.get(conversation)!.delete(1);
+    const { entries } = (await ask(later(), "read", { conversation, after: 0 })).ok!;
+    expect(entries).toMatchObject([{ seq: 65, prev: 64 }]);
+  });
+
+  test("the ttl never decreases, though settings do", async () => {
+    const { stage, alice, conversation } = await pair();
+    const before = (await stage.relay.log.newest(conversation))!.ttl;
+    const settings = { ...stage.relay.settings, retention: minute };
+    const shorter = { ...alice, stage: { ...stage, relay: { ...stage.relay, settings } } };
+    await append(shorter, conversation);
+    const after = (await stage.relay.log.newest(conversation))!;
+    expect([after.seq, after.ttl, after.expires]).toEqual([2, before, stage.now + minute]);
+  });
+});
+
+describe("read", () => {
+  test("pages follow each other, and leave out what has expired", async () => {
+    const { stage, alice, bob, conversation } = await pair();
+    for (let i = 0; i < 3; i++) await append(alice, conversation);
+    stage.now = (await stage.relay.log.newest(conversation))!.expires;
+    const late = (device: Device) => ({
+      ...device,
+      caller: { ...device.caller, expires: Infinity, connectedAt: stage.now },
+    });
+    await append(late(alice), conversation);
+    // A page of expired entries alone has a next one.
+    expect((await ask(late(bob), "read", { conversation, after: 0, limit: 2 })).ok).toEqual({
+      entries: [],
+      next: 2,
+      head: { seq: 5, turn: 1 },
+    });
+    const rest = (await ask(late(bob), "read", { conversation, after: 2 })).ok!;
+    expect(rest.entries.map(({ seq, prev }) => [seq, prev])).toEqual([[5, 4]]);
+    expect(rest.next).toBeUndefined();
+  });
+
+  test("a page fits its frame, whatever is on it", async () => {
+    const { alice, bob, conversation } = await pair();
+    for (let i = 0; i < 12; i++) {
+      await append(alice, conversation, { entries: [{ ...message(), payload: payload(i, limits.inlinePayload) }] });
+    }
+    const seen: number[] = [];
+    for (let after: number | undefined = 0; after !== undefined;) {
+      const page: Awaited<ReturnType<typeof ask<"read">>> = await ask(bob, "read", { conversation, after });
+      expect(JSON.stringify(page).length).toBeLessThan(limits.answerFrame);
+      seen.push(...page.ok!.entries.map(({ seq }) => seq));
+      after = page.ok!.next;
+    }
+    expect(seen).toEqual(Array.from({ length: 13 }, (_, i) => i + 1));
+  });
+
+  test("whoever was dropped reads up to and including the entry that did it", async () => {
+    const { alice, bob, conversation } = await pair();
+    await append(alice, conversation);
+    expect((await ask(alice, "commit", commitOf(conversation, { remove: ["bob"] }))).ok?.seq).toBe(3);
+    await append(alice, conversation, { turn: 2 });
+    const { entries, next, head } = (await ask(bob, "read", { conversation, after: 0 })).ok!;
+    expect([entries.map(({ seq }) => seq), next, head]).toEqual([[1, 2, 3], undefined, { seq: 3, turn: 2 }]);
+    const paged = (await ask(bob, "read", { conversation, after: 1, limit: 2 })).ok!;
+    expect([paged.entries.length, paged.next]).toEqual([2, undefined]);
+    // Back on the roster, Bob reads on.
+    await ask(alice, "commit", commitOf(conversation, { turn: 2, add: ["bob"] }));
+    expect((await ask(bob, "read", { conversation, after: 3 })).ok!.entries).toHaveLength(2);
+  });
+});
+
+describe("propose", () => {
+  const propose = (device: Device, conversation: string, leave: boolean, entry = "A".repeat(22)) =>
+    ask(device, "propose", { conversation, turn: 1, entry, payload: payload(), leave });
+
+  test("names the account, and changes nothing else", async () => {
+    const { alice, bob, conversation } = await pair();
+    expect((await propose(alice, conversation, false)).ok).toMatchObject({ seq: 2, turn: 1 });
+    const { entries } = (await ask(bob, "read", { conversation, after: 1 })).ok!;
+    expect(entries).toMatchObject([{ kind: "proposal", account: "alice" }]);
+    expect((await append(alice, conversation)).ok).toBeDefined();
+  });
+
+  test("leaving: off the roster at once; a repetition is told the same", async () => {
+    const { alice, bob, conversation } = await pair();
+    const left = await propose(bob, conversation, true);
+    expect(left.ok?.seq).toBe(2);
+    expect((await append(bob, conversation)).error?.code).toBe("not_a_member");
+    expect((await propose(bob, conversation, true)).ok).toEqual(left.ok);
+    expect((await propose(bob, conversation, true, "B".repeat(21) + "A")).error?.code).toBe("not_a_member");
+    expect(pushes(alice, "entries")).toHaveLength(1);
+  });
+});
