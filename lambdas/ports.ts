@@ -176,9 +176,9 @@ export interface Connections {
 }
 
 export interface Sockets {
-  /** `failed` when it is not known whether it arrived. */
+  /** `failed` when it is not known whether it arrived: reported, and nothing that a request could do about. */
   post(connection: string, frame: string): Promise<"sent" | "gone" | "failed">;
-  /** Closes; one that is closed already is fine. */
+  /** Closes; one that is closed already is fine, and a failure is reported. */
   close(connection: string): Promise<void>;
 }
 
@@ -220,5 +220,5 @@ export interface Verify {
 
 /** Where what nobody expected is told to the operator, without a word of what users sent. */
 export interface Reports {
-  unexpected(error: unknown, context: { readonly operation: string; readonly requestId: string }): void;
+  unexpected(error: unknown, context: { readonly operation: string; readonly requestId?: string }): void;
 }

@@ -5,12 +5,12 @@ import {
   GoneException,
   PostToConnectionCommand,
 } from "@aws-sdk/client-apigatewaymanagementapi";
-import type { Sockets } from "../ports.ts";
+import type { Reports, Sockets } from "../ports.ts";
 
 /** Somebody else's message waits for this: a post that takes longer counts as failed. */
 const patience = 2_000;
 
-export function apiGatewaySockets(endpoint: string): Sockets {
+export function apiGatewaySockets(endpoint: string, reports: Reports): Sockets {
   const client = new ApiGatewayManagementApiClient({
     endpoint,
     maxAttempts: 2,
@@ -26,15 +26,17 @@ export function apiGatewaySockets(endpoint: string): Sockets {
         await client.send(command, { abortSignal: AbortSignal.timeout(patience) });
         return "sent";
       } catch (error) {
+        if (error instanceof GoneException) return "gone";
         // A doorbell has no promise; what was missed is read.
-        return error instanceof GoneException ? "gone" : "failed";
+        reports.unexpected(error, { operation: "post" });
+        return "failed";
       }
     },
     async close(connection) {
       try {
         await client.send(new DeleteConnectionCommand({ ConnectionId: connection }));
       } catch (error) {
-        if (!(error instanceof GoneException)) throw error;
+        if (!(error instanceof GoneException)) reports.unexpected(error, { operation: "close" });
       }
     },
   };

@@ -25,6 +25,7 @@ export function awsRelay() {
   const inbox = variable(env.inboxTable);
   const directory = variable(env.directoryTable);
   const region = variable("AWS_REGION");
+  const reports = logReports("relay");
   return {
     log: dynamoLog(client, log),
     conversations: dynamoConversations(client, conversations),
@@ -34,12 +35,12 @@ export function awsRelay() {
     keyPackages: dynamoKeyPackages(client, directory, nodeRandom),
     counters: dynamoCounters(client, directory),
     connections: dynamoConnections(client, variable(env.connectionsTable), systemClock),
-    sockets: apiGatewaySockets(variable(env.callbackEndpoint)),
+    sockets: apiGatewaySockets(variable(env.callbackEndpoint), reports),
     blobs: s3Blobs({ bucket: variable(env.blobBucket), region, endpoint: s3Endpoint(region), clock: systemClock }),
     clock: systemClock,
     random: nodeRandom,
     verify: nodeVerify,
-    reports: logReports("relay"),
+    reports,
     settings: {
       retention: numberVariable(env.retentionDays) * day,
       claimsPerHour: numberVariable(env.claimsPerHour),

@@ -2,7 +2,12 @@
  * The Connections table: one item for each account, so that one read finds all of its devices, with an attribute
  * `d#<device>` for each: `c` connection, `a` connectedAt, `l` lease, `b` blocked until.
  */
-import { BatchGetItemCommand, UpdateItemCommand, type BatchGetItemCommandOutput, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import {
+  BatchGetItemCommand,
+  UpdateItemCommand,
+  type BatchGetItemCommandOutput,
+  type DynamoDBClient,
+} from "@aws-sdk/client-dynamodb";
 import type { Clock, Connections, Registration } from "../ports.ts";
 import { number, readNumber, readText, text, type Item } from "./attributes.ts";
 import { attempt } from "./conditions.ts";

@@ -8,7 +8,13 @@ export function logReports(serviceName: string): Reports {
     unexpected(error, { operation, requestId }) {
       // Neither the message nor the error itself: the SDK's messages can quote what was to be stored.
       const { name, code } = nameOf(error);
-      logger.error("unexpected", { operation, requestId, error: name, ...(code && { code }), at: placeOf(error) });
+      logger.error("unexpected", {
+        operation,
+        ...(requestId && { requestId }),
+        error: name,
+        ...(code && { code }),
+        at: placeOf(error),
+      });
     },
   };
 }

@@ -1,9 +1,10 @@
 /** `append`: messages, in order. */
 import type { Answer, Request } from "@tacit/protocol";
+import { afterLanding } from "./afterLanding.ts";
 import { appendEntry } from "./appendEntry.ts";
 import type { Caller } from "./caller.ts";
 import { ringEntries } from "./fanOut.ts";
-import { headFor, type Head } from "./head.ts";
+import { headFor } from "./head.ts";
 import { keepBlobs } from "./keepBlobs.ts";
 import { landedAt, requireDistinct } from "./landing.ts";
 import type { Done } from "./done.ts";
@@ -19,7 +20,7 @@ export async function append(relay: Relay, caller: Caller, request: Request<"app
   const { conversation, turn } = request;
   const wanted = { conversation, account: caller.account, turn };
   const accepted: StoredEntry[] = [];
-  let head: Head | undefined = await headFor(relay, conversation, caller.account);
+  let head = await headFor(relay, conversation, caller.account);
   requireTurn(head, turn);
   for (const { id, payload, blobs } of request.entries) {
     try {
@@ -34,7 +35,7 @@ export async function append(relay: Relay, caller: Caller, request: Request<"app
     }
   }
   const answer: Answer<"append"> = { accepted: accepted.map(landedAt) };
-  const [closes] = await Promise.all([
+  const closes = await afterLanding(relay, caller, "append", [
     ringEntries(relay, caller, conversation, head.conversation.roster, accepted),
     countMessages(relay, caller, accepted.length),
   ]);

@@ -1,5 +1,6 @@
 /** `commit`: ends the turn, changes the roster, sends Welcomes; all of it or nothing. */
 import type { Request } from "@tacit/protocol";
+import { afterLanding } from "./afterLanding.ts";
 import type { Caller } from "./caller.ts";
 import { untilLanded } from "./conflicts.ts";
 import type { Done } from "./done.ts";
@@ -25,15 +26,12 @@ export async function commit(relay: Relay, caller: Caller, request: Request<"com
   const landed = await land(relay, caller, request, head);
   if (landed.entry === undefined) return { answer: landed.answer };
 
-  const closes = await ringEntries(
-    relay,
-    caller,
-    request.conversation,
-    // Those who are in, those who were, and those who come in.
-    [...landed.roster, ...request.add],
-    [landed.entry],
-    new Set(request.welcomes.map(({ device }) => device)),
-  );
+  const devices = new Set(request.welcomes.map(({ device }) => device));
+  // Those who are in, those who were, and those who come in.
+  const accounts = [...landed.roster, ...request.add];
+  const closes = await afterLanding(relay, caller, "commit", [
+    ringEntries(relay, caller, request.conversation, accounts, [landed.entry], devices),
+  ]);
   return { answer: landed.answer, closes };
 }
 

@@ -1,6 +1,7 @@
 /** `createConversation`: a first commit, on a conversation that does not exist yet. */
 import { directConversationName, isDirect, type Request } from "@tacit/protocol";
 import type { Conversation, StoredEntry } from "../ports.ts";
+import { afterLanding } from "./afterLanding.ts";
 import type { Caller } from "./caller.ts";
 import { untilLanded } from "./conflicts.ts";
 import type { Done } from "./done.ts";
@@ -45,7 +46,9 @@ export async function createConversation(
     const outcome = await relay.landing.land({ conversation, entry, expected: undefined, next, welcomes });
     if (outcome.kind === "landed") {
       const devices = new Set(request.welcomes.map(({ device }) => device));
-      const closes = await ringEntries(relay, caller, conversation, request.roster, [entry], devices);
+      const closes = await afterLanding(relay, caller, "createConversation", [
+        ringEntries(relay, caller, conversation, request.roster, [entry], devices),
+      ]);
       return { answer: landedAt(entry), closes };
     }
     const found = await relay.conversations.get(conversation);

@@ -37,14 +37,9 @@ const checkingLater: ReadonlySet<Operation> = new Set<Operation>(["hello", "putA
 export async function answerFrame(relay: Relay, caller: Caller, text: string): Promise<string | undefined> {
   const { frame, closes } = await dispatch(relay, caller, text);
   if (closes === undefined) return frame;
-  try {
-    await relay.sockets.post(caller.connection, frame);
-    await closeSocket(relay, caller.connection, closes);
-    return undefined;
-  } catch (error) {
-    relay.reports.unexpected(error, { operation: "close", requestId: caller.requestId });
-    return frame;
-  }
+  await relay.sockets.post(caller.connection, frame);
+  await closeSocket(relay, caller.connection, closes);
+  return undefined;
 }
 
 type Reply = { readonly frame: string; readonly closes: CloseReason | undefined };

@@ -22,8 +22,8 @@ export function requireUnblocked({ blocked, clock }: Relay, { device }: Caller):
   blocked.delete(device);
 }
 
-export async function countMessages(relay: Relay, caller: Caller, messages: number): Promise<void> {
-  if (relay.random.fraction() * sample >= messages) return;
+export async function countMessages(relay: Relay, caller: Caller, messages: number): Promise<undefined> {
+  if (relay.random.fraction() * sample >= messages) return undefined;
   const window = Math.floor(relay.clock.now() / minute);
   const until = (window + 1) * minute;
   const counted = await relay.counters.add(
@@ -32,9 +32,10 @@ export async function countMessages(relay: Relay, caller: Caller, messages: numb
     sample,
     seconds(until + minute),
   );
-  if (counted === undefined || counted <= relay.settings.messagesPerMinute) return;
+  if (counted === undefined || counted <= relay.settings.messagesPerMinute) return undefined;
   rememberBlocked(relay, caller.device, until);
   await relay.connections.block(caller.account, caller.device, caller.connection, until);
+  return undefined;
 }
 
 export function rememberBlocked({ blocked, clock }: Relay, device: string, until: number | undefined): void {

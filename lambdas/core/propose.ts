@@ -1,5 +1,6 @@
 /** `propose`: an MLS proposal. With `leave` the caller's account is off the roster with it. */
 import { isDirect, type Request } from "@tacit/protocol";
+import { afterLanding } from "./afterLanding.ts";
 import { appendEntry } from "./appendEntry.ts";
 import type { Caller } from "./caller.ts";
 import { untilLanded } from "./conflicts.ts";
@@ -27,7 +28,7 @@ export async function propose(relay: Relay, caller: Caller, request: Request<"pr
   if (leave && isDirect(conversation)) throw new Refused("invalid_roster", "nobody leaves a direct conversation");
   await keepBlobs(relay, [payload], []);
   const entry = leave ? await land(relay, caller, request, head) : await post(relay, caller, request, head);
-  const [closes] = await Promise.all([
+  const closes = await afterLanding(relay, caller, "propose", [
     ringEntries(relay, caller, conversation, head.conversation.roster, [entry]),
     countMessages(relay, caller, 1),
   ]);

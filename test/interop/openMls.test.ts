@@ -172,7 +172,7 @@ async function runSchedule(founder: "ours" | "OpenMLS", seed: number, steps: num
     const rest = all.filter((member) => member !== committer);
     let removed: Member | undefined;
     const newcomers: (() => Promise<Member>)[] = [];
-    let welcome = new Uint8Array(0);
+    let welcome: Uint8Array = new Uint8Array(0);
 
     if (rest.length > 2 && random() < 0.3) {
       removed = pick(rest.filter(({ name }) => name !== "founder"));

@@ -60,7 +60,7 @@ describe("admit", () => {
     expect(await show()).toEqual({ ...alike, scope: "none", reason: "device_revoked" });
   });
 
-  test("another's account key, or device key, opens nothing", async () => {
+  test("another key than the account's devices have opens nothing", async () => {
     const { stage, show } = setting();
     await person(stage, "alice");
     expect(await show()).toMatchObject({ scope: "register" });
@@ -245,7 +245,7 @@ describe("tokens of an OpenID Connect provider", () => {
     const key = await publish("1");
     const tokens = oidcTokens(address);
     status = 503;
-    await expect(sign(key, "1").then(tokens.open)).rejects.toThrow("503");
+    await expect(sign(key, "1").then((token) => tokens.open(token))).rejects.toThrow("503");
     status = 200;
     expect(await tokens.open(await sign(key, "1"))).toEqual({ sub: "alice" });
     await expect(oidcTokens(`${address}/other`).open(await sign(key, "1"))).rejects.toThrow("discovery document");

@@ -1,5 +1,6 @@
 /** Appending, proposing and reading. */
 import { limits, type Request } from "@tacit/protocol";
+import type { Log } from "../../lambdas/ports.ts";
 import { dyingMargin, placeEntry } from "../../lambdas/core/placeEntry.ts";
 import { ask, commitOf, group, message, minute, newStage, payload, person, pushes, type Device } from "./stage.ts";
 
@@ -66,12 +67,11 @@ describe("append", () => {
   test("a commit between two of a batch: the first are accepted, the rest is not", async () => {
     const { stage, alice, bob, conversation } = await pair();
     let puts = 0;
-    const { put } = stage.relay.log;
     const log = {
       ...stage.relay.log,
-      put: async (...args: Parameters<typeof put>) => {
+      put: async (...args: Parameters<Log["put"]>) => {
         if (++puts === 3) await ask(bob, "commit", commitOf(conversation));
-        return put(...args);
+        return stage.relay.log.put(...args);
       },
     };
     const entries = [message(1), message(2), message(3)];

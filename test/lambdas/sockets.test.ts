@@ -1,6 +1,7 @@
 /** Saying hello, being replaced, being revoked, and being rung. */
 import { limits } from "@tacit/protocol";
 import { accountRecordOf, certify, newKey, sha256, deviceIdOf, type Identity } from "../../bench/rawDevice.ts";
+import type { Connections } from "../../lambdas/ports.ts";
 import { forget } from "../../lambdas/core/forget.ts";
 import {
   answered,
@@ -57,12 +58,11 @@ describe("hello", () => {
     const stage = newStage();
     const alice = await person(stage, "alice");
     const registered: string[] = [];
-    const { register } = stage.relay.connections;
     const connections = {
       ...stage.relay.connections,
-      register: (...args: Parameters<typeof register>) => {
+      register: (...args: Parameters<Connections["register"]>) => {
         registered.push(args[1]);
-        return register(...args);
+        return stage.relay.connections.register(...args);
       },
     };
     const watched = { ...alice, stage: { ...stage, relay: { ...stage.relay, connections } } };

@@ -451,9 +451,20 @@ describe("the integrity of a tree", () => {
     expect(() => decodeTree(swapped)).toThrow(expect.objectContaining({ code: "decode_failed" }));
   });
 
-  test("13.5: unknown extensions of leaves and key packages are kept", async () => {
+  test("13.4, 13.5: unknown extensions are kept, and unknown capabilities ignored", async () => {
     const extension: Extension = { extensionType: 0xf0f0, data: text("unknown") };
-    const erin = await newClient(suite, "jane", { leafExtensions: [extension], extensions: [extension] });
+    const grease = 0x0a0a;
+    const erin = await newClient(suite, "jane", {
+      leafExtensions: [extension],
+      extensions: [extension],
+      capabilities: {
+        versions: [grease, 1],
+        cipherSuites: [grease, 1],
+        extensions: [grease, 0xf0f0],
+        proposals: [grease],
+        credentials: [grease, 1],
+      },
+    });
     await join(
       world,
       erin,

@@ -3,7 +3,9 @@
  * a stale turn; a reader sees what landed once and in order, and is told where something is missing.
  */
 import { placeEntry } from "../../lambdas/core/placeEntry.ts";
-import { explore } from "./explore.ts";
+import type { Relay } from "../../lambdas/core/relay.ts";
+import type { Conversation } from "../../lambdas/ports.ts";
+import { explore, type Run } from "./explore.ts";
 import { runWorld, type World } from "./logWorld.ts";
 import { quiet, second, worlds } from "./worlds.ts";
 
@@ -33,6 +35,23 @@ describe("finds a planted fault", () => {
     const place = placeEntry(current, head, now);
     return place.kind === "revive" ? { ...place, prev: head?.seq ?? 0 } : place;
   };
+
+  /** The roster is read before the newest entry, so a change between the two is in nobody's way. */
+  const rosterFirst = (relay: Relay): Relay => {
+    let read: Conversation | undefined;
+    const newest = async (name: string) => {
+      read = await relay.conversations.get(name);
+      return relay.log.newest(name);
+    };
+    const get = async (name: string) => read ?? relay.conversations.get(name);
+    return { ...relay, log: { ...relay.log, newest }, conversations: { ...relay.conversations, get } };
+  };
+
+  test("a roster that is read too early", async () => {
+    const world = worlds["one leaves, or is removed, while another device of the same account writes"]!;
+    const run = (): Run => runWorld({ ...world, distort: rosterFirst });
+    await expect(explore(run)).rejects.toThrow(/lands though its account had left/);
+  });
 
   const people: World["people"] = { ann: { does: "append", turn: 1 }, bob: { does: "append", turn: 1 } };
 

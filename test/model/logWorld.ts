@@ -27,6 +27,8 @@ export type World = {
   readonly people: Readonly<Record<string, Person>>;
   readonly retention: number;
   readonly place: Relay["place"];
+  /** Changes what a person's calls do, to plant a fault. */
+  readonly distort?: (relay: Relay) => Relay;
 };
 
 export type Person =
@@ -141,7 +143,7 @@ export function runWorld(world: World): Run {
   }
 
   async function perform(process: Process): Promise<void> {
-    const relay = relayOf(process);
+    const relay = (world.distort ?? ((same: Relay) => same))(relayOf(process));
     const caller = callerNamed(process.name, accountOf(process));
     const { person } = process;
     const payload = { inline: "AA" };

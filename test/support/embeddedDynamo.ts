@@ -66,7 +66,7 @@ export async function embeddedDynamo(now: () => number) {
   });
   return {
     client,
-    items: database.items,
+    items: (table: string) => database.items(table),
     /** Until called again. */
     meddle: (next: Meddle = (operation, input, on) => on(operation, input)): void => void (meddle = next),
     close: () => database.close(),

@@ -35,7 +35,12 @@ export interface TsMlsKeys {
   readonly privatePackage: ts.PrivateKeyPackage;
 }
 
-export async function tsMlsKeys(suite: ts.CiphersuiteImpl, identity: Uint8Array, now: bigint): Promise<TsMlsKeys> {
+export interface TsMlsSignatureKeys {
+  readonly signKey: Uint8Array;
+  readonly publicKey: Uint8Array;
+}
+
+export async function tsMlsKeys(suite: ts.CiphersuiteImpl, identity: Uint8Array, now: bigint, keys?: TsMlsSignatureKeys): Promise<TsMlsKeys> {
   const capabilities: ts.Capabilities = {
     versions: ["mls10"],
     ciphersuites: [suite.name],
@@ -49,7 +54,7 @@ export async function tsMlsKeys(suite: ts.CiphersuiteImpl, identity: Uint8Array,
     capabilities,
     lifetime,
     [],
-    await signatureKeyPair(suite),
+    keys ?? (await signatureKeyPair(suite)),
     suite,
   );
 }
@@ -57,7 +62,7 @@ export async function tsMlsKeys(suite: ts.CiphersuiteImpl, identity: Uint8Array,
 /** ts-mls makes P-256 keys as compressed points; RFC 9420, section 5.1.2, wants uncompressed ones, and it reads those. */
 async function signatureKeyPair(
   suite: ts.CiphersuiteImpl,
-): Promise<{ readonly signKey: Uint8Array; readonly publicKey: Uint8Array }> {
+): Promise<TsMlsSignatureKeys> {
   if (suite.name !== suiteNames[0x0002]) return suite.signature.keygen();
   const keys = createECDH("prime256v1");
   keys.generateKeys();

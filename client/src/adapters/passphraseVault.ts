@@ -1,28 +1,34 @@
-/** A vault behind a passphrase (scrypt, RFC 7914): for places without a keyring. Takes about half a second to open. */
+/** A vault behind a passphrase (scrypt, RFC 7914): for places without a keyring. */
 import { randomBytes } from "@noble/ciphers/utils.js";
 import { scryptAsync } from "@noble/hashes/scrypt.js";
 import { TacitError } from "../errors.ts";
 import type { Vault } from "../ports.ts";
 import { unwrapKey, wrapKey } from "./keyWrap.ts";
 
-/** Stored with the key, so that a later version can raise it. N = 2^17 uses 128 MB. */
-const costExponent = 17;
 const saltLength = 16;
+/** Bounds what a damaged store can make this spend. */
+const costs = { least: 10, most: 20 };
 
-export function passphraseVault(passphrase: string): Vault {
+export interface PassphraseVaultOptions {
+  /** log2 of scrypt's N, between 10 and 20. Stored with the key. Default 17: 128 MB and about a second. */
+  readonly cost?: number;
+}
+
+/** @throws TacitError `invalid_argument` */
+export function passphraseVault(passphrase: string, { cost = 17 }: PassphraseVaultOptions = {}): Vault {
+  if (!isCost(cost)) throw new TacitError("invalid_argument", "passphraseVault: cost is between 10 and 20");
   return {
     async wrap(key) {
       const salt = randomBytes(saltLength);
-      const wrappingKey = await derive(passphrase, salt, costExponent);
+      const wrappingKey = await derive(passphrase, salt, cost);
       const sealed = wrapKey(wrappingKey, key);
       wrappingKey.fill(0);
-      return Uint8Array.of(costExponent, ...salt, ...sealed);
+      return Uint8Array.of(cost, ...salt, ...sealed);
     },
     async unwrap(wrapped) {
-      const exponent = wrapped[0] ?? 0;
-      // Bounds what a damaged store can make this spend.
-      if (exponent < 10 || exponent > 20) throw new TacitError("vault_failed", "the store's key is damaged");
-      const wrappingKey = await derive(passphrase, wrapped.subarray(1, 1 + saltLength), exponent);
+      const stored = wrapped[0] ?? 0;
+      if (!isCost(stored)) throw new TacitError("vault_failed", "the store's key is damaged");
+      const wrappingKey = await derive(passphrase, wrapped.subarray(1, 1 + saltLength), stored);
       try {
         return unwrapKey(wrappingKey, wrapped.subarray(1 + saltLength));
       } finally {
@@ -32,9 +38,13 @@ export function passphraseVault(passphrase: string): Vault {
   };
 }
 
-function derive(passphrase: string, salt: Uint8Array, exponent: number): Promise<Uint8Array> {
+function isCost(cost: number): boolean {
+  return Number.isInteger(cost) && cost >= costs.least && cost <= costs.most;
+}
+
+function derive(passphrase: string, salt: Uint8Array, cost: number): Promise<Uint8Array> {
   return scryptAsync(passphrase.normalize("NFKC"), salt, {
-    N: 2 ** exponent,
+    N: 2 ** cost,
     r: 8,
     p: 1,
     dkLen: 32,

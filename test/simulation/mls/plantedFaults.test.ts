@@ -19,9 +19,9 @@ async function simulateWith(file: string, fault: Fault, attacks?: readonly strin
     };
     result = await simulate({
       suite: 0x0001,
-      seed: 3,
-      steps: 100,
-      maximum: 8,
+      seed: 5,
+      steps: 60,
+      maximum: 6,
       ...(attacks === undefined ? {} : { attacks }),
     });
     jest.dontMock(path);
@@ -45,7 +45,7 @@ interface Draft {
 
 test("without a fault there are no findings", async () => {
   const result = await simulateWith("proposal.ts", () => ({}));
-  expect(result).toMatchObject({ steps: 100, disagreements: 0, leaks: 0 });
+  expect(result).toMatchObject({ steps: 60, disagreements: 0, leaks: 0 });
 }, 60_000);
 
 const leaking: readonly (readonly [name: string, file: string, fault: Fault, finding: RegExp])[] = [
@@ -106,50 +106,51 @@ test.each(leaking)(
 
 let calls = 0;
 
-const disagreeing: readonly (readonly [name: string, file: string, fault: Fault, finding: RegExp, attack?: string])[] =
+const disagreeing: readonly (readonly [name: string, file: string, fault: Fault, finding: RegExp, attack: string])[] = [
   [
-    [
-      "one member in many derives another PSK secret (section 8.4)",
-      "psk.ts",
-      replace("derivePskSecret", (actual, ...args) => {
-        const secret = actual(...args) as Uint8Array;
-        if (++calls % 25 === 0) secret[0] = (secret[0] as number) ^ 1;
-        return secret;
-      }),
-      /does not accept a commit|cannot join/,
-    ],
-    [
-      "a wrong confirmation tag is accepted (section 12.4.2)",
-      "equalBytes.ts",
-      () => ({ equalBytes: () => true }),
-      /follow a wrong confirmation tag/,
-      "a wrong confirmation tag",
-    ],
-    [
-      "signatures of messages are not verified (section 6.1)",
-      "framing.ts",
-      () => ({ verifyContent: () => true }),
-      /follow another's leaf in the frame/,
-      "another's leaf in the frame",
-    ],
-    [
-      "a change of the ratchets is not stored (section 8 of the design)",
-      "ratchetEncoding.ts",
-      replace("encodeSecretTree", (actual, tree, since, emit) => {
-        let first = since !== undefined;
-        return actual(tree, since, (index: number, bytes: Uint8Array | undefined) => {
-          if (!first) (emit as (index: number, bytes: Uint8Array | undefined) => void)(index, bytes);
-          first = false;
-        });
-      }),
-      /stored is not its state|honest step failed/,
-    ],
-  ];
+    "one member in many derives another PSK secret (section 8.4)",
+    "psk.ts",
+    replace("derivePskSecret", (actual, ...args) => {
+      const secret = actual(...args) as Uint8Array;
+      if (++calls % 25 === 0) secret[0] = (secret[0] as number) ^ 1;
+      return secret;
+    }),
+    /does not accept a commit|cannot join/,
+    "garbage",
+  ],
+  [
+    "a confirmation tag of zeros is accepted (section 12.4.2)",
+    "equalBytes.ts",
+    replace("equalBytes", (actual, a, b) => {
+      const zeros = (bytes: unknown): boolean =>
+        (bytes as Uint8Array).length === 32 && (bytes as Uint8Array).every((byte) => byte === 0);
+      return actual(a, b) === true || zeros(a);
+    }),
+    /follow a wrong confirmation tag/,
+    "a wrong confirmation tag",
+  ],
+  [
+    "signatures of messages are not verified (section 6.1)",
+    "framing.ts",
+    () => ({ verifyContent: () => true }),
+    /follow another wire format signed/,
+    "another wire format signed",
+  ],
+  [
+    "what an old epoch stored is not deleted (section 9.2)",
+    "stateEncoding.ts",
+    replace("encodeRatchets", (actual, ...args) =>
+      (actual(...args) as { bytes: Uint8Array | undefined }[]).filter(({ bytes }) => bytes !== undefined),
+    ),
+    /stored is not its state/,
+    "garbage",
+  ],
+];
 
 test.each(disagreeing)(
   "a disagreement is found when %s",
   async (_name, file, fault, finding, attack) => {
-    const result = await simulateWith(file, fault, attack === undefined ? undefined : [attack]);
+    const result = await simulateWith(file, fault, [attack]);
     expect(result.disagreements).toBeGreaterThan(0);
     expect(result.findings.filter((each) => finding.test(each))).not.toEqual([]);
   },

@@ -1,0 +1,73 @@
+/**
+ * A group of any size in which every member has committed once ("warm": no blank nodes, no unmerged leaves), without a state for
+ * each member: all members share what an epoch holds, so one state with another member's leaf and keys is that member's state.
+ */
+import * as mls from "@tacit/mls";
+import type { Certifier } from "./certificate.ts";
+
+export interface BigGroup {
+  readonly suite: mls.CipherSuite;
+  readonly size: number;
+  readonly state: (leafIndex: number) => mls.GroupState;
+}
+
+export async function newClient(
+  suite: mls.CipherSuite,
+  certifier: Certifier,
+  name: string,
+): Promise<mls.GeneratedKeyPackage & { readonly signatureKeyPair: mls.KeyPair }> {
+  const signatureKeyPair = await suite.generateSignatureKeyPair();
+  const generated = await mls.generateKeyPackage({
+    suite,
+    credential: { type: "basic", identity: await certifier.certify(name, signatureKeyPair.publicKey) },
+    signatureKeyPair,
+    lifetime: certifier.lifetime,
+  });
+  return { ...generated, signatureKeyPair };
+}
+
+const directPath = (leaf: number, width: number): number[] => {
+  const path: number[] = [];
+  for (let level = 0, node = 2 * leaf; 1 << level < width; level++) {
+    const up = (node | (1 << level)) & ~(1 << (level + 1));
+    path.push(up);
+    node = up;
+  }
+  return path;
+};
+
+export async function bigGroup(suite: mls.CipherSuite, certifier: Certifier, size: number): Promise<BigGroup> {
+  // Nobody is doubted while the group is set up.
+  const authentication: mls.AuthenticationService = { ...certifier.authentication, authenticate: () => true };
+  const clients: Awaited<ReturnType<typeof newClient>>[] = [];
+  for (let i = 0; i < size; i++) clients.push(await newClient(suite, certifier, `member ${i}`));
+  const [founder, ...rest] = clients as [(typeof clients)[0], ...typeof clients];
+  let shared = await mls.createGroup({
+    suite,
+    groupId: suite.random(32),
+    keyPackage: founder.keyPackage,
+    privateKeys: founder.privateKeys,
+    authentication,
+  });
+  const proposals = rest.map(({ keyPackage }) => ({ type: "add", keyPackage }) as const);
+  shared = (await mls.createCommit(shared, { authentication, proposals, forcePath: false })).next;
+
+  const keys = new Map<number, Uint8Array>(clients.map(({ privateKeys }, i) => [2 * i, privateKeys.encryptionPrivateKey]));
+  const state = (leafIndex: number): mls.GroupState => {
+    const path = [2 * leafIndex, ...directPath(leafIndex, shared.epoch.tree.leaves.length)];
+    return {
+      ...shared,
+      epoch: {
+        ...shared.epoch,
+        ownLeafIndex: leafIndex,
+        signaturePrivateKey: (clients[leafIndex] as (typeof clients)[0]).privateKeys.signaturePrivateKey,
+        pathKeys: new Map(path.flatMap((node) => (keys.has(node) ? [[node, keys.get(node) as Uint8Array]] : []))),
+      },
+    };
+  };
+  for (let leaf = 0; leaf < size; leaf++) {
+    shared = (await mls.createCommit(state(leaf), { authentication })).next;
+    for (const [node, key] of shared.epoch.pathKeys) keys.set(node, key);
+  }
+  return { suite, size, state };
+}
