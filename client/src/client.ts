@@ -1,16 +1,16 @@
 /** The shell: one device, its connection, its conversations. */
-import { decodeBase64Url, encodeBase64Url, type Answer, type InboxItem, type Push } from "@tacit/protocol";
+import { decodeBase64Url, type Answer, type InboxItem, type Push } from "@tacit/protocol";
 import type { Client, ClientEvents, Conversation } from "./api.ts";
+import { claimKeyPackages } from "./claimKeyPackages.ts";
 import { Connection, type Hello } from "./connection.ts";
 import { TacitError } from "./errors.ts";
-import { identityChanged, LiveConversation, translate, type LiveDeps } from "./liveConversation.ts";
+import { LiveConversation, type LiveDeps } from "./liveConversation.ts";
 import { listenerSet, type ListenerSet } from "./observable.ts";
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
 import type { BlobTransfer, Clock, Logger, Transport } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
-import { verifyRecord } from "./session/accountRecord.ts";
 import { uniformOf } from "./session/backoff.ts";
 import {
   directConversationId,
@@ -30,19 +30,11 @@ import {
   type Enrolment,
   type Identity,
 } from "./session/identity.ts";
-import {
-  decodeKeyPackageItem,
-  isOutdated,
-  keyPackageKey,
-  keyPackagePrefix,
-  makeKeyPackage,
-  shortage,
-  splitForFrame,
-  storedKeyPackage,
-  type StockedKeyPackage,
-} from "./session/keyPackages.ts";
-import { isOf, joinByWelcome, type Claimed } from "./session/opening.ts";
+import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
+import { joinByWelcome } from "./session/opening.ts";
 import { connectProtocols } from "./session/proof.ts";
+import { stockKeyPackages } from "./stockKeyPackages.ts";
+import { identityChanged, translate } from "./translate.ts";
 
 export interface ClientDeps {
   readonly url: string;
@@ -281,14 +273,17 @@ export class TacitClient implements Client {
       member: { certificate: enrolment.certificate, signatureKey },
       recordVersion: enrolment.recordVersion,
     };
-    this.#live = {
+    const shared = {
       ...this.#deps,
-      context,
       connection: this.#connection,
       peers: this.#peers,
-      claim: (account) => this.#claim(account),
-      expectWelcome: () => this.#readInboxSoon(),
-      identityChanged: (account) => this.#listeners.identityChanged.emit({ account }),
+      identityChanged: (account: string) => this.#listeners.identityChanged.emit({ account }),
+    };
+    this.#live = {
+      ...shared,
+      context,
+      claim: (account) => claimKeyPackages({ ...shared, provider: crypto.provider }, account),
+      readInbox: () => this.#readInbox(),
       failed: (error) => this.#listeners.failure.emit(error),
       abandoned: (conversation) => this.#abandon(conversation),
     };
@@ -356,7 +351,7 @@ export class TacitClient implements Client {
   async #catchUp(): Promise<void> {
     await this.#readInbox();
     await this.#readLogs();
-    await this.#stockKeyPackages();
+    if (this.#live !== undefined) await stockKeyPackages(this.#live);
     this.#checkHeadsLater();
   }
 
@@ -471,78 +466,7 @@ export class TacitClient implements Client {
     return new LiveConversation(this.#live, newConversation(id, [this.account]), undefined);
   }
 
-  async #claim(account: string): Promise<readonly Claimed[]> {
-    const { crypto, store } = this.#deps;
-    const { record } = await this.#connection.request("getAccount", { account });
-    const verified = await verifyRecord(crypto.provider, record, account);
-    if (verified === undefined) throw new TacitError("identity_invalid", "the account's record does not hold");
-    const met = this.#peers.meet([{ account, accountKey: verified.accountKey, recordVersion: verified.version }]);
-    if (met.changes.length > 0) await store.commit(met.changes);
-    met.stored();
-    for (const changed of met.changed) this.#listeners.identityChanged.emit({ account: changed });
-    if (this.#peers.isBlocked(account)) {
-      throw identityChanged();
-    }
-    const claimed: Claimed[] = [];
-    let after: string | undefined;
-    do {
-      const page: Answer<"claimKeyPackages"> = await this.#connection.request("claimKeyPackages", {
-        account,
-        ...(after === undefined ? {} : { after }),
-      });
-      for (const { device, claim, data } of page.keyPackages) {
-        claimed.push({ device, claim, keyPackage: decodeBase64Url(data) });
-      }
-      after = page.next;
-    } while (after !== undefined);
-    if (claimed.length === 0) throw new TacitError("no_key_packages", "the account has no key package left");
-    if (!claimed.every((each) => holds(each, verified.devices))) {
-      throw new TacitError("identity_invalid", "a key package is not of the account's devices");
-    }
-    return claimed;
-  }
-
-  /** Publishes key packages where they run short. What was made is stored first, and published at most once. */
-  async #stockKeyPackages(): Promise<void> {
-    const { crypto, store } = this.#deps;
-    const live = this.#live;
-    if (live === undefined) return;
-    const { count, lastResort } = await this.#connection.request("countKeyPackages", {});
-    const now = this.#connection.now();
-    const { member } = live.context;
-    const made: StockedKeyPackage[] = [];
-    for (let i = 0; i < shortage(count); i++)
-      made.push(await makeKeyPackage(crypto, member, { now, lastResort: false }));
-    const last = lastResort ? undefined : await makeKeyPackage(crypto, member, { now, lastResort: true });
-    const outdated = (await store.scan(keyPackagePrefix))
-      .map(([key, value]) => decodeKeyPackageItem(key.slice(keyPackagePrefix.length), value))
-      .filter((each) => isOutdated(each, now));
-    const writes = [...made, ...(last === undefined ? [] : [last])].map(storedKeyPackage);
-    const all = [...writes, ...outdated.map(({ hash }) => ({ key: keyPackageKey(hash) }))];
-    if (all.length > 0) await store.commit(all);
-    if (last !== undefined) {
-      await this.#connection.request("publishKeyPackages", { keyPackages: [], lastResort: published(last) });
-    }
-    for (let rest: readonly StockedKeyPackage[] = made; rest.length > 0;) {
-      const [fitting, later] = splitForFrame(rest);
-      await this.#connection.request("publishKeyPackages", { keyPackages: fitting.map(published) });
-      rest = later;
-    }
-  }
-
   start(): void {
     this.#connection.start();
-  }
-}
-
-function published({ hash, bytes }: StockedKeyPackage): { readonly hash: string; readonly data: string } {
-  return { hash, data: encodeBase64Url(bytes) };
-}
-
-function holds(claimed: Claimed, devices: Parameters<typeof isOf>[1]): boolean {
-  try {
-    return isOf(claimed, devices);
-  } catch {
-    return false;
   }
 }

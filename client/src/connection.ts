@@ -45,8 +45,8 @@ export class Connection {
   #failures = 0;
   #cancelTimers: (() => void)[] = [];
   #wake: (() => void) | undefined;
-  /** A socket says hello: until it is in use or gone, the end of the one before it is its doing, or its business. */
-  #registering = false;
+  /** Sockets that say hello: until they are in use or gone, the end of the one before is their doing, or their business. */
+  #registering = 0;
   /** Server's time minus the clock's. */
   #offset = 0;
 
@@ -149,11 +149,11 @@ export class Connection {
 
   /** Opens sockets until one can be used; its end starts the loop anew. */
   async #connect(run: number): Promise<void> {
-    this.#registering = true;
+    this.#registering++;
     try {
       await this.#connectOnce(run);
     } finally {
-      this.#registering = false;
+      this.#registering--;
     }
   }
 
@@ -316,7 +316,7 @@ export class Connection {
     if (socket !== this.#current) return;
     this.#drop();
     if (bye === "device_revoked") return this.#farewell(bye);
-    if (this.#registering) return;
+    if (this.#registering > 0) return;
     if (bye === "superseded") return this.#farewell(bye);
     void this.#comeBack(run, new TacitError("connection_lost", "the connection ended"));
   }

@@ -8,9 +8,11 @@ import type { Connection } from "./connection.ts";
 import { deferred, type Deferred } from "./deferred.ts";
 import { TacitError } from "./errors.ts";
 import { listenerSet, subject } from "./observable.ts";
+import { Outgoing } from "./outgoing.ts";
 import { received, sendable } from "./payloads.ts";
 import type { PeerBook } from "./peerBook.ts";
 import type { BlobTransfer, Clock, Logger } from "./ports.ts";
+import { readTimeline } from "./readTimeline.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
 import { applyEntry, type ReadEntry } from "./session/applyEntry.ts";
@@ -24,13 +26,14 @@ import {
   type SessionContext,
   type Step,
 } from "./session/conversation.ts";
-import { changes, decodeTimelineItem, timelineKey, timelinePrefix, type Change } from "./session/conversationStore.ts";
+import { changes, type Change } from "./session/conversationStore.ts";
 import { randomId } from "./session/cryptoContext.ts";
 import { identities } from "./session/groupEngine.ts";
 import { createPending, lostCreation, redoCreation, rotatePending, type Claimed } from "./session/opening.ts";
 import { dropOutgoing, enqueue, nextBatch, ownEntries, sealBatch } from "./session/outbox.ts";
 import { openSignal, sealSignal } from "./session/signal.ts";
 import type { TimelineItem } from "./session/timeline.ts";
+import { identityChanged, translate } from "./translate.ts";
 
 export interface LiveDeps {
   readonly context: SessionContext;
@@ -42,8 +45,8 @@ export interface LiveDeps {
   readonly logger: Logger;
   /** One key package of each device of `account`, checked. @throws TacitError, Refused, LostAnswer */
   readonly claim: (account: string) => Promise<readonly Claimed[]>;
-  /** A Welcome must be in the inbox. */
-  readonly expectWelcome: () => void;
+  /** Reads the inbox. */
+  readonly readInbox: () => Promise<void>;
   readonly identityChanged: (account: string) => void;
   readonly failed: (error: TacitError) => void;
   /** It could not be opened, and nothing is kept of it. */
@@ -52,7 +55,6 @@ export interface LiveDeps {
 
 /** MLS and JSON around it fit a blob with ease. */
 const longestText = 256 * 1024;
-const timelinePage = 100;
 /** A typing signal that is older than this is over. */
 const signalLife = 30_000;
 
@@ -131,42 +133,11 @@ export class LiveConversation implements Conversation {
     for await (const item of this.timeline(options)) if (item.kind === "message") yield item;
   }
 
-  async *timeline({ after = 0, signal }: IterateOptions = {}): AsyncGenerator<TimelineItem, void, undefined> {
-    let position = after;
-    while (!this.#isOver(signal)) {
-      // Listening before looking, or what lands in between would be slept through.
-      const grown = this.#nextGrowth(signal);
-      const page = await this.#deps.store.scan(timelinePrefix(this.id), {
-        after: timelineKey(this.id, position),
-        limit: timelinePage,
-      });
-      for (const [, value] of page) {
-        const item = decodeTimelineItem(value);
-        position = item.position;
-        yield item;
-        if (this.#isOver(signal)) return grown.cancel();
-      }
-      if (page.length === timelinePage) grown.cancel();
-      else await grown.promise;
-    }
-  }
-
-  #isOver(signal: AbortSignal | undefined): boolean {
-    return this.#closed || signal?.aborted === true;
-  }
-
-  #nextGrowth(signal: AbortSignal | undefined): { readonly promise: Promise<void>; readonly cancel: () => void } {
-    let cancel!: () => void;
-    const promise = new Promise<void>((resolve) => {
-      const end = this.#grown.add(() => cancel());
-      cancel = () => {
-        end();
-        signal?.removeEventListener("abort", cancel);
-        resolve();
-      };
-      signal?.addEventListener("abort", cancel);
-    });
-    return { promise, cancel };
+  timeline(options?: IterateOptions): AsyncGenerator<TimelineItem, void, undefined> {
+    return readTimeline(
+      { store: this.#deps.store, conversation: this.id, grown: this.#grown, isClosed: () => this.#closed },
+      options,
+    );
   }
 
   async sendTyping(active: boolean): Promise<void> {
@@ -213,6 +184,7 @@ export class LiveConversation implements Conversation {
     if (this.#blockedBy() !== undefined) throw identityChanged();
     const opening = deferred<void>();
     this.#opening.push(opening);
+    if (this.#now.phase === "awaitingWelcome" && this.#deps.connection.isUp) this.#findWelcome().catch(this.#fail);
     this.run();
     return opening.promise;
   }
@@ -358,12 +330,21 @@ export class LiveConversation implements Conversation {
         for (const each of read) step = merged(step, await applyEntry(this.#deps.context, step.state, each));
         return step;
       });
+      if (page.next !== undefined && page.next <= after) throw new LostAnswer("the pages of the log do not advance");
       after = page.next;
     }
     this.#mustRead = false;
     if (this.#rung === rung) this.#rung = 0;
     for (const waiter of this.#readWaiters.splice(0)) waiter();
-    if (this.#now.phase === "awaitingWelcome") this.#deps.expectWelcome();
+    if (this.#now.phase === "awaitingWelcome") await this.#findWelcome();
+  }
+
+  /** The Welcome landed together with the creation, so it is in the inbox, or this device was left out. */
+  async #findWelcome(): Promise<void> {
+    await this.#deps.readInbox();
+    if (this.#now.phase !== "awaitingWelcome") return;
+    const error = new TacitError("cannot_follow", "the conversation was created without this device");
+    for (const waiter of this.#opening.splice(0)) waiter.reject(error);
   }
 
   /** Not on the roster, or no such conversation. */
@@ -417,8 +398,7 @@ export class LiveConversation implements Conversation {
       switch (error.refusal.code) {
         case "conversation_exists":
           await this.#step((state) => silent(state.pending === pending ? lostCreation(state) : state));
-          this.#deps.expectWelcome();
-          return;
+          return this.#findWelcome();
         case "key_package_not_claimed":
           await this.#step((state) => silent(state.pending === pending ? redoCreation(state) : state));
           return this.#again(error);
@@ -581,62 +561,6 @@ export class LiveConversation implements Conversation {
   }
 }
 
-class Outgoing implements OutgoingMessage {
-  readonly id: string;
-  readonly text: string;
-  readonly sentAt: number;
-  #status: OutgoingMessage["status"] = "queued";
-  readonly #sent = deferred<Message>();
-
-  constructor({ id, text, sentAt }: { readonly id: string; readonly text: string; readonly sentAt: number }) {
-    this.id = id;
-    this.text = text;
-    this.sentAt = sentAt;
-  }
-
-  get status(): OutgoingMessage["status"] {
-    return this.#status;
-  }
-  get sent(): Promise<Message> {
-    return this.#sent.promise;
-  }
-  arrived(message: Message): void {
-    this.#status = "sent";
-    this.#sent.resolve(message);
-  }
-  stop(error: TacitError): void {
-    if (error.code !== "closed") this.#status = "failed";
-    this.#sent.reject(error);
-  }
-}
-
 function shownState({ phase }: ConversationState): "opening" | "open" | "ended" {
   return phase === "awaitingWelcome" ? "opening" : phase;
-}
-
-export function identityChanged(): TacitError {
-  return new TacitError("identity_changed", "an account's key is not the pinned one: see acceptIdentity");
-}
-
-export function translate(error: unknown): TacitError {
-  if (error instanceof TacitError) return error;
-  if (error instanceof LostAnswer) return new TacitError("connection_lost", "the connection ended", { cause: error });
-  if (!(error instanceof Refused)) return new TacitError("internal", "a step failed", { cause: error });
-  const { code, retryable, requestId } = error.refusal;
-  switch (code) {
-    case "unknown_account":
-      return new TacitError("unknown_account", "there is no such account", { requestId });
-    case "not_a_member":
-      return new TacitError("not_a_member", "not a member of this conversation", { requestId });
-    case "rate_limited":
-    case "busy":
-      return new TacitError("rate_limited", "the relay asks to wait", { requestId });
-    case "limit_exceeded":
-    case "frame_too_large":
-      return new TacitError("too_large", "the relay's limits do not allow it", { requestId });
-    default:
-      return retryable
-        ? new TacitError("connection_lost", `the relay refused for now: ${code}`, { requestId })
-        : new TacitError("relay_refused", `the relay refused: ${code}`, { requestId });
-  }
 }

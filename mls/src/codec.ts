@@ -196,13 +196,6 @@ export class Reader {
     return this.fixed(this.length());
   }
 
-  /** An `opaque x<V>` that must have exactly `size` bytes. */
-  opaqueOf(size: number): Uint8Array {
-    const bytes = this.opaque();
-    if (bytes.length !== size) throw decodeFailed("a field has the wrong length");
-    return bytes;
-  }
-
   /** Reads a length and lets `read` consume exactly that many bytes. */
   nested<T>(read: (reader: Reader) => T): T {
     const size = this.length();

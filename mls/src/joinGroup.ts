@@ -211,7 +211,6 @@ async function pathKeysOf(
   signer: number,
   pathSecret: Uint8Array,
 ): Promise<ReadonlyMap<number, Uint8Array>> {
-  if (signer === ownLeafIndex) throw local("path_secret_invalid", "the Welcome was signed by its own receiver");
   const start = commonAncestor(ownLeafIndex, signer);
   const above = directPath(start, tree.leaves.length).filter((node) => encryptionKeyAt(tree, node) !== undefined);
   const { commitSecret, privateKeys } = await derivePathKeys(suite, tree, [start, ...above], pathSecret);

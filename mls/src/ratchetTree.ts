@@ -196,7 +196,6 @@ export function readParentNode(reader: Reader): ParentNode {
   const unmergedLeaves = reader.vector((item) => {
     const leafIndex = item.uint32();
     if (leafIndex <= previous) throw decodeFailed("unmerged leaves are not in ascending order");
-    if (leafIndex >= maximumLeaves) throw decodeFailed("an unmerged leaf is out of range");
     previous = leafIndex;
     return leafIndex;
   });

@@ -212,7 +212,6 @@ export async function derivePathKeys(
   nodes: readonly number[],
   pathSecret: Uint8Array,
 ): Promise<ReceivedPath> {
-  if (pathSecret.length !== suite.hashLength) throw local("path_secret_invalid", "a path secret has the wrong length");
   const privateKeys = new Map<number, Uint8Array>();
   let secret = pathSecret;
   for (const node of nodes) {

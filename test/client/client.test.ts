@@ -97,6 +97,19 @@ describe("opening a conversation", () => {
     await alice.close();
   });
 
+  it("that was created without this device does not wait for ever", async () => {
+    const { clock, relay, arrive } = stage();
+    const [alice, bob] = [await arrive("alice"), await arrive("bob")];
+    // Alice's relay lets the commit through, and keeps the Welcome from Bob.
+    relay.filter = ({ direction, account, frame }) => direction === "up" || account !== "bob" || frame.push !== "inbox";
+    await clock.until(alice.conversation({ with: ["bob"] }));
+    relay.tables.inbox.clear();
+    expect(await clock.until(codeOf(bob.conversation({ with: ["alice"] })))).toBe("cannot_follow");
+    expect(await clock.until(codeOf(bob.conversation({ with: ["alice"] })))).toBe("cannot_follow");
+    await alice.close();
+    await bob.close();
+  });
+
   it("by both at once makes one", async () => {
     const { clock, arrive } = stage();
     const [alice, bob] = [await arrive("alice"), await arrive("bob")];

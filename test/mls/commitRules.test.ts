@@ -190,6 +190,7 @@ describe("section 7.3: leaf nodes in key packages", () => {
           }),
         ),
       ),
+      path: false,
     });
     await expect(processMessage(bob, bytes, { authentication: trusting })).rejects.toMatchObject({
       code: "credential_unsupported",
@@ -205,7 +206,7 @@ describe("section 7.3: leaf nodes in key packages", () => {
     const state = stateOf(lacking, "alice");
     const frank = await newClient(suite, "frank");
     await expect(
-      createCommit(state, { authentication: trusting, proposals: [addOf(frank.keyPackage)] }),
+      createCommit(state, { authentication: trusting, proposals: [addOf(frank.keyPackage)], forcePath: false }),
     ).rejects.toMatchObject({ code: "credential_unsupported" });
   });
 
@@ -527,6 +528,9 @@ describe("section 12.4: when a path is required", () => {
 describe("section 12.4.2: the path", () => {
   test("of the wrong length, or with the wrong number of ciphertexts", async () => {
     await refuses({ updatePath: (path) => ({ ...path, nodes: path.nodes.slice(1) }) }, "path_invalid");
+    const { publicKey: encryptionKey } = await suite.generateKeyPair();
+    const longer = { encryptionKey, encryptedPathSecrets: [] };
+    await refuses({ updatePath: (path) => ({ ...path, nodes: [...path.nodes, longer] }) }, "path_invalid");
     await refuses(
       {
         updatePath: (path) => ({

@@ -185,6 +185,12 @@ describe("section 12.4.3.2: external commits that are refused", () => {
     await expect(enter(world, "dave", "alice", { groupInfo: treeless })).rejects.toMatchObject({
       code: "ratchet_tree_missing",
     });
+    const { bytes } = await newClient(world.suite, "erin");
+    await expect(enter(world, "dave", "alice", { groupInfo: bytes })).rejects.toMatchObject({
+      code: "invalid_argument",
+    });
+    const suite = testSuite(3);
+    await expect(enter(world, "dave", "alice", { suite })).rejects.toMatchObject({ code: "unsupported" });
     const { next } = await createCommit(alice, { authentication });
     await expect(
       enter(world, "dave", "alice", { groupInfo: treeless, ratchetTree: encodeRatchetTree(next) }),

@@ -142,6 +142,15 @@ describe("section 6: what a message names", () => {
     await refused(bob, await send(alice, init), "proposal_not_allowed");
   });
 
+  test("only members send private messages", async () => {
+    const alice = stateOf(await groupOf(), "alice");
+    const content = { contentType: "application", applicationData: text("x") } as const;
+    const asExternal = send(alice, content, {
+      framed: (framed) => ({ ...framed, sender: { type: "external", senderIndex: 0 } }),
+    });
+    await expect(asExternal).rejects.toMatchObject({ code: "invalid_argument" });
+  });
+
   test("a Welcome, a GroupInfo or a key package is not for members", async () => {
     const world = await groupOf();
     const client = await (await import("./world.ts")).newClient(suite, "dave");

@@ -1,5 +1,13 @@
 /** What a peer cannot do to a client's memory. */
-import { createCommit, createMessage, processMessage, type GroupState, type PendingProposal } from "@tacit/mls";
+import {
+  createCommit,
+  createGroup,
+  createMessage,
+  decodeKeyPackage,
+  processMessage,
+  type GroupState,
+  type PendingProposal,
+} from "@tacit/mls";
 import { createProposal } from "@tacit/mls";
 import { maximumPendingProposals } from "../../mls/src/processMessage.ts";
 import { freeLeaf, leafAt, maximumLeaves } from "../../mls/src/ratchetTree.ts";
@@ -123,4 +131,23 @@ test("a ReInit that waits is committed when nothing else is", async () => {
   await expect(createCommit(state, { authentication, references: [text("other")] })).rejects.toMatchObject({
     code: "invalid_argument",
   });
+});
+
+test("groups and key packages that contradict themselves are not made", async () => {
+  const suite = testSuite();
+  const { keyPackage, privateKeys } = await newClient(suite, "alice");
+  const extension = { extensionType: 1, data: text("x") };
+  const options = { suite, groupId: text("group"), keyPackage, privateKeys, authentication };
+  await expect(createGroup({ ...options, extensions: [extension, extension] })).rejects.toMatchObject({
+    code: "invalid_argument",
+  });
+  const unsupported = { extensionType: 0xf0f0, data: text("x") };
+  await expect(createGroup({ ...options, extensions: [unsupported] })).rejects.toMatchObject({
+    code: "capabilities_insufficient",
+  });
+  await expect(newClient(suite, "bob", { lifetime: { notBefore: 2n, notAfter: 1n } })).rejects.toMatchObject({
+    code: "invalid_argument",
+  });
+  const { message } = await createMessage(stateOf(await newWorld(suite), "alice"), text("x"));
+  expect(() => decodeKeyPackage(message)).toThrow(expect.objectContaining({ code: "decode_failed" }));
 });

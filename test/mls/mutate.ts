@@ -12,17 +12,20 @@ const repository = resolve(import.meta.dirname, "../..");
 /** The files whose checks are taken out, and the tests that must notice. */
 const targets: Readonly<Record<string, readonly string[]>> = {
   "codec.ts": ["codec"],
+  "createGroup.ts": ["limits"],
   "credential.ts": ["codec"],
   "extension.ts": ["codec"],
   "externalCommit.ts": ["external"],
   "externalInit.ts": ["external"],
+  "generateKeyPackage.ts": ["limits"],
+  "groupContext.ts": ["limits", "codec"],
   "joinGroup.ts": ["joining"],
   "keyPackageValidation.ts": ["commitRules"],
   "leafNodeValidation.ts": ["commitRules", "joining", "publicKeys", "external"],
   "lifetime.ts": ["commitRules", "joining"],
   "parentHash.ts": ["joining"],
   "predecessor.ts": ["succession"],
-  "privateMessage.ts": ["framing"],
+  "privateMessage.ts": ["framing", "limits"],
   "processCommit.ts": ["commitRules", "external"],
   "processMessage.ts": ["succession", "framing", "limits"],
   "proposalList.ts": ["commitRules", "external"],
@@ -39,7 +42,12 @@ const targets: Readonly<Record<string, readonly string[]>> = {
 /** Checks whose absence changes nothing that can be seen, by file and a part of their line. */
 const equivalent: readonly (readonly [file: string, part: string, reason: string])[] = [
   ["secretTree.ts", "new Error(", "an internal assertion: no input reaches it"],
-  ["processMessage.ts", "application data comes from members alone", "a second line: unprotect refuses it first"],
+  ["codec.ts", "a vector's element is empty", "a guard against endless loops: no structure is empty"],
+  ["predecessor.ts", "the state of the group before is needed", "a second line: without it the PSK was not found"],
+  ["privateMessage.ts", "outside of the tree", "a second line: every caller asks whether the leaf is a member"],
+  ["ratchetTree.ts", "the ratchet tree is too large", "a bound on memory that takes 32 MB of input to reach"],
+  ["unprotectMessage.ts", "must not be sent as a public message", "refused twice: processMessage does so as well"],
+  ["processMessage.ts", "application data comes from members alone", "refused twice: unprotect does so first"],
   [
     "treeKem.ts",
     "the update path holds nothing",
@@ -121,6 +129,7 @@ try {
       writeFileSync(path, mutant.source);
       if (failure(workspace, tests) !== undefined) killed++;
       else survivors.push(`${file}:${mutant.line} ${mutant.text}`);
+      process.stderr.write(`${file}:${mutant.line} killed ${killed}, survived ${survivors.length}\r`);
     }
     writeFileSync(path, source);
   }

@@ -3,6 +3,7 @@ import {
   branch,
   createCommit,
   createMessage,
+  createProposal,
   encodeRatchetTree,
   epochAuthenticator,
   joinGroup,
@@ -155,11 +156,29 @@ describe("section 11.2: reinitialisation", () => {
     });
   });
 
+  test("cannot be started without a ReInit, or in another suite", async () => {
+    const plain = await newWorld(suite);
+    await expect(start(stateOf(plain, "alice"))).rejects.toMatchObject({ code: "invalid_argument" });
+    const elsewhere = reinitialize(stateOf(world, "alice"), {
+      suite,
+      keyPackage: alice.keyPackage,
+      privateKeys: alice.privateKeys,
+      authentication,
+      members: [bob.keyPackage],
+    });
+    await expect(elsewhere).rejects.toMatchObject({ code: "invalid_argument" });
+  });
+
   test("12.4.2: further commits and proposals in the old group are refused", async () => {
     const frozen = stateOf(world, "alice");
     const { reinit: _gone, ...open } = frozen.epoch;
     const { commit: bytes } = await createCommit({ ...frozen, epoch: open }, { authentication });
     await expect(processMessage(stateOf(world, "bob"), bytes, { authentication })).rejects.toMatchObject({
+      code: "group_reinitialized",
+      everyone: true,
+    });
+    const proposing = await createProposal({ ...frozen, epoch: open }, { type: "update" }, { authentication });
+    await expect(processMessage(stateOf(world, "bob"), proposing.message, { authentication })).rejects.toMatchObject({
       code: "group_reinitialized",
       everyone: true,
     });
@@ -208,6 +227,30 @@ describe("section 11.3: branches", () => {
     await expect(follow(created, bob, { predecessor: stateOf(world, "bob") })).rejects.toMatchObject({
       code: "predecessor_mismatch",
     });
+  });
+
+  test("in another suite, or in a later epoch, they are refused", async () => {
+    const previous = stateOf(world, "alice");
+    const { groupId, epoch } = previous.epoch.groupContext;
+    for (const [other, late] of [
+      [nextSuite, false],
+      [suite, true],
+    ] as const) {
+      const [creator, joiner] = [await newClient(other, "alice"), await newClient(other, "bob")];
+      const { keyPackage, privateKeys } = creator;
+      let group = await createGroup({ suite: other, groupId: text("branch"), keyPackage, privateKeys, authentication });
+      if (late) group = (await createCommit(group, { authentication })).next;
+      const id = { type: "resumption", usage: "branch", groupId, epoch, nonce: other.random(32) } as const;
+      const proposals = [
+        { type: "psk", id },
+        { type: "add", keyPackage: joiner.keyPackage },
+      ] as const;
+      const psks = () => resumptionPsk(previous);
+      const created = await commitWith(group, { authentication, proposals, psks }, "branch");
+      await expect(follow(created, joiner, { predecessor: stateOf(world, "bob") })).rejects.toMatchObject({
+        code: "predecessor_mismatch",
+      });
+    }
   });
 
   test("12.1.4: PSKs of a branch are of no use inside the group", async () => {

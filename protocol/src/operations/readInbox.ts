@@ -8,7 +8,7 @@ export const inboxItem = v.variant("kind", [
     kind: v.literal("welcome"),
     id: claimId,
     conversation: conversationId,
-    /** Where the commit that sent it stands; the joiner reads on from there. */
+    /** Where the commit that sent it stands, and the turn after it; the joiner reads on from there. */
     seq,
     turn,
     /** The key package that it answers. */

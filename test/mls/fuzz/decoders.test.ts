@@ -14,7 +14,6 @@ import { decodeMlsMessage, encodeMlsMessage } from "../../../mls/src/mlsMessage.
 import { readProposal, writeProposal } from "../../../mls/src/proposal.ts";
 import { readRatchetTree, writeRatchetTree } from "../../../mls/src/ratchetTree.ts";
 import { readGroupSecrets, writeGroupSecrets, readWelcome, writeWelcome } from "../../../mls/src/welcome.ts";
-import { testSuite } from "../world.ts";
 import { makeCorpus, type Corpus } from "./corpus.ts";
 import { mutate, mutations, type Mutation } from "./mutations.ts";
 import { memoryInUse, Watch } from "./watch.ts";
@@ -95,15 +94,11 @@ function decodersOf(corpus: Corpus): Decoder[] {
       valid: [storedEpoch],
       again: discard((bytes) => decodeState(suite, bytes, storedRatchets)),
     },
-    {
-      name: "stored ratchets",
-      valid: storedRatchets.map(([, bytes]) => bytes),
-      again: discard((bytes) => {
-        const [[key] = ["0/0"]] = storedRatchets;
-        const chunks = new Map([...storedRatchets, [key, bytes] as const]);
-        decodeState(testSuite(suite.id, "fuzzing"), storedEpoch, chunks);
-      }),
-    },
+    ...storedRatchets.map(([key, valid]) => ({
+      name: `stored ratchets ${key}`,
+      valid: [valid],
+      again: discard((bytes) => decodeState(suite, storedEpoch, new Map([...storedRatchets, [key, bytes] as const]))),
+    })),
   ];
 }
 
