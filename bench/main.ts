@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME [--json] [--quick]` */
 import { append } from "./append.ts";
 import { coldStart } from "./coldStart.ts";
+import { mls } from "./mls/main.ts";
 import { render, type BenchOptions, type Report } from "./report.ts";
 
 const benches: Readonly<
@@ -8,6 +9,7 @@ const benches: Readonly<
 > = {
   append: { about: "what one message to two other devices costs on AWS, from the local cloud's meter", run: append },
   "cold-start": { about: "size and import time of each Lambda bundle", run: coldStart },
+  mls: { about: "the MLS engine against its floor and other libraries, in Node and Chromium", run: mls },
 };
 
 async function main(args: readonly string[]): Promise<number> {

@@ -52,7 +52,9 @@ export async function bigGroup(suite: mls.CipherSuite, certifier: Certifier, siz
   const proposals = rest.map(({ keyPackage }) => ({ type: "add", keyPackage }) as const);
   shared = (await mls.createCommit(shared, { authentication, proposals, forcePath: false })).next;
 
-  const keys = new Map<number, Uint8Array>(clients.map(({ privateKeys }, i) => [2 * i, privateKeys.encryptionPrivateKey]));
+  const keys = new Map<number, Uint8Array>(
+    clients.map(({ privateKeys }, i) => [2 * i, privateKeys.encryptionPrivateKey]),
+  );
   const state = (leafIndex: number): mls.GroupState => {
     const path = [2 * leafIndex, ...directPath(leafIndex, shared.epoch.tree.leaves.length)];
     return {

@@ -75,7 +75,11 @@ export async function primitiveMeasures(
     run: (count) => timedRepeatedly(count, operation, 8),
   });
   /** With keys that the provider has not seen, as those of a group that is joined. */
-  const withNew = <Input>(name: Primitive, prepare: () => Promise<Input>, operation: (input: Input) => unknown): Measure => ({
+  const withNew = <Input>(
+    name: Primitive,
+    prepare: () => Promise<Input>,
+    operation: (input: Input) => unknown,
+  ): Measure => ({
     key: prefix + name,
     most: 50,
     async run(count) {
@@ -149,9 +153,7 @@ export function floors(suite: CipherSuite, shape: Shape): Readonly<Record<string
   const parentHash = postQuantum ? { hash1k: 1.3 } : { hash200: 1 };
   const nodeHash = parentHash;
   const generate: Counts = postQuantum ? { mlKemKeyPair: 1, x25519Public: 1, shake: 1 } : { x25519Generate: 1 };
-  const derive: Counts = postQuantum
-    ? { mlKemKeyPair: 1, x25519Public: 1, shake: 2 }
-    : { x25519Public: 1, hmac: 2 };
+  const derive: Counts = postQuantum ? { mlKemKeyPair: 1, x25519Public: 1, shake: 2 } : { x25519Public: 1, hmac: 2 };
   // HPKE, base mode: the hash of the empty psk_id can be kept, the exporter secret left out.
   const seal: Counts = postQuantum
     ? { mlKemEncapsulate: 1, x25519Ephemeral: 1, sha3: 1, hmac: 4, seal300: 1 }

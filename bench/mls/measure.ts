@@ -46,10 +46,7 @@ export async function interleave(
 }
 
 /** Times `operation` for each input. */
-export async function timed<Input>(
-  inputs: readonly Input[],
-  operation: (input: Input) => unknown,
-): Promise<number[]> {
+export async function timed<Input>(inputs: readonly Input[], operation: (input: Input) => unknown): Promise<number[]> {
   const samples: number[] = [];
   for (const input of inputs) {
     const start = performance.now();

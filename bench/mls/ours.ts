@@ -38,7 +38,10 @@ interface Prepared {
 }
 
 /** Four members spread over the tree, in turn committing; the others follow. */
-function commits(group: BigGroup, certifier: Certifier): { update: Measure["run"]; process: Measure["run"]; states: () => readonly mls.GroupState[] } {
+function commits(
+  group: BigGroup,
+  certifier: Certifier,
+): { update: Measure["run"]; process: Measure["run"]; states: () => readonly mls.GroupState[] } {
   const { authentication } = certifier;
   const leaves = [...new Set([0, group.size >> 1, (group.size >> 1) - 1, group.size - 1])].filter((leaf) => leaf >= 0);
   let states = leaves.map((leaf) => group.state(leaf));
@@ -168,10 +171,7 @@ async function prepare(
     update: updated.commit.length,
     processUpdate: updated.commit.length,
     // The first message of an epoch writes most.
-    storeMessage: Math.max(
-      total(mls.encodeRatchets(message.state, alice)),
-      total(mls.encodeRatchets(read.state, bob)),
-    ),
+    storeMessage: Math.max(total(mls.encodeRatchets(message.state, alice)), total(mls.encodeRatchets(read.state, bob))),
     storeCommit: epochBytes,
   };
 
@@ -268,7 +268,11 @@ export async function measureOurs(options: OursOptions): Promise<OursResult> {
       measures.push(...of.measures);
     }
   }
-  const peers = (await options.peers?.(prepared.map(({ of }) => of.group), certifier)) ?? [];
+  const peers =
+    (await options.peers?.(
+      prepared.map(({ of }) => of.group),
+      certifier,
+    )) ?? [];
   measures.push(...peers);
   options.progress(`${options.runtime}: measuring`);
   const ms = await interleave(measures, options);
@@ -292,7 +296,9 @@ export async function measureOurs(options: OursOptions): Promise<OursResult> {
   const primitives = Object.fromEntries(
     options.suites.map((id) => {
       const prefix = `${id}/floor/`;
-      const own = [...ms].filter(([key]) => key.startsWith(prefix)).map(([key, value]) => [key.slice(prefix.length), value]);
+      const own = [...ms]
+        .filter(([key]) => key.startsWith(prefix))
+        .map(([key, value]) => [key.slice(prefix.length), value]);
       return [String(id), Object.fromEntries(own) as Record<string, number>];
     }),
   );

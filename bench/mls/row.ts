@@ -19,3 +19,7 @@ export interface Row {
 export interface PeerMeasure extends Omit<Row, "ms" | "runtime"> {
   readonly measure: Measure;
 }
+
+export function peerRows(peers: readonly PeerMeasure[], runtime: string, ms: ReadonlyMap<string, number>): Row[] {
+  return peers.map(({ measure, ...row }) => ({ ...row, runtime, ms: ms.get(measure.key) ?? Number.NaN }));
+}

@@ -30,7 +30,16 @@ export async function tsMlsMeasures(
     const message = tsMlsDecode(welcome);
     if (message.wireformat !== "mls_welcome") throw new Error("expected a Welcome");
     const { publicPackage, privatePackage } = keys;
-    return ts.joinGroup(message.welcome, publicPackage, privatePackage, ts.emptyPskIndex, suite, undefined, undefined, config);
+    return ts.joinGroup(
+      message.welcome,
+      publicPackage,
+      privatePackage,
+      ts.emptyPskIndex,
+      suite,
+      undefined,
+      undefined,
+      config,
+    );
   };
   const add = (state: ts.ClientState, keys: TsMlsKeys): Promise<ts.CreateCommitResult> =>
     ts.createCommit(

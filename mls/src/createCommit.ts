@@ -12,7 +12,7 @@ import { encodeGroupContext, followingEpoch, type GroupContext } from "./groupCo
 import { ratchetTreeExtension, signGroupInfo } from "./groupInfo.ts";
 import { archive, keptPathKeys, secretsLeftBehind, type GroupState, type PendingProposal } from "./groupState.ts";
 import { validateChangedLeaves } from "./leafNodeValidation.ts";
-import type { LifetimePolicy } from "./lifetime.ts";
+import { checkLifetime, type LifetimePolicy } from "./lifetime.ts";
 import { deriveNextEpoch, type NextEpoch } from "./nextEpoch.ts";
 import { requiresPath, type Proposal } from "./proposal.ts";
 import {
@@ -97,6 +97,7 @@ async function fitTogether(
     const applied = await applyProposalList(rules, listOf(chosen, options.proposals ?? [], ownLeafIndex), ownLeafIndex);
     const context = { extensions: applied.extensions };
     validateChangedLeaves(applied.draft, changedLeaves(applied), context, applied.extensionsChanged, authentication);
+    for (const { leafNode } of applied.added) checkLifetime(leafNode, options.lifetime);
     await findPsks(applied.psks, epoch, options.psks);
     return true;
   } catch (error) {

@@ -20,6 +20,7 @@ import {
   leafOf,
   newClient,
   newWorld,
+  now,
   stateOf,
   testSuite,
   text,
@@ -90,10 +91,12 @@ test("proposals that cannot be committed keep nobody from committing what can", 
   await add(world, "alice", ["bob", "carol", "dave"]);
   const twin = await newClient(suite, "carol");
   const erin = await newClient(suite, "erin");
+  const expired = await newClient(suite, "frank", { lifetime: { notBefore: 0n, notAfter: 1n } });
   const nonce = new Uint8Array(32);
   const proposals = [
     { type: "add", keyPackage: twin.keyPackage },
     { type: "add", keyPackage: erin.keyPackage },
+    { type: "add", keyPackage: expired.keyPackage },
     { type: "psk", id: { type: "external", pskId: text("unknown"), nonce } },
     { type: "groupContextExtensions", extensions: [{ extensionType: 0xf0f0, data: text("unsupported") }] },
     { type: "remove", removed: leafOf(world, "dave") },
@@ -109,7 +112,7 @@ test("proposals that cannot be committed keep nobody from committing what can", 
       world.states.set(name, next);
     }
   }
-  const created = await commit(world, "bob");
+  const created = await commit(world, "bob", { lifetime: { now } });
   expect(created.summary.proposals.map(({ proposal }) => proposal.type)).toEqual(["add", "remove"]);
   expect(created.summary.added[0]?.leafNode.credential).toEqual(erin.keyPackage.leafNode.credential);
   await join(world, erin, created);

@@ -14,7 +14,7 @@ export const openMlsSuite = 0x0003;
 
 let exports: WebAssembly.Exports | undefined;
 
-async function openMls(): Promise<typeof binding> {
+export async function openMls(): Promise<typeof binding> {
   if (exports === undefined) {
     const path = createRequire(import.meta.url).resolve("openmls-wasm/openmls_wasm_bg.wasm");
     const { instance } = await WebAssembly.instantiate(readFileSync(path), {

@@ -40,7 +40,12 @@ export interface TsMlsSignatureKeys {
   readonly publicKey: Uint8Array;
 }
 
-export async function tsMlsKeys(suite: ts.CiphersuiteImpl, identity: Uint8Array, now: bigint, keys?: TsMlsSignatureKeys): Promise<TsMlsKeys> {
+export async function tsMlsKeys(
+  suite: ts.CiphersuiteImpl,
+  identity: Uint8Array,
+  now: bigint,
+  keys?: TsMlsSignatureKeys,
+): Promise<TsMlsKeys> {
   const capabilities: ts.Capabilities = {
     versions: ["mls10"],
     ciphersuites: [suite.name],
@@ -60,9 +65,7 @@ export async function tsMlsKeys(suite: ts.CiphersuiteImpl, identity: Uint8Array,
 }
 
 /** ts-mls makes P-256 keys as compressed points; RFC 9420, section 5.1.2, wants uncompressed ones, and it reads those. */
-async function signatureKeyPair(
-  suite: ts.CiphersuiteImpl,
-): Promise<TsMlsSignatureKeys> {
+async function signatureKeyPair(suite: ts.CiphersuiteImpl): Promise<TsMlsSignatureKeys> {
   if (suite.name !== suiteNames[0x0002]) return suite.signature.keygen();
   const keys = createECDH("prime256v1");
   keys.generateKeys();
