@@ -6,7 +6,7 @@ import { price, usageBetween } from "@tacit/local";
 import { encodeBase64Url } from "@tacit/protocol";
 import { randomBytes } from "node:crypto";
 import { startLocalTacit } from "./localTacit.ts";
-import { newIdentity, randomId, signUp } from "./rawDevice.ts";
+import { newIdentity, randomId, signUp, welcomeFrom } from "./rawDevice.ts";
 import type { BenchOptions, Report } from "./report.ts";
 
 const messageBytes = 352;
@@ -19,18 +19,21 @@ export async function append({ quick }: BenchOptions): Promise<Report> {
     environment: { TACIT_MESSAGES_PER_MINUTE: "100000" },
   });
   try {
-    const [sender, ...readers] = await Promise.all(
-      ["alice", "bob", "carol"].map(async (account) =>
-        signUp({ url: cloud.url, token: await cloud.token(account), identity: newIdentity(account) }),
-      ),
+    const people = await Promise.all(
+      ["alice", "bob", "carol"].map(async (account) => {
+        const identity = newIdentity(account);
+        return { identity, device: await signUp({ url: cloud.url, token: await cloud.token(account), identity }) };
+      }),
     );
+    const [sender, ...readers] = people.map(({ device }) => device);
     const conversation = `g-${randomId()}`;
     const payload = () => ({ inline: encodeBase64Url(randomBytes(messageBytes)) });
+    const welcomes = await Promise.all(people.slice(1).map((guest) => welcomeFrom(sender!, guest)));
     const created = await sender!.request("createConversation", {
       conversation,
       entry: randomId(),
       payload: payload(),
-      welcomes: [],
+      welcomes,
       blobs: [],
       roster: ["alice", "bob", "carol"],
       generation: 0,

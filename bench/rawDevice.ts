@@ -211,6 +211,19 @@ export async function signUp(options: {
   return device;
 }
 
+/** A Welcome of `by` for `guest`, who publishes a key package for it. */
+export async function welcomeFrom(by: RawDevice, guest: { readonly identity: Identity; readonly device: RawDevice }) {
+  const { account, device } = guest.identity;
+  const data = randomBytes(300);
+  const keyPackage = { hash: sha256(data), data: encodeBase64Url(data) };
+  const published = await guest.device.request("publishKeyPackages", { keyPackages: [keyPackage] });
+  if (published.error) throw new Error(`publishKeyPackages: ${published.error.code}`);
+  const claimed = await by.request("claimKeyPackages", { account });
+  const given = claimed.ok?.keyPackages.find((one) => one.device === device);
+  if (given === undefined) throw new Error(`claimKeyPackages: ${claimed.error?.code ?? "none left"}`);
+  return { device, claim: given.claim, payload: { inline: encodeBase64Url(randomBytes(300)) } };
+}
+
 function bounded<T>(timeout: number, message: string, body: (resolve: (value: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(message)), timeout);

@@ -36,6 +36,16 @@ const directPath = (leaf: number, width: number): number[] => {
   return path;
 };
 
+function bitReversed(size: number): number[] {
+  const bits = Math.ceil(Math.log2(size));
+  const reverse = (value: number): number => {
+    let result = 0;
+    for (let bit = 0; bit < bits; bit++) result |= ((value >> bit) & 1) << (bits - 1 - bit);
+    return result;
+  };
+  return Array.from({ length: 2 ** bits }, (_, index) => reverse(index)).filter((leaf) => leaf < size);
+}
+
 export async function bigGroup(suite: mls.CipherSuite, certifier: Certifier, size: number): Promise<BigGroup> {
   // Nobody is doubted while the group is set up.
   const authentication: mls.AuthenticationService = { ...certifier.authentication, authenticate: () => true };
@@ -67,7 +77,8 @@ export async function bigGroup(suite: mls.CipherSuite, certifier: Certifier, siz
       },
     };
   };
-  for (let leaf = 0; leaf < size; leaf++) {
+  // Far apart first: in order, each of the first half would encrypt to every leaf of the other half.
+  for (const leaf of bitReversed(size)) {
     shared = (await mls.createCommit(state(leaf), { authentication })).next;
     for (const [node, key] of shared.epoch.pathKeys) keys.set(node, key);
   }

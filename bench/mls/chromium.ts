@@ -70,7 +70,9 @@ export async function benchInChromium(
   try {
     const page = await browser.newPage();
     const failed = new Promise<never>((_, reject) => page.on("pageerror", reject));
-    page.on("console", (message) => progress(message.text()));
+    page.on("console", (message) => {
+      if (message.type() === "log") progress(message.text());
+    });
     await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
     await Promise.race([failed, page.waitForFunction("globalThis.runBench !== undefined")]);
     const result = await page.evaluate(

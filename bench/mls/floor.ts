@@ -35,7 +35,7 @@ export function sum(...all: readonly Counts[]): Counts {
   return result;
 }
 export function times(factor: number, counts: Counts): Counts {
-  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, factor * count])) as Counts;
+  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, factor * count]));
 }
 export function cost(counts: Counts, ms: (primitive: Primitive) => number): number {
   return names.reduce((all, name) => all + ((counts[name] ?? 0) === 0 ? 0 : (counts[name] ?? 0) * ms(name)), 0);

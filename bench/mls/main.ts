@@ -36,7 +36,7 @@ export async function mls({ quick }: BenchOptions): Promise<Report> {
   const progress = (text: string): void =>
     console.error(`${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s  ${text}`);
   const sizes = quick ? [2, 10, 100] : [2, 10, 100, 1000];
-  const timing = quick ? { rounds: 7, slot: 6 } : { rounds: 15, slot: 10 };
+  const timing = quick ? { rounds: 7, slot: 6 } : { rounds: 9, slot: 10 };
   const now = BigInt(Math.floor(Date.now() / 1000));
   const notes: string[] = [];
 
@@ -85,7 +85,7 @@ export async function mls({ quick }: BenchOptions): Promise<Report> {
       row.size,
       row.ms,
       row.floorMs ?? "",
-      row.floorMs === undefined ? "" : (row.ms / row.floorMs).toFixed(2),
+      row.floorMs === undefined || row.operation.startsWith("store") ? "" : (row.ms / row.floorMs).toFixed(2),
       row.bytes,
     ]),
     notes: [

@@ -70,7 +70,8 @@ export async function tsMlsMeasures(
       alice = added.newState;
       bob = await join(bobKeys, welcomeOf(added));
     } else {
-      const added = await mls.createCommit(group.state(0), {
+      // The last member's path covers the newcomers. Anybody else's leaves them unmerged in some nodes, and then ts-mls cannot join.
+      const added = await mls.createCommit(group.state(size - 1), {
         authentication: certifier.authentication,
         ratchetTreeInWelcome: true,
         proposals: [aliceKeys, bobKeys].map((keys) => ({

@@ -3,9 +3,11 @@ import { decodeBase64Url, type Answer } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
 import { TacitError } from "./errors.ts";
 import type { PeerBook } from "./peerBook.ts";
+import { LostAnswer } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
 import { verifyRecord } from "./session/accountRecord.ts";
 import type { CryptoProvider } from "./session/cryptoContext.ts";
+import { isKeyPackageCurrent } from "./session/groupEngine.ts";
 import { isOf, type Claimed } from "./session/opening.ts";
 import { identityChanged } from "./translate.ts";
 
@@ -17,6 +19,9 @@ export interface ClaimDeps {
   readonly identityChanged: (account: string) => void;
 }
 
+/** How often to claim where the relay gives out key packages that have expired: each time it has one less of them. More it refuses. */
+const longestClaim = 20;
+
 /**
  * One key package of each device of `account` that has one left.
  * @throws TacitError `identity_invalid`, `identity_changed`, `no_key_packages`; Refused; LostAnswer
@@ -26,29 +31,55 @@ export async function claimKeyPackages(deps: ClaimDeps, account: string): Promis
   const { record } = await connection.request("getAccount", { account });
   const verified = await verifyRecord(provider, record, account);
   if (verified === undefined) throw new TacitError("identity_invalid", "the account's record does not hold");
-  const met = peers.meet([{ account, accountKey: verified.accountKey, recordVersion: verified.version }]);
-  if (met.changes.length > 0) await store.commit(met.changes);
-  met.stored();
+  const met = await peers.alone(async () => {
+    const meeting = peers.meet([{ account, accountKey: verified.accountKey, record: verified }]);
+    if (meeting.changes.length > 0) await store.commit(meeting.changes);
+    meeting.stored();
+    return meeting;
+  });
   for (const changed of met.changed) deps.identityChanged(changed);
+  if (met.refused.length > 0) {
+    throw new TacitError("identity_invalid", "the account's record is older than, or not the one, that is known");
+  }
   if (peers.isBlocked(account)) throw identityChanged();
 
-  const claimed: Claimed[] = [];
-  let after: string | undefined;
-  do {
+  const { devices } = verified;
+  const usable = new Map<string, Claimed>();
+  const ids = devices.map(({ device }) => device).sort();
+  let first: string | undefined = ids[0];
+  for (let round = 0; round < longestClaim && first !== undefined; round++) {
+    const expired = new Set<string>();
+    for await (const given of claimAfter(connection, account, ids.filter((id) => id < first!).at(-1))) {
+      if (!holds(given, devices)) {
+        throw new TacitError("identity_invalid", "a key package is not of the account's devices");
+      }
+      if (isKeyPackageCurrent(given.keyPackage, connection.now())) usable.set(given.device, given);
+      else if (!given.lastResort) expired.add(given.device);
+    }
+    first = ids.find((id) => expired.has(id) && !usable.has(id));
+  }
+  if (usable.size === 0) throw new TacitError("no_key_packages", "the account has no key package left");
+  return [...usable.values()];
+}
+
+/** One key package of each device behind `after`, where it has one. */
+async function* claimAfter(
+  connection: Connection,
+  account: string,
+  after: string | undefined,
+): AsyncGenerator<Claimed & { readonly lastResort: boolean }, void, undefined> {
+  for (let start = after; ;) {
     const page: Answer<"claimKeyPackages"> = await connection.request(
       "claimKeyPackages",
-      after === undefined ? { account } : { account, after },
+      start === undefined ? { account } : { account, after: start },
     );
-    for (const { device, claim, data } of page.keyPackages) {
-      claimed.push({ device, claim, keyPackage: decodeBase64Url(data) });
+    for (const { device, claim, data, lastResort } of page.keyPackages) {
+      yield { device, claim, keyPackage: decodeBase64Url(data), lastResort };
     }
-    after = page.next;
-  } while (after !== undefined);
-  if (claimed.length === 0) throw new TacitError("no_key_packages", "the account has no key package left");
-  if (!claimed.every((each) => holds(each, verified.devices))) {
-    throw new TacitError("identity_invalid", "a key package is not of the account's devices");
+    if (page.next === undefined) return;
+    if (start !== undefined && page.next <= start) throw new LostAnswer("the pages of key packages do not advance");
+    start = page.next;
   }
-  return claimed;
 }
 
 function holds(claimed: Claimed, devices: Parameters<typeof isOf>[1]): boolean {

@@ -21,7 +21,6 @@ import {
 } from "./session/conversation.ts";
 import { changes, conversationPrefix, decodeConversation, timelinePrefix } from "./session/conversationStore.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
-import { MlsError } from "./session/groupEngine.ts";
 import {
   createIdentity,
   decodeIdentity,
@@ -71,6 +70,8 @@ export class TacitClient implements Client {
   #inboxAgain = false;
   #cancelHeadCheck: (() => void) | undefined;
   #closing: Promise<void> | undefined;
+  /** Conversations that are being deleted from the store. */
+  readonly #forgetting = new Map<string, Promise<void>>();
 
   private constructor(deps: ClientDeps, identity: Identity, peers: PeerBook) {
     this.#deps = deps;
@@ -84,7 +85,11 @@ export class TacitClient implements Client {
       url,
       protocols: (now) => this.#protocols(now),
       welcomed: (hello, socket) => this.#welcomed(hello, socket),
-      catchUp: () => this.#catchUp(),
+      catchUp: () =>
+        this.#catchUp().catch((error: unknown) => {
+          this.#report(error);
+          throw error;
+        }),
       push: (push) => this.#receive(push),
     });
   }
@@ -130,6 +135,7 @@ export class TacitClient implements Client {
     }
     if (!/^[\x21-\x7e]{1,128}$/.test(peer)) throw new TacitError("invalid_argument", "conversation: no account's name");
     const id = directConversationId(this.#deps.crypto.provider, this.account, peer);
+    await this.#forgetting.get(id);
     const known = this.#conversations.get(id);
     if (known === undefined && this.#peers.isBlocked(peer)) throw identityChanged();
     const conversation = known ?? (await this.#start(id, [this.account, peer]));
@@ -197,6 +203,7 @@ export class TacitClient implements Client {
     this.#cancelHeadCheck?.();
     await Promise.all([...this.#conversations.values()].map((conversation) => conversation.close()));
     await this.#inbox?.catch(() => {});
+    await Promise.all(this.#forgetting.values());
     await this.#deps.store.close();
   }
 
@@ -313,8 +320,12 @@ export class TacitClient implements Client {
 
   /** Forgets a conversation that could not be opened. */
   #abandon(conversation: LiveConversation): void {
-    this.#conversations.delete(conversation.id);
-    void this.#forget(conversation).catch((error: unknown) => this.#listeners.failure.emit(translate(error)));
+    const { id } = conversation;
+    this.#conversations.delete(id);
+    const forgotten = this.#forget(conversation)
+      .catch((error: unknown) => this.#listeners.failure.emit(translate(error)))
+      .finally(() => this.#forgetting.delete(id));
+    this.#forgetting.set(id, forgotten);
   }
 
   async #forget(conversation: LiveConversation): Promise<void> {
@@ -350,17 +361,23 @@ export class TacitClient implements Client {
 
   async #catchUp(): Promise<void> {
     await this.#readInbox();
-    await this.#readLogs();
+    const unread = await this.#readLogs();
     if (this.#live !== undefined) await stockKeyPackages(this.#live);
     this.#checkHeadsLater();
+    if (unread !== undefined) throw unread;
   }
 
-  async #readLogs(): Promise<void> {
+  /** All of them, whatever happens to one; the answer is why one was not read to its end. */
+  async #readLogs(): Promise<Error | undefined> {
     const waiting = [...this.#conversations.values()];
+    let unread: Error | undefined;
     const readers = Array.from({ length: parallelReads }, async () => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await next.catchUp();
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        unread = (await next.catchUp()) ?? unread;
+      }
     });
     await Promise.all(readers);
+    return unread;
   }
 
   #checkHeadsLater(): void {
@@ -369,18 +386,18 @@ export class TacitClient implements Client {
     const delay = headCheckInterval * (0.8 + 0.4 * uniformOf(crypto.provider.random));
     this.#cancelHeadCheck = clock.after(delay, () => {
       if (!this.#connection.isUp) return;
-      this.#readLogs().then(
-        () => this.#checkHeadsLater(),
-        // What was not read is tried again when its conversation runs again, at the latest after the next connect.
-        () => this.#checkHeadsLater(),
-      );
+      // What was not read is tried again when its conversation runs again, at the latest after the next connect.
+      void this.#readLogs().then(() => this.#checkHeadsLater());
     });
   }
 
   #readInboxSoon(): void {
-    this.#readInbox().catch((error: unknown) => {
-      if (!(error instanceof LostAnswer || error instanceof Refused)) this.#listeners.failure.emit(translate(error));
-    });
+    this.#readInbox().catch((error: unknown) => this.#report(error));
+  }
+
+  /** What is more than a network that is down or a relay that is busy. */
+  #report(error: unknown): void {
+    if (!(error instanceof LostAnswer || error instanceof Refused)) this.#listeners.failure.emit(translate(error));
   }
 
   /** One reading at a time; a ring in between makes another. */
@@ -404,54 +421,60 @@ export class TacitClient implements Client {
           done.push(item.id);
         }
         if (done.length > 0) await this.#connection.request("acknowledgeInbox", { ids: done });
+        if (page.next !== undefined && after !== undefined && page.next <= after) {
+          throw new LostAnswer("the pages of the inbox do not advance");
+        }
         after = page.next;
       } while (after !== undefined);
     }
   }
 
-  /** Stores what the item brings. @throws LostAnswer, Refused where it has to stay in the inbox */
+  /**
+   * Stores what the item brings. Whoever can send an invitation must not be able to block the ones behind it: what cannot be used
+   * is reported and passed over.
+   * @throws LostAnswer, Refused, TacitError of the store, where it has to stay in the inbox
+   */
   async #join(item: InboxItem): Promise<void> {
+    try {
+      await this.#joinBy(item);
+    } catch (error) {
+      const isOfItem = error instanceof TacitError && error.code === "cannot_follow";
+      if (error instanceof LostAnswer || error instanceof Refused || (error instanceof TacitError && !isOfItem)) {
+        throw error;
+      }
+      const cause = { cause: error };
+      this.#listeners.failure.emit(
+        isOfItem ? error : new TacitError("cannot_follow", "an invitation cannot be opened", cause),
+      );
+    }
+  }
+
+  async #joinBy(item: InboxItem): Promise<void> {
     const { store, crypto, blobs } = this.#deps;
     const live = this.#live;
     if (live === undefined) throw new LostAnswer("this device is not registered");
+    const { conversation: id, seq, turn, at } = item;
+    await this.#forgetting.get(id);
     const stored = await store.get(keyPackageKey(item.keyPackage));
     const welcome = await received({ connection: this.#connection, blobs, provider: crypto.provider }, item.payload);
     if (stored === undefined || welcome === undefined) {
       // A copy of a Welcome that was used comes here too: then the conversation is known.
-      if (!this.#conversations.has(item.conversation)) {
-        this.#listeners.failure.emit(new TacitError("cannot_follow", "an invitation's key is not on this device"));
-      }
-      return;
+      if (this.#conversations.has(id)) return;
+      throw new TacitError("cannot_follow", "an invitation's key is not on this device");
     }
     const keyPackage = decodeKeyPackageItem(item.keyPackage, stored);
     const used = keyPackage.lastResort ? [] : [{ key: keyPackageKey(keyPackage.hash) }];
-    const { conversation: id, seq, turn, at } = item;
     const invitation = { conversation: id, seq, turn, at, welcome, keyPackage };
     const known = this.#conversations.get(id);
     const conversation = known ?? this.#provisional(id);
     let joined = false;
-    try {
-      await conversation.take(async (state) => {
-        const outcome = await joinByWelcome(live.context, known && state, invitation);
-        if (outcome.kind === "foreign")
-          throw new TacitError("cannot_follow", "an invitation is not what it says it is");
-        if (outcome.kind === "member") return undefined;
-        joined = true;
-        return outcome.step;
-      }, used);
-    } catch (error) {
-      if (
-        !(error instanceof MlsError || error instanceof TacitError) ||
-        (error instanceof TacitError && error.code !== "cannot_follow")
-      )
-        throw error;
-      this.#listeners.failure.emit(
-        error instanceof TacitError
-          ? error
-          : new TacitError("cannot_follow", "an invitation cannot be opened", { cause: error }),
-      );
-      return;
-    }
+    await conversation.take(async (state) => {
+      const outcome = await joinByWelcome(live.context, known && state, invitation);
+      if (outcome.kind === "foreign") throw new TacitError("cannot_follow", "an invitation is not what it says it is");
+      if (outcome.kind === "member") return undefined;
+      joined = true;
+      return outcome.step;
+    }, used);
     if (!joined) return;
     if (known === undefined) {
       this.#conversations.set(id, conversation);

@@ -11,7 +11,7 @@ import { sealedStore } from "./sealedStore.ts";
 import type { CryptoProvider } from "./session/cryptoContext.ts";
 
 export interface ConnectOptions {
-  /** The deployment's socket URL (`wss://…`). */
+  /** The deployment's socket URL (`wss://…`; `ws://` for one on this machine). */
   readonly url: string;
   /** Hands out a token of the team's identity provider. Called for each connection, at least every two hours. */
   readonly token: () => string | Promise<string>;
@@ -55,6 +55,8 @@ export async function connect(options: ConnectOptions): Promise<Client> {
 }
 
 async function open(options: ConnectOptions): Promise<Client> {
+  if (!isPrivate(options.url))
+    throw new TacitError("invalid_argument", "connect: url is wss://, or ws:// to this machine");
   const vault = options.vault ?? options.store.vault;
   if (vault === undefined) throw new TacitError("invalid_argument", "connect: this store needs the option vault");
   const provider = options.provider ?? platformProvider(options.random === undefined ? {} : { random: options.random });
@@ -81,6 +83,11 @@ async function open(options: ConnectOptions): Promise<Client> {
   await registered(client);
   if (options.online === false) client.goOffline();
   return client;
+}
+
+/** The token goes in clear over ws://, so that is for a relay on this machine alone. */
+function isPrivate(url: string): boolean {
+  return /^wss:\/\//i.test(url) || /^ws:\/\/(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?(\/|$)/i.test(url);
 }
 
 /** Attempts that a new device makes to reach the relay. */

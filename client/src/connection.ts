@@ -45,8 +45,10 @@ export class Connection {
   #failures = 0;
   #cancelTimers: (() => void)[] = [];
   #wake: (() => void) | undefined;
-  /** Sockets that say hello: until they are in use or gone, the end of the one before is their doing, or their business. */
-  #registering = 0;
+  /** Ends all sockets of the run. */
+  #ending = new AbortController();
+  /** The run that has a socket saying hello: until that is in use or gone, the end of the one before is its doing, or its business. */
+  #registering: number | undefined;
   /** Server's time minus the clock's. */
   #offset = 0;
 
@@ -63,25 +65,37 @@ export class Connection {
     return this.#current?.isOpen === true;
   }
 
-  /** @throws Refused, LostAnswer */
+  /** @throws Refused where the relay judged the request; LostAnswer also where it judged the socket */
   async request<O extends Operation>(operation: O, fields: Request<O>): Promise<Answer<O>> {
     const socket = this.#current;
     if (socket === undefined) throw new LostAnswer("there is no connection");
     try {
-      return await socket.request(operation, fields);
+      return await requestRegistered(socket, operation, fields);
     } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      switch (error.refusal.code) {
-        case "not_registered":
-          await socket.request("hello", {});
-          return socket.request(operation, fields);
-        case "lease_expired":
-        case "token_expired":
-          socket.close();
-          throw new LostAnswer("the lease is over");
-        default:
-          throw error;
+      if (error instanceof Refused && this.#endsSocket(socket, error.refusal)) {
+        throw new LostAnswer(`the socket is of no use: ${error.refusal.code}`);
       }
+      throw error;
+    }
+  }
+
+  /** Whether it was refused because of the socket. It is given up then; coming back tells what is wrong. */
+  #endsSocket(socket: RelaySocket, { code }: Refusal): boolean {
+    switch (code) {
+      case "superseded":
+        // Unless that was this client itself, renewing its lease.
+        if (socket === this.#current && this.#registering !== this.#run) this.#farewell("superseded");
+        return true;
+      case "device_revoked":
+      case "out_of_scope":
+      case "lease_expired":
+      case "token_expired":
+      case "clock_skew":
+      case "proof_replayed":
+        socket.close();
+        return true;
+      default:
+        return false;
     }
   }
 
@@ -107,6 +121,8 @@ export class Connection {
   #halt(): void {
     this.#wanted = false;
     this.#run++;
+    this.#ending.abort();
+    this.#ending = new AbortController();
     this.#drop();
     this.#wake?.();
   }
@@ -149,11 +165,11 @@ export class Connection {
 
   /** Opens sockets until one can be used; its end starts the loop anew. */
   async #connect(run: number): Promise<void> {
-    this.#registering++;
+    this.#registering = run;
     try {
       await this.#connectOnce(run);
     } finally {
-      this.#registering--;
+      if (this.#registering === run) this.#registering = undefined;
     }
   }
 
@@ -161,37 +177,43 @@ export class Connection {
     // Each remedy once: a server that asks for the same again gets the backoff.
     const remedied = new Set<string>();
     for (;;) {
-      const { socket, hello } = await this.#register(run, remedied);
-      if (socket === undefined) continue;
-      const verdict = await this.#options.welcomed(hello, socket);
-      if (run !== this.#run) return socket.close();
-      if (verdict === "again") {
-        if (remedied.has("again")) throw new TacitError("internal", "the relay does not know this device");
-        remedied.add("again");
+      const socket = await this.#open(run);
+      try {
+        const hello = await this.#hello(socket, remedied);
+        const verdict = hello && (await this.#options.welcomed(hello, socket));
+        this.#requireWanted(run);
+        if (hello !== undefined && verdict === "use") {
+          if (!socket.isOpen) throw endOf(socket);
+          return this.#use(run, socket, hello);
+        }
+        if (verdict === "again" && remedied.has(verdict)) {
+          throw new TacitError("internal", "the relay does not know this device");
+        }
+        if (verdict === "again") remedied.add(verdict);
         socket.close();
-        continue;
+      } catch (error) {
+        socket.close();
+        throw error;
       }
-      this.#use(run, socket, hello);
-      return;
     }
   }
 
-  /** One socket, registered. Without `socket`: the failure was mended, try again. */
-  async #register(
-    run: number,
-    remedied: Set<string>,
-  ): Promise<
-    | { readonly socket?: RelaySocket; readonly hello: Hello }
-    | { readonly socket?: undefined; readonly hello?: undefined }
-  > {
+  /** @throws LostAnswer where `run` was stopped meanwhile */
+  #requireWanted(run: number): void {
+    if (run !== this.#run) throw new LostAnswer("the connection is not wanted any more");
+  }
+
+  async #open(run: number): Promise<RelaySocket> {
     const { transport, clock, url } = this.#options;
     const protocols = await this.#options.protocols(this.now());
+    this.#requireWanted(run);
     let opened: RelaySocket | undefined;
     opened = await openRelaySocket({
       transport,
       clock,
       url,
       protocols,
+      signal: this.#ending.signal,
       push: (push) => {
         if (run === this.#run) this.#options.push(push);
       },
@@ -199,19 +221,21 @@ export class Connection {
         if (run === this.#run && opened !== undefined) this.#ended(run, opened, bye);
       },
     });
+    return opened;
+  }
+
+  /** Registers the socket. Undefined: it was refused and the reason mended, so another one may do. */
+  async #hello(socket: RelaySocket, remedied: Set<string>): Promise<Hello | undefined> {
     try {
-      const hello = await opened.request("hello", {});
-      this.#offset = hello.serverTime - clock.now();
-      return { socket: opened, hello };
+      const hello = await socket.request("hello", {});
+      this.#offset = hello.serverTime - this.#options.clock.now();
+      return hello;
     } catch (error) {
-      const socket = opened;
-      opened = undefined;
-      socket.close();
-      if (error instanceof Refused && !remedied.has(error.refusal.code) && this.#remedy(error.refusal)) {
-        remedied.add(error.refusal.code);
-        return {};
-      }
-      throw error;
+      if (!(error instanceof Refused)) throw error;
+      const { code } = error.refusal;
+      if (remedied.has(code) || !this.#remedy(error.refusal)) throw error;
+      remedied.add(code);
+      return undefined;
     }
   }
 
@@ -237,7 +261,6 @@ export class Connection {
     for (const cancel of this.#cancelTimers.splice(0)) cancel();
     this.#current = socket;
     old?.drain();
-    if (!socket.isOpen) return this.#ended(run, socket, undefined);
     this.#keepAlive(run, socket);
     this.#renewBefore(run, hello);
     void this.#catchUp(run, socket);
@@ -253,11 +276,7 @@ export class Connection {
         this.state.set({ status: "online" });
         return;
       } catch (error) {
-        if (!(error instanceof LostAnswer || error instanceof Refused)) {
-          return this.close(
-            error instanceof TacitError ? error : new TacitError("internal", "catching up failed", { cause: error }),
-          );
-        }
+        if (error instanceof TacitError && !error.retryable) return this.close(error);
         const { clock, random } = this.#options;
         const delay = 100 + backoff(reconnectBackoff, attempt, uniformOf(random));
         await new Promise<void>((resolve) => clock.after(delay, resolve));
@@ -277,9 +296,8 @@ export class Connection {
           if (socket === this.#current) this.#keepAlive(run, socket);
         },
         (error: unknown) => {
-          // `superseded` says `bye` and closes; whatever else was refused is mended by coming back.
-          if (error instanceof Refused && error.refusal.code === "superseded") this.#farewell("superseded");
-          else socket.close();
+          // Whatever was refused is mended by coming back.
+          if (!(error instanceof Refused && this.#endsSocket(socket, error.refusal))) socket.close();
         },
       );
     });
@@ -316,7 +334,7 @@ export class Connection {
     if (socket !== this.#current) return;
     this.#drop();
     if (bye === "device_revoked") return this.#farewell(bye);
-    if (this.#registering > 0) return;
+    if (this.#registering === run) return;
     if (bye === "superseded") return this.#farewell(bye);
     void this.#comeBack(run, new TacitError("connection_lost", "the connection ended"));
   }
@@ -330,6 +348,24 @@ export class Connection {
   #farewell(bye: keyof typeof farewells): void {
     this.close(farewells[bye]());
   }
+}
+
+async function requestRegistered<O extends Operation>(
+  socket: RelaySocket,
+  operation: O,
+  fields: Request<O>,
+): Promise<Answer<O>> {
+  try {
+    return await socket.request(operation, fields);
+  } catch (error) {
+    if (!(error instanceof Refused) || error.refusal.code !== "not_registered") throw error;
+    await socket.request("hello", {});
+    return socket.request(operation, fields);
+  }
+}
+
+function endOf({ bye }: RelaySocket): Error {
+  return bye === "superseded" || bye === "device_revoked" ? farewells[bye]() : new LostAnswer("the connection ended");
 }
 
 function reasonOf(error: unknown): TacitError {

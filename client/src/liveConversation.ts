@@ -2,14 +2,14 @@
  * The shell around one conversation: runs the steps of session/ one after another, stores what each changed, and only then shows,
  * sends or wipes. What to do next follows from the state alone, so it can stop anywhere and go on after a restart.
  */
-import { encodeBase64Url, type Entry, type Push, type Request } from "@tacit/protocol";
+import { encodeBase64Url, limits, type Entry, type ErrorCode, type Push, type Request } from "@tacit/protocol";
 import type { Conversation, IterateOptions, Message, OutgoingMessage, Typing } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { deferred, type Deferred } from "./deferred.ts";
 import { TacitError } from "./errors.ts";
 import { listenerSet, subject } from "./observable.ts";
 import { Outgoing } from "./outgoing.ts";
-import { received, sendable } from "./payloads.ts";
+import { received, sendable, sendableTogether } from "./payloads.ts";
 import type { PeerBook } from "./peerBook.ts";
 import type { BlobTransfer, Clock, Logger } from "./ports.ts";
 import { readTimeline } from "./readTimeline.ts";
@@ -23,14 +23,16 @@ import {
   noted,
   silent,
   type ConversationState,
+  type PendingCommit,
   type SessionContext,
   type Step,
 } from "./session/conversation.ts";
 import { changes, type Change } from "./session/conversationStore.ts";
 import { randomId } from "./session/cryptoContext.ts";
 import { identities } from "./session/groupEngine.ts";
-import { createPending, lostCreation, redoCreation, rotatePending, type Claimed } from "./session/opening.ts";
+import { createPending, lostCreation, rotatePending, withoutPending, type Claimed } from "./session/opening.ts";
 import { dropOutgoing, enqueue, nextBatch, ownEntries, sealBatch } from "./session/outbox.ts";
+import { passOver } from "./session/passOver.ts";
 import { openSignal, sealSignal } from "./session/signal.ts";
 import type { TimelineItem } from "./session/timeline.ts";
 import { identityChanged, translate } from "./translate.ts";
@@ -58,7 +60,24 @@ const longestText = 256 * 1024;
 /** A typing signal that is older than this is over. */
 const signalLife = 30_000;
 
-type Action = "read" | "land" | "create" | "rotate" | "append";
+/** Bytes of payloads that are held while a page is read. */
+const readBudget = 1024 * 1024;
+/** Answers "not a member" after which a conversation that was open is given up. */
+const absencesToEnd = 3;
+/** Longest that the relay may ask to wait: milliseconds. */
+const longestWait = 3_600_000;
+/** Room in a request frame for what is around the payloads of a commit, and around each Welcome. */
+const landingOverhead = { commit: 2_048, welcome: 320 };
+
+/** Refusals of the request itself: repeating it would bring the same answer. */
+const finalCodes: ReadonlySet<string> = new Set<ErrorCode>([
+  "malformed",
+  "limit_exceeded",
+  "frame_too_large",
+  "unknown_account",
+]);
+
+type Action = "read" | "findWelcome" | "land" | "create" | "rotate" | "append";
 
 export class LiveConversation implements Conversation {
   readonly id: string;
@@ -71,6 +90,9 @@ export class LiveConversation implements Conversation {
   #running: Promise<void> | undefined;
   #runAgain = false;
   #cancelRetry: (() => void) | undefined;
+  /** What waits to be repeated is the reading itself. */
+  #readFailed = false;
+  #absences = 0;
   #attempt = 0;
   /** Something may be in the log that was not read: at the start, and after an answer that did not come. */
   #mustRead = true;
@@ -184,7 +206,6 @@ export class LiveConversation implements Conversation {
     if (this.#blockedBy() !== undefined) throw identityChanged();
     const opening = deferred<void>();
     this.#opening.push(opening);
-    if (this.#now.phase === "awaitingWelcome" && this.#deps.connection.isUp) this.#findWelcome().catch(this.#fail);
     this.run();
     return opening.promise;
   }
@@ -205,15 +226,17 @@ export class LiveConversation implements Conversation {
     });
   }
 
-  /** Reads what was missed, then sends what waits. @throws LostAnswer where the log was not read to its end */
-  async catchUp(): Promise<void> {
+  /** Reads what was missed, then sends what waits. The answer is why the log was not read to its end, where that may pass. */
+  async catchUp(): Promise<LostAnswer | undefined> {
     this.#mustRead = true;
     this.#attempt = 0;
     this.#cancelRetry?.();
     const done = new Promise<void>((resolve) => this.#readWaiters.push(resolve));
     this.run();
     await done;
-    if (this.#mustRead && !this.#closed) throw new LostAnswer("the log was not read to its end");
+    if (!this.#mustRead || this.#closed) return undefined;
+    const isReported = this.#deps.connection.isUp && this.#cancelRetry === undefined;
+    return isReported ? undefined : new LostAnswer("the log was not read to its end");
   }
 
   ring(push: Extract<Push, { push: "entries" }>): void {
@@ -230,8 +253,7 @@ export class LiveConversation implements Conversation {
       for (const entry of entries) {
         if (entry.seq <= step.state.cursor) continue;
         if (entry.prev !== step.state.cursor) break;
-        const payload = await received({ ...this.#deps, provider: this.#deps.context.provider }, entry.payload);
-        step = merged(step, await applyEntry(this.#deps.context, step.state, { entry, payload }));
+        step = merged(step, await this.#applied(step.state, { entry, payload: await this.#received(entry) }));
       }
       return step;
     });
@@ -277,13 +299,18 @@ export class LiveConversation implements Conversation {
 
   #next(): Action | undefined {
     const state = this.#now;
-    if (this.#closed || !this.#deps.connection.isUp || this.#cancelRetry !== undefined) return undefined;
+    if (this.#closed || !this.#deps.connection.isUp) return undefined;
+    const waits = this.#cancelRetry !== undefined;
     if (state.phase === "ended" || state.phase === "awaitingWelcome") {
       this.#mustRead = false;
+      return state.phase === "awaitingWelcome" && this.#opening.length > 0 && !waits ? "findWelcome" : undefined;
+    }
+    if (this.#mustRead || this.#rung > state.cursor) return waits && this.#readFailed ? undefined : "read";
+    if (this.#blockedBy() !== undefined) {
+      this.#rejectOpening(identityChanged());
       return undefined;
     }
-    if (this.#mustRead || this.#rung > state.cursor) return "read";
-    if (this.#blockedBy() !== undefined) return undefined;
+    if (waits) return undefined;
     if (state.pending !== undefined) return "land";
     if (state.phase === "opening") return "create";
     if (this.#rotations.length > 0) return "rotate";
@@ -293,7 +320,12 @@ export class LiveConversation implements Conversation {
   async #perform(action: Action): Promise<void> {
     switch (action) {
       case "read":
-        return this.#read();
+        this.#readFailed = true;
+        await this.#read();
+        this.#readFailed = false;
+        return;
+      case "findWelcome":
+        return this.#findWelcome();
       case "land":
         return this.#land();
       case "create":
@@ -315,21 +347,12 @@ export class LiveConversation implements Conversation {
         page = await this.#deps.connection.request("read", { conversation: this.id, after });
       } catch (error) {
         if (!(error instanceof Refused) || error.refusal.code !== "not_a_member") throw error;
+        if (this.#now.phase === "open" && ++this.#absences < absencesToEnd) throw error;
         await this.#notThere();
         break;
       }
-      const read: ReadEntry[] = [];
-      for (const entry of page.entries) {
-        read.push({
-          entry,
-          payload: await received({ ...this.#deps, provider: this.#deps.context.provider }, entry.payload),
-        });
-      }
-      await this.#step(async (state) => {
-        let step = silent(state);
-        for (const each of read) step = merged(step, await applyEntry(this.#deps.context, step.state, each));
-        return step;
-      });
+      this.#absences = 0;
+      await this.#applyPage(page.entries);
       if (page.next !== undefined && page.next <= after) throw new LostAnswer("the pages of the log do not advance");
       after = page.next;
     }
@@ -339,11 +362,51 @@ export class LiveConversation implements Conversation {
     if (this.#now.phase === "awaitingWelcome") await this.#findWelcome();
   }
 
+  /** In parts, so that no page makes this device hold more than a few large payloads. */
+  async #applyPage(entries: readonly Entry[]): Promise<void> {
+    let part: ReadEntry[] = [];
+    let held = 0;
+    for (const entry of entries) {
+      const payload = await this.#received(entry);
+      part.push({ entry, payload });
+      held += payload?.length ?? 0;
+      if (held < readBudget) continue;
+      await this.#applyAll(part);
+      part = [];
+      held = 0;
+    }
+    await this.#applyAll(part);
+  }
+
+  #applyAll(reads: readonly ReadEntry[]): Promise<void> {
+    return this.#step(async (state) => {
+      let step = silent(state);
+      for (const read of reads) step = merged(step, await this.#applied(step.state, read));
+      return step;
+    });
+  }
+
+  async #applied(state: ConversationState, read: ReadEntry): Promise<Step> {
+    try {
+      return await applyEntry(this.#deps.context, state, read);
+    } catch (cause) {
+      this.#deps.failed(new TacitError("internal", "an entry could not be read", { cause }));
+      return passOver(state, read.entry);
+    }
+  }
+
+  #received({ payload }: Entry): Promise<Uint8Array | undefined> {
+    return received({ ...this.#deps, provider: this.#deps.context.provider }, payload);
+  }
+
   /** The Welcome landed together with the creation, so it is in the inbox, or this device was left out. */
   async #findWelcome(): Promise<void> {
     await this.#deps.readInbox();
     if (this.#now.phase !== "awaitingWelcome") return;
-    const error = new TacitError("cannot_follow", "the conversation was created without this device");
+    this.#rejectOpening(new TacitError("cannot_follow", "the conversation was created without this device"));
+  }
+
+  #rejectOpening(error: TacitError): void {
     for (const waiter of this.#opening.splice(0)) waiter.reject(error);
   }
 
@@ -374,15 +437,18 @@ export class LiveConversation implements Conversation {
     const { pending, roster } = this.#now;
     if (pending === undefined) return;
     const payloads = { ...this.#deps, provider: this.#deps.context.provider };
-    const welcomes = [];
-    for (const { device, claim, welcome } of pending.welcomes) {
-      welcomes.push({ device, claim, payload: await sendable(payloads, welcome) });
-    }
+    const parts = [pending.commit, ...pending.welcomes.map(({ welcome }) => welcome)];
+    const room = limits.requestFrame - landingOverhead.commit - landingOverhead.welcome * pending.welcomes.length;
+    const [payload, ...welcomePayloads] = await sendableTogether(payloads, parts, room);
     const landing = {
       conversation: this.id,
       entry: pending.entry,
-      payload: await sendable(payloads, pending.commit),
-      welcomes,
+      payload: payload!,
+      welcomes: pending.welcomes.map(({ device, claim }, index) => ({
+        device,
+        claim,
+        payload: welcomePayloads[index]!,
+      })),
       blobs: [],
     };
     // Whatever the answer, the log decides.
@@ -397,20 +463,34 @@ export class LiveConversation implements Conversation {
       if (!(error instanceof Refused)) throw error;
       switch (error.refusal.code) {
         case "conversation_exists":
-          await this.#step((state) => silent(state.pending === pending ? lostCreation(state) : state));
+          await this.#step((state) => (state.pending === pending ? lostCreation(state) : silent(state)));
           return this.#findWelcome();
         case "key_package_not_claimed":
-          await this.#step((state) => silent(state.pending === pending ? redoCreation(state) : state));
+          await this.#step((state) => (state.pending === pending ? withoutPending(state) : silent(state)));
           return this.#again(error);
         case "stale":
         case "not_a_member":
-          return;
+          return this.#again(new LostAnswer("the turn is over"));
         default:
-          throw error;
+          if (!isFinal(error)) throw error;
+          return this.#discard(pending, error);
       }
     }
     if (this.#now.pending === pending) await this.#read();
     if (this.#now.pending === pending) throw new LostAnswer("the log does not show the commit that it accepted");
+    // Accepted, and void in the log that the relay shows: the next one may fare no better.
+    const isVoid = this.#now.group?.epoch !== pending.next.epoch;
+    if (isVoid && this.#rotations.length > 0)
+      this.#again(new LostAnswer("the log shows another commit than was accepted"));
+  }
+
+  /** The relay will never take it; unless the log shows that it did, when an answer was lost. */
+  async #discard(pending: PendingCommit, error: Refused): Promise<void> {
+    await this.#read();
+    if (this.#now.pending !== pending) return;
+    await this.#step((state) => (state.pending === pending ? withoutPending(state) : silent(state)));
+    if (pending.kind === "create") throw error;
+    for (const rotation of this.#rotations.splice(0)) rotation.reject(translate(error));
   }
 
   async #append(): Promise<void> {
@@ -432,11 +512,9 @@ export class LiveConversation implements Conversation {
       ({ accepted } = await connection.request("append", { conversation: this.id, turn, entries }));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      const { code, retryable } = error.refusal;
-      if (retryable) throw error;
+      const { code } = error.refusal;
       if (code === "stale" || code === "not_a_member") return this.#again(error);
-      if (code === "blob_missing") throw error;
-      // Repeating it would bring the same answer: these messages are not to be sent.
+      if (!isFinal(error)) throw error;
       this.#mustRead = false;
       return this.#giveUp(
         batch.map(({ number }) => number),
@@ -448,7 +526,7 @@ export class LiveConversation implements Conversation {
     if (own.length === 0) return this.#again(new LostAnswer("nothing was accepted"));
     await this.#step(async (state) => {
       let step = silent(state);
-      for (const each of own) step = merged(step, await applyEntry(context, step.state, each));
+      for (const each of own) step = merged(step, await this.#applied(step.state, each));
       return step;
     });
     this.#mustRead = false;
@@ -477,14 +555,17 @@ export class LiveConversation implements Conversation {
     const known = error instanceof LostAnswer || error instanceof Refused || error instanceof TacitError;
     if (!known) logger.warn("conversation failed", { error: error instanceof Error ? error.name : "unknown" });
     const translated = translate(error);
-    if (this.#now.phase === "opening" && !(error instanceof LostAnswer)) this.#openingFailed(translated);
-    if (this.#closed || !(known && translated.retryable)) {
+    if (this.#now.phase === "opening" && !(error instanceof LostAnswer))
+      this.#openingFailed(translated, isFinal(error));
+    const mayPass = error instanceof Refused ? !isFinal(error) : known && translated.retryable;
+    if (this.#closed || !mayPass) {
+      this.#rejectOpening(translated);
       if (!known || translated.code === "store_failed") this.#deps.failed(translated);
       return;
     }
     // Without a connection, the next one starts it again.
     if (!connection.isUp || this.#cancelRetry !== undefined) return;
-    const wait = error instanceof Refused ? (error.refusal.retryAfter ?? 0) : 0;
+    const wait = error instanceof Refused ? Math.min(error.refusal.retryAfter ?? 0, longestWait) : 0;
     const delay = wait + 50 + backoff(retryBackoff, this.#attempt++, uniformOf(context.provider.random));
     const cancel = clock.after(delay, () => {
       this.#cancelRetry = undefined;
@@ -496,15 +577,14 @@ export class LiveConversation implements Conversation {
     };
   }
 
-  #openingFailed(error: TacitError): void {
+  #openingFailed(error: TacitError, isFinal: boolean): void {
     // It may be in the log: only the log can tell.
-    if (this.#now.pending !== undefined && error.retryable) return;
-    for (const waiter of this.#opening.splice(0)) waiter.reject(error);
-    const isEmpty = this.#now.outbox.length === 0;
-    if (error.retryable && !isEmpty) return;
-    if (!error.retryable) {
+    if (this.#now.pending !== undefined) return;
+    this.#rejectOpening(error);
+    if (this.#now.outbox.length > 0) {
+      if (!error.retryable && error.code !== "identity_changed") this.#deps.failed(error);
+      if (!isFinal) return;
       for (const outgoing of this.#outgoing.values()) outgoing.stop(error);
-      if (!isEmpty) this.#deps.failed(error);
     }
     this.#closed = true;
     this.#grown.emit();
@@ -522,12 +602,24 @@ export class LiveConversation implements Conversation {
     const before = this.#now;
     const computed = await compute(before);
     const { group } = computed.state;
-    const shown = group === undefined || group.epoch === before.group?.epoch ? [] : identities(group);
-    const met = this.#deps.peers.meet(shown.filter(({ account }) => account !== this.#deps.context.account));
-    const step = met.changed.reduce((all, account) => {
+    const leaves = group === undefined || group.epoch === before.group?.epoch ? [] : identities(group);
+    const { context, peers } = this.#deps;
+    const shown = [...leaves, ...(computed.heard ?? [])].filter(({ account }) => account !== context.account);
+    const keep = (): Promise<void> => this.#keep(before, computed, peers.meet(shown), more);
+    return shown.length === 0 ? keep() : peers.alone(keep);
+  }
+
+  async #keep(
+    before: ConversationState,
+    computed: Step,
+    met: ReturnType<PeerBook["meet"]>,
+    more: readonly Change[],
+  ): Promise<void> {
+    const warned = met.changed.reduce((all, account) => {
       const at = { seq: all.state.cursor, storedAt: this.#deps.connection.now() };
       return merged(all, noted(all.state, { kind: "identityChanged", account }, at));
     }, computed);
+    const step = warned.state.phase === "ended" ? { ...warned, state: withoutRemains(warned.state) } : warned;
     const writes = [...changes(this.#stored, step), ...met.changes, ...more];
     if (writes.length > 0) await this.#deps.store.commit(writes);
     this.#stored = this.#now = step.state;
@@ -549,7 +641,11 @@ export class LiveConversation implements Conversation {
     const shown = shownState(state);
     if (shown !== this.state.current) this.state.set(shown);
     if (shown !== "opening") for (const waiter of this.#opening.splice(0)) waiter.resolve();
-    if (before.pending?.kind === "rotate" && state.pending === undefined && state.group === before.pending.next) {
+    if (
+      before.pending?.kind === "rotate" &&
+      state.pending === undefined &&
+      state.group?.epoch === before.pending.next.epoch
+    ) {
       for (const rotation of this.#rotations.splice(0)) rotation.resolve();
     }
     if (shown === "ended") this.#endedFor(new TacitError("not_a_member", "the conversation has ended on this device"));
@@ -557,8 +653,19 @@ export class LiveConversation implements Conversation {
 
   #endedFor(error: TacitError): void {
     for (const outgoing of this.#outgoing.values()) outgoing.stop(error);
+    this.#outgoing.clear();
     for (const rotation of this.#rotations.splice(0)) rotation.reject(error);
   }
+}
+
+/** What has ended keeps no keys, and sends nothing. */
+function withoutRemains(state: ConversationState): ConversationState {
+  if (state.group === undefined && state.outbox.length === 0) return state;
+  return { ...state, group: undefined, outbox: [] };
+}
+
+function isFinal(error: unknown): boolean {
+  return error instanceof Refused && finalCodes.has(error.refusal.code);
 }
 
 function shownState({ phase }: ConversationState): "opening" | "open" | "ended" {

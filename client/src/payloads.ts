@@ -4,6 +4,7 @@ import type { Connection } from "./connection.ts";
 import type { BlobTransfer } from "./ports.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
 import { sha256, type CryptoProvider } from "./session/cryptoContext.ts";
+import { isTooLarge } from "./session/payloadSize.ts";
 
 export interface PayloadDeps {
   readonly connection: Pick<Connection, "request">;
@@ -13,19 +14,46 @@ export interface PayloadDeps {
 
 /** @throws Refused, LostAnswer */
 export async function sendable({ connection, blobs, provider }: PayloadDeps, bytes: Uint8Array): Promise<Payload> {
-  if (bytes.length <= limits.inlinePayload) return { inline: encodeBase64Url(bytes) };
+  return bytes.length <= limits.inlinePayload
+    ? { inline: encodeBase64Url(bytes) }
+    : uploaded({ connection, blobs, provider }, bytes);
+}
+
+/**
+ * Payloads of one request: inline, the smallest first, as long as they have `room` in base64url characters.
+ * @throws Refused, LostAnswer
+ */
+export async function sendableTogether(
+  deps: PayloadDeps,
+  parts: readonly Uint8Array[],
+  room: number,
+): Promise<readonly Payload[]> {
+  const inline = new Set<Uint8Array>();
+  let used = 0;
+  for (const part of [...parts].sort((a, b) => a.length - b.length)) {
+    used += Math.ceil((part.length * 4) / 3);
+    if (used > room) break;
+    inline.add(part);
+  }
+  const payloads: Payload[] = [];
+  for (const part of parts) payloads.push(await (inline.has(part) ? sendable(deps, part) : uploaded(deps, part)));
+  return payloads;
+}
+
+async function uploaded({ connection, blobs, provider }: PayloadDeps, bytes: Uint8Array): Promise<Payload> {
   const blob = { hash: encodeBase64Url(sha256(provider, bytes)), size: bytes.length };
   const { url, headers } = await connection.request("uploadBlob", blob);
   await passing("the upload failed", () => blobs.put(url, headers, bytes));
   return { blob };
 }
 
-/** Undefined: the blob is gone, or is not what it was named after. @throws LostAnswer where it may be there later */
+/** Undefined: the blob is gone, too large, or not what it was named after. @throws Refused, LostAnswer where it may be there later */
 export async function received(
   { connection, blobs, provider }: PayloadDeps,
   payload: Payload,
 ): Promise<Uint8Array | undefined> {
   if ("inline" in payload) return decodeBase64Url(payload.inline);
+  if (isTooLarge(payload)) return undefined;
   const { hash, size } = payload.blob;
   let url: string;
   try {

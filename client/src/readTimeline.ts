@@ -24,11 +24,11 @@ export async function* readTimeline(
   while (!isOver()) {
     // Listening before looking, or what lands in between would be slept through.
     const growth = nextGrowth(grown, signal);
-    const page = await store.scan(timelinePrefix(conversation), {
-      after: timelineKey(conversation, position),
-      limit: pageSize,
-    });
     try {
+      const page = await store.scan(timelinePrefix(conversation), {
+        after: timelineKey(conversation, position),
+        limit: pageSize,
+      });
       for (const [, value] of page) {
         const item = decodeTimelineItem(value);
         position = item.position;

@@ -1,5 +1,6 @@
 /** One socket to the relay: requests and their answers, pushes, and how it ended (protocol/PROTOCOL.md). */
 import {
+  limits,
   parseAnswer,
   parseServerFrame,
   type Answer,
@@ -9,6 +10,7 @@ import {
   type Request,
 } from "@tacit/protocol";
 import type { Clock, Transport } from "./ports.ts";
+import { utf8 } from "./session/bytes.ts";
 
 /** The relay said no, and why. */
 export class Refused extends Error {
@@ -38,6 +40,8 @@ export interface RelaySocket {
   drain(): void;
   close(): void;
   readonly isOpen: boolean;
+  /** Why the relay ended it, where it said so. */
+  readonly bye: Bye | undefined;
 }
 
 export interface RelaySocketOptions {
@@ -45,6 +49,8 @@ export interface RelaySocketOptions {
   readonly clock: Clock;
   readonly url: string;
   readonly protocols: readonly string[];
+  /** Ends it, or its opening. */
+  readonly signal: AbortSignal;
   readonly push: (push: Push) => void;
   /** Once, after it was open. */
   readonly closed: (ending: { readonly code: number; readonly bye: Bye | undefined }) => void;
@@ -53,6 +59,8 @@ export interface RelaySocketOptions {
 /** Longer than the relay's functions may run, so that a late answer is not taken for a lost one. */
 const answerTimeout = 15_000;
 const openTimeout = 20_000;
+
+const frameTooLarge: Refusal = { code: "frame_too_large", retryable: false, message: "a request is one frame" };
 
 /** @throws LostAnswer where it does not open */
 export function openRelaySocket(options: RelaySocketOptions): Promise<RelaySocket> {
@@ -67,6 +75,8 @@ export function openRelaySocket(options: RelaySocketOptions): Promise<RelaySocke
   let bye: Bye | undefined;
 
   return new Promise((resolve, reject) => {
+    const abort = (): void => end(1000);
+    options.signal.addEventListener("abort", abort);
     const stopWaiting = clock.after(openTimeout, () => end(1006));
     const socket = options.transport.open(options.url, options.protocols, {
       opened() {
@@ -84,6 +94,7 @@ export function openRelaySocket(options: RelaySocketOptions): Promise<RelaySocke
       const wasOpen = state === "open";
       state = "closed";
       stopWaiting();
+      options.signal.removeEventListener("abort", abort);
       socket.close();
       loseAll("the connection ended");
       if (wasOpen) options.closed({ code, bye });
@@ -122,9 +133,15 @@ export function openRelaySocket(options: RelaySocketOptions): Promise<RelaySocke
       get isOpen() {
         return state === "open" && !isDraining;
       },
+      get bye() {
+        return bye;
+      },
       request<O extends Operation>(operation: O, fields: Request<O>): Promise<Answer<O>> {
         if (state !== "open") return Promise.reject(new LostAnswer("there is no connection"));
         const id = String(nextId++);
+        const text = JSON.stringify({ id, op: operation, ...fields });
+        // The platform would close the socket over it, and its sender would repeat it for ever.
+        if (utf8(text).length > limits.requestFrame) return Promise.reject(new Refused(frameTooLarge));
         return new Promise<Answer<O>>((answered, failed) => {
           const cancel = clock.after(answerTimeout, () => {
             // A socket that does not answer is half open.
@@ -148,7 +165,7 @@ export function openRelaySocket(options: RelaySocketOptions): Promise<RelaySocke
               failed(new LostAnswer(why));
             },
           });
-          socket.send(JSON.stringify({ id, op: operation, ...fields }));
+          socket.send(text);
         });
       },
       drain() {

@@ -28,12 +28,19 @@ export async function sealedStore(store: Store, vault: Vault, random: Random): P
   const dataKey = await loadDataKey(store, vault, random);
   const blindingKey = hmac(sha256, dataKey, utf8("tacit store names 1"));
 
+  let isClosed = false;
+
+  /** `close` wipes the keys, also from under what is on its way. */
+  function requireOpen(): void {
+    if (isClosed) throw new TacitError("closed", "the store was closed");
+  }
   function seal({ key, value }: Write): Write {
     if (value === undefined) return { key };
     const nonce = random(nonceLength);
     return { key, value: concat(nonce, xchacha20poly1305(dataKey, nonce, utf8(key)).encrypt(value)) };
   }
   function open(key: string, value: Uint8Array): Uint8Array {
+    requireOpen();
     try {
       const nonce = value.subarray(0, nonceLength);
       return xchacha20poly1305(dataKey, nonce, utf8(key)).decrypt(value.subarray(nonceLength));
@@ -51,9 +58,13 @@ export async function sealedStore(store: Store, vault: Vault, random: Random): P
       const found = await store.scan(prefix, options);
       return found.map(([key, value]) => [key, open(key, value)] as const);
     },
-    commit: (writes) => store.commit(writes.map(seal)),
+    async commit(writes) {
+      requireOpen();
+      await store.commit(writes.map(seal));
+    },
     blind: (text) => encodeBase64Url(hmac(sha256, blindingKey, utf8(text))),
     async close() {
+      isClosed = true;
       dataKey.fill(0);
       blindingKey.fill(0);
       await store.close();

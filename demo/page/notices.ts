@@ -11,6 +11,8 @@ export function describeNotice(notice: TimelineNotice): string {
       return "Something arrived here that this device cannot read.";
     case "keysChanged":
       return "A device replaced its keys.";
+    case "devicesChanged":
+      return "An account's devices changed.";
     case "void":
       return "A change that broke the rules was ignored.";
     case "cannotFollow":

@@ -22,7 +22,7 @@ export const hash = bytes(32, 32);
 export const accountId = v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,128}$/));
 
 /** The JWK thumbprint (RFC 7638) of the device key. */
-export const deviceId = hash;
+export const deviceId = bytes(32, 32);
 
 /** `d-` and a hash for a direct conversation (see `directConversationName`), `g-` and 16 random bytes for a group. */
 export const conversationId = v.pipe(v.string(), v.regex(/^(d-[A-Za-z0-9_-]{43}|g-[A-Za-z0-9_-]{22})$/));

@@ -30,7 +30,7 @@ beforeAll(async () => {
     landing: dynamoLanding(client, { log: "Log", conversations: "Conversations", inbox: "Inbox" }),
     inbox: dynamoInbox(client, "Inbox"),
     directory: dynamoDirectory(client, "Directory"),
-    keyPackages: dynamoKeyPackages(client, "Directory", random),
+    keyPackages: dynamoKeyPackages(client, "Directory", random, clock),
     proofs: dynamoProofs(client, "Directory", random),
     counters: dynamoCounters(client, "Directory"),
     connections: dynamoConnections(client, "Connections", clock),
@@ -57,7 +57,7 @@ const entryAt = (seq: number): StoredEntry => ({
 
 function creation(): LandingWrite {
   const entry = entryAt(1);
-  const lastCommit = { id: entry.id, seq: 1, at: 1 };
+  const lastCommit = { id: entry.id, seq: 1, at: 1, by: "ann" };
   const base = { roster: ["ann"], dropped: new Map(), lastCommit, generation: 0, predecessor: undefined };
   return {
     conversation: `g-${randomId()}`,
@@ -98,6 +98,22 @@ describe("a lost answer", () => {
   test("of a proof: it is not taken for a replay", async () => {
     loseFirstAnswer("PutItem");
     expect(await ports.proofs.firstUse("ann", "phone", randomId(), 9)).toBe(true);
+  });
+
+  test("of a key package: one that was claimed before the second try does not come back", async () => {
+    const [account, device] = [randomId(), randomId(32)];
+    const one = { hash: randomId(32), data: randomId(100) };
+    let tries = 0;
+    dynamo.meddle(async (operation, input, call) => {
+      const output = await call(operation, input);
+      if (operation !== "PutItem" || tries++ > 0) return output;
+      expect(await ports.keyPackages.take(account, device)).toEqual(one);
+      throw Object.assign(new Error("socket hang up"), { name: "TimeoutError", code: "ECONNRESET" });
+    });
+    await ports.keyPackages.add(account, device, one);
+    dynamo.meddle();
+    expect(tries).toBeGreaterThan(0);
+    expect(await ports.keyPackages.take(account, device)).toBeUndefined();
   });
 
   test("of the ceiling: it is where it should be", async () => {

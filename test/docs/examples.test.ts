@@ -55,6 +55,8 @@ test("the example of the first page runs as it stands", async () => {
   const [example] = await examplesOf("README.md");
   const cloud = await startLocalTacit();
   const folder = await mkdtemp(join(tmpdir(), "tacit-readme-"));
+  // Below the project, so that its packages are found.
+  const file = join(root, "test", "docs", `readme-example-${process.pid}.ts`);
   try {
     const tokens = { alice: await cloud.token("alice"), bob: await cloud.token("bob") };
     // Bob signs up first, so that there is somebody to write to; the example reads on for ever, so it is ended by what it shows.
@@ -67,14 +69,14 @@ test("the example of the first page runs as it stands", async () => {
       process.chdir(${JSON.stringify(folder)});
       await bob.caughtUp();
       ${example!}`;
-    const file = join(root, "test", "docs", `readme-example-${process.pid}.ts`);
     await writeFile(file, program);
     const tsx = join(root, "node_modules/tsx/dist/cli.mjs");
-    const { stdout } = await run(process.execPath, [tsx, file], { timeout: 50_000 }).finally(() => rm(file));
+    const { stdout } = await run(process.execPath, [tsx, file], { timeout: 50_000 });
     expect(stdout.trim()).toBe("alice says hello");
     expect(await readdir(folder)).toContain("alice.db");
   } finally {
     await cloud.close();
     await rm(folder, { recursive: true });
+    await rm(file, { force: true });
   }
 }, 90_000);

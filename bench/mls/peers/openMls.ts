@@ -13,6 +13,7 @@ import { encodeTree, type ParentNode } from "../../../mls/src/ratchetTree.ts";
 export const openMlsSuite = 0x0003;
 
 let exports: WebAssembly.Exports | undefined;
+let memory: WebAssembly.Memory | undefined;
 
 export async function openMls(): Promise<typeof binding> {
   if (exports === undefined) {
@@ -21,6 +22,7 @@ export async function openMls(): Promise<typeof binding> {
       "./openmls_wasm_bg.js": binding as unknown as WebAssembly.ModuleImports,
     });
     exports = instance.exports;
+    memory = exports["memory"] as WebAssembly.Memory;
     binding.__wbg_set_wasm(exports);
     (exports["__wbindgen_start"] as () => void)();
   }
@@ -71,16 +73,16 @@ const bytesOf = ({ vec }: JsonBytes): Uint8Array => Uint8Array.from(vec);
 
 /** Every JSON value in the module's memory that begins with `start`; remains of freed memory do not parse. */
 function findJson<T>(start: string): T[] {
-  const memory = Buffer.from((exports?.["memory"] as WebAssembly.Memory).buffer);
+  const bytes = Buffer.from(memory?.buffer ?? new ArrayBuffer(0));
   const found: T[] = [];
-  for (let at = memory.indexOf(start); at !== -1; at = memory.indexOf(start, at + 1)) {
+  for (let at = bytes.indexOf(start); at !== -1; at = bytes.indexOf(start, at + 1)) {
     let depth = 0;
-    for (let end = at; end < memory.length; end++) {
-      const byte = memory[end];
+    for (let end = at; end < bytes.length; end++) {
+      const byte = bytes[end];
       if (byte === 0x7b) depth++;
       if (byte !== 0x7d || --depth > 0) continue;
       try {
-        found.push(JSON.parse(memory.toString("utf8", at, end + 1)) as T);
+        found.push(JSON.parse(bytes.toString("utf8", at, end + 1)) as T);
       } catch {
         // A remainder.
       }

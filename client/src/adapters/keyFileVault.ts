@@ -3,7 +3,7 @@
  * without the file, and nothing against who can read the owner's files: use a passphrase or a keyring for that.
  */
 import { randomBytes } from "node:crypto";
-import { open, readFile, stat } from "node:fs/promises";
+import { link, open, readFile, stat, unlink } from "node:fs/promises";
 import { TacitError } from "../errors.ts";
 import type { Vault } from "../ports.ts";
 import { unwrapKey, wrapKey } from "./keyWrap.ts";
@@ -23,20 +23,27 @@ async function readOrCreate(path: string): Promise<Uint8Array> {
   const present = await read(path);
   if (present !== undefined) return present;
   const key = randomBytes(32);
-  let file;
   try {
-    file = await open(path, "wx", 0o600);
+    await createWhole(path, key);
   } catch (cause) {
     throw new TacitError("vault_failed", "the key file cannot be created", { cause });
   }
+  return key;
+}
+
+/** The file is there with all of its contents or not at all, wherever the process ends. @throws also where it exists */
+async function createWhole(path: string, contents: Uint8Array): Promise<void> {
+  const draft = `${path}.${Buffer.from(randomBytes(8)).toString("hex")}`;
+  const file = await open(draft, "wx", 0o600);
   try {
-    await file.writeFile(key);
+    await file.writeFile(contents);
     // The database must not outlive its key.
     await file.sync();
+    await link(draft, path);
   } finally {
     await file.close();
+    await unlink(draft);
   }
-  return key;
 }
 
 async function read(path: string): Promise<Uint8Array | undefined> {

@@ -14,7 +14,7 @@ import {
 import { parseJson, utf8 } from "./bytes.ts";
 import { verifyCertificate } from "./certificate.ts";
 import { parse } from "./parse.ts";
-import type { CryptoProvider } from "./cryptoContext.ts";
+import { sha256, type CryptoProvider } from "./cryptoContext.ts";
 
 export async function sign(
   provider: CryptoProvider,
@@ -32,6 +32,10 @@ export interface VerifiedRecord {
   /** base64url. */
   readonly accountKey: string;
   readonly version: number;
+  /** SHA-256 of its payload, base64url. */
+  readonly hash: string;
+  /** That of the version before; null in the first. */
+  readonly previous: string | null;
   /** Those that are not revoked. */
   readonly devices: readonly DeviceCertificate[];
 }
@@ -64,5 +68,6 @@ export async function verifyRecord(
     }
     if (!record.revoked.includes(certificate.device)) devices.push(certificate);
   }
-  return { account, accountKey: record.accountKey, version: record.version, devices };
+  const { accountKey, version, previous } = record;
+  return { account, accountKey, version, hash: encodeBase64Url(sha256(provider, payload)), previous, devices };
 }

@@ -29,6 +29,11 @@ export function uint64(value: number): Uint8Array {
   return bytes;
 }
 
+/** Of public bytes: not in constant time. */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
 /** The JSON object in `bytes`, or undefined where there is none. */
 export function parseJson(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {

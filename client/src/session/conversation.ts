@@ -45,6 +45,8 @@ export interface ConversationState {
   readonly outbox: readonly OutboxItem[];
   /** The newest entries that were read, oldest first. */
   readonly recent: readonly RecentEntry[];
+  /** Something of this epoch was never read here, so what the engine misses may be known to others. */
+  readonly epochIncomplete: boolean;
   readonly nextOutbox: number;
   readonly nextPosition: number;
 }
@@ -95,12 +97,22 @@ export interface RecentEntry {
   readonly message?: { readonly sender: string; readonly id: string };
 }
 
+/** That somebody, proven by a signature, knows a version of their own account's record. */
+export interface HeardRecord {
+  readonly account: string;
+  /** base64url; of the device that said so. */
+  readonly accountKey: string;
+  readonly recordVersion: number;
+}
+
 /** What one step did. */
 export interface Step {
   readonly state: ConversationState;
   readonly items: readonly TimelineItem[];
   /** Wipe when the state is stored. */
   readonly consumed: readonly Uint8Array[];
+  /** What the members said of their accounts' records: for the peer book, never for a verdict. */
+  readonly heard?: readonly HeardRecord[];
 }
 
 /** How many entries back copies are recognised and logs compared. */
@@ -124,6 +136,7 @@ export function newConversation(id: string, roster: readonly string[]): Conversa
     pending: undefined,
     outbox: [],
     recent: [],
+    epochIncomplete: false,
     nextOutbox: 1,
     nextPosition: 1,
   };
@@ -159,5 +172,6 @@ export function merged(first: Step, second: Step): Step {
     state: second.state,
     items: [...first.items, ...second.items],
     consumed: [...first.consumed, ...second.consumed],
+    heard: [...(first.heard ?? []), ...(second.heard ?? [])],
   };
 }

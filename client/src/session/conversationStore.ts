@@ -36,6 +36,7 @@ interface StoredHead {
   readonly chain: string | undefined;
   readonly turn: number;
   readonly joinedAt: number | undefined;
+  readonly epochIncomplete: boolean;
   readonly nextOutbox: number;
   readonly nextPosition: number;
 }
@@ -67,6 +68,7 @@ function headOf({
   chain,
   turn,
   joinedAt,
+  epochIncomplete,
   nextOutbox,
   nextPosition,
 }: ConversationState): StoredHead {
@@ -77,6 +79,7 @@ function headOf({
     chain: chain && encodeBase64Url(chain),
     turn,
     joinedAt,
+    epochIncomplete,
     nextOutbox,
     nextPosition,
   };
@@ -167,6 +170,7 @@ export function decodeConversation(
     chain: head.chain === undefined ? undefined : decodeBase64Url(head.chain),
     turn: head.turn,
     joinedAt: head.joinedAt,
+    epochIncomplete: head.epochIncomplete,
     pending: decodePending(context, new Map(below(pairs, "pending/"))),
     outbox,
     recent: below(pairs, "seen/").map(([, value]) => required<RecentEntry>(value)),

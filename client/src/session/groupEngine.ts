@@ -14,11 +14,13 @@ import {
   encodeRatchets,
   exportSecret,
   generateKeyPackage,
+  inspectMessage,
   joinGroup,
   memberAt,
   members,
   MlsError,
   processMessage,
+  type CommitSummary,
   type CreatedCommit,
   type GroupState,
   type KeyPair,
@@ -26,7 +28,7 @@ import {
 } from "@tacit/mls";
 import type { Signed } from "@tacit/protocol";
 import { authentication, leafIdentity, type LeafIdentity } from "./authenticate.ts";
-import { fromUtf8, utf8 } from "./bytes.ts";
+import { sameBytes, utf8 } from "./bytes.ts";
 import { credentialOf } from "./certificate.ts";
 import type { CryptoContext } from "./cryptoContext.ts";
 
@@ -69,6 +71,14 @@ export async function createKeyPackage(
 /** Whom a key package would add, signature unchecked. @throws MlsError where it is none */
 export function keyPackageIdentity(bytes: Uint8Array): LeafIdentity {
   return leafIdentity(decodeKeyPackage(bytes).leafNode.credential);
+}
+
+/** Whether it may be used at `now`. @throws MlsError */
+export function isKeyPackageCurrent(bytes: Uint8Array, now: number): boolean {
+  const { leafNode } = decodeKeyPackage(bytes);
+  if (leafNode.source !== "keyPackage") return false;
+  const { notBefore, notAfter } = leafNode.lifetime;
+  return notBefore <= seconds(now) && seconds(now) <= notAfter;
 }
 
 export interface Committed {
@@ -178,7 +188,15 @@ interface Common {
 export type Processed =
   | (Common & { readonly kind: "message"; readonly plaintext: Uint8Array })
   | (Common & { readonly kind: "proposal" })
-  | (Common & { readonly kind: "commit"; readonly authenticatedData: Uint8Array; readonly removed: boolean });
+  | (Common & {
+      readonly kind: "commit";
+      /** Whether it adds, removes and renews leaves and does nothing else. */
+      readonly isPlain: boolean;
+      /** Every device of the group after it. */
+      readonly after: readonly LeafIdentity[];
+      /** This device was removed: `group` is still the one before. */
+      readonly removed: boolean;
+    });
 
 /** @throws MlsError; `everyone` says whether all members would find the same. */
 export async function receive(context: CryptoContext, group: Group, message: Uint8Array): Promise<Processed> {
@@ -194,9 +212,51 @@ export async function receive(context: CryptoContext, group: Group, message: Uin
     case "commit": {
       // The sender as the epoch before knew it: its own commit may have replaced its leaf.
       const from = senderIn(group, processed.summary.sender);
-      const { authenticatedData, removed } = processed;
-      return { kind: "commit", group: state, from, consumed, authenticatedData, removed };
+      const { summary, removed } = processed;
+      return {
+        kind: "commit",
+        group: state,
+        from,
+        consumed,
+        isPlain: isPlain(summary),
+        after: identitiesAfter(group, summary),
+        removed,
+      };
     }
+  }
+}
+
+const plainProposals: readonly string[] = ["add", "remove", "update"];
+
+function isPlain({ proposals, extensionsChanged, reinit }: CommitSummary): boolean {
+  const usual = proposals.every(({ proposal }) => plainProposals.includes(proposal.type));
+  return usual && !extensionsChanged && reinit === undefined;
+}
+
+/** From what the commit says, not from the tree after it, which a device that it removes never gets. */
+function identitiesAfter(before: Group, { added, removed, updated }: CommitSummary): readonly LeafIdentity[] {
+  const leaves = new Map(members(before).map(({ leafIndex, leafNode }) => [leafIndex, leafNode]));
+  for (const { leafIndex } of removed) leaves.delete(leafIndex);
+  for (const { leafIndex, leafNode } of [...updated, ...added]) leaves.set(leafIndex, leafNode);
+  return [...leaves.values()].map(({ credential }) => leafIdentity(credential));
+}
+
+/** What a handshake message says without any key; bound to its ciphertext (RFC 9420, 6.3.1), so true once that is accepted. */
+export interface HandshakeHeader {
+  readonly groupId: Uint8Array;
+  /** The epoch that it was made in. */
+  readonly epoch: bigint;
+  readonly authenticatedData: Uint8Array;
+}
+
+/** Undefined where the bytes are no such message, or one that does not hide its content. */
+export function handshakeHeader(message: Uint8Array, kind: "proposal" | "commit"): HandshakeHeader | undefined {
+  try {
+    const info = inspectMessage(message);
+    return info.wireFormat === "privateMessage" && info.contentType === kind ? info : undefined;
+  } catch (error) {
+    if (error instanceof MlsError) return undefined;
+    throw error;
   }
 }
 
@@ -220,12 +280,31 @@ export function identities(group: Group): readonly LeafIdentity[] {
 
 /** Accounts of the group, sorted, each once. */
 export function accountsOf(group: Group): readonly string[] {
-  return [...new Set(identities(group).map(({ account }) => account))].sort();
+  return accountsIn(identities(group));
 }
 
-/** The id of the conversation that the group says it is. */
-export function groupId(group: Group): string {
-  return fromUtf8(group.epoch.groupContext.groupId);
+/** Sorted, each once. */
+export function accountsIn(leaves: readonly LeafIdentity[]): readonly string[] {
+  return [...new Set(leaves.map(({ account }) => account))].sort();
+}
+
+/** Compares bytes: a group's id is whatever its creator chose, and need not be text. */
+export function isGroupOf(groupId: Uint8Array, conversation: string): boolean {
+  return sameBytes(groupId, utf8(conversation));
+}
+
+export function groupIdOf(group: Group): Uint8Array {
+  return group.epoch.groupContext.groupId;
+}
+
+/** Secrets of `dropped` that `kept` does not share. */
+export function secretsOnlyIn(dropped: Group, kept: Group | undefined): readonly Uint8Array[] {
+  const secrets = ({ epoch }: Group): readonly Uint8Array[] => [
+    ...Object.values(epoch.secrets as unknown as Readonly<Record<string, Uint8Array>>),
+    ...epoch.pathKeys.values(),
+  ];
+  const shared = new Set(kept === undefined ? [] : secrets(kept));
+  return secrets(dropped).filter((secret) => !shared.has(secret));
 }
 
 export function ownLeafIndex(group: Group): number {

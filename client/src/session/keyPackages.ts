@@ -77,6 +77,11 @@ export function decodeKeyPackageItem(hash: string, stored: Uint8Array): StockedK
   return { hash, lastResort, createdAt, bytes: decodeBase64Url(bytes), privateKeys: decodeBase64Url(privateKeys) };
 }
 
+/** In the first half of its life: young enough to be out. */
+export function isFresh({ createdAt }: StockedKeyPackage, now: number): boolean {
+  return now < createdAt + keyPackageLifetime / 2;
+}
+
 export function isOutdated({ createdAt }: StockedKeyPackage, now: number): boolean {
   return now > createdAt + keyPackageLifetime + graceAfterLifetime;
 }

@@ -13,13 +13,17 @@ import {
   type Step,
 } from "./conversation.ts";
 import { randomId, sha256 } from "./cryptoContext.ts";
+import { haveOneKeyEach } from "./memberChange.ts";
 import {
+  accountsIn,
   createGroup,
-  groupId,
+  groupIdOf,
   identities,
+  isGroupOf,
   join,
   keyPackageIdentity,
   rotateKeys,
+  secretsOnlyIn,
   type Committed,
   type OwnKeyPackage,
 } from "./groupEngine.ts";
@@ -57,7 +61,7 @@ export async function createPending(
   const created = await createGroup(context, context.member, {
     id: state.id,
     keyPackages: claimed.map(({ keyPackage }) => keyPackage),
-    authenticatedData: encodeCommitData({ add: roster, remove: [], blobs: [], log: undefined }),
+    authenticatedData: encodeCommitData({ turn: state.turn, add: roster, remove: [], blobs: [], log: undefined }),
     now,
   });
   const pending: PendingCommit = {
@@ -76,7 +80,7 @@ export async function createPending(
 export async function rotatePending(context: SessionContext, state: ConversationState): Promise<Step> {
   if (state.group === undefined) throw new Error("only an open conversation has keys");
   const log = state.chain && { seq: state.cursor, hash: encodeBase64Url(state.chain) };
-  const data = encodeCommitData({ add: [], remove: [], blobs: [], log });
+  const data = encodeCommitData({ turn: state.turn, add: [], remove: [], blobs: [], log });
   const rotated = await rotateKeys(context, state.group, data);
   const pending: PendingCommit = { ...pendingOf(context, state, rotated), kind: "rotate", welcomes: [] };
   return { state: { ...state, group: rotated.current, pending }, items: [], consumed: rotated.consumed };
@@ -97,14 +101,16 @@ function pendingOf(
   };
 }
 
-/** The creation was refused because there is one already: it never happened. */
-export function lostCreation(state: ConversationState): ConversationState {
-  return { ...state, pending: undefined, phase: "awaitingWelcome" };
+/** The own commit was refused for good: it never happens. */
+export function withoutPending(state: ConversationState): Step {
+  const consumed = state.pending === undefined ? [] : secretsOnlyIn(state.pending.next, state.group);
+  return { state: { ...state, pending: undefined }, items: [], consumed };
 }
 
-/** The key packages' claims are of no use any more: claim anew. */
-export function redoCreation(state: ConversationState): ConversationState {
-  return { ...state, pending: undefined };
+/** The creation was refused because there is one already. */
+export function lostCreation(state: ConversationState): Step {
+  const step = withoutPending(state);
+  return { ...step, state: { ...step.state, phase: "awaitingWelcome" } };
 }
 
 export interface Invitation {
@@ -134,17 +140,17 @@ export async function joinByWelcome(
   known: ConversationState | undefined,
   invitation: Invitation,
 ): Promise<JoinOutcome> {
-  if (known !== undefined && (known.phase === "open" || known.phase === "ended")) return { kind: "member" };
   const { conversation, seq, turn, at } = invitation;
+  // What has ended can begin again, later in the log.
+  if (known?.phase === "open" || (known?.phase === "ended" && seq <= known.cursor)) return { kind: "member" };
   const { group, by, consumed } = await join(context, invitation.welcome, invitation.keyPackage);
-  const accounts = [...new Set(identities(group).map(({ account }) => account))];
-  const peers = accounts.filter((account) => account !== context.account);
-  if (groupId(group) !== conversation) return { kind: "foreign" };
-  if (isDirect(conversation)) {
-    const [peer] = peers;
-    if (peers.length !== 1 || peer === undefined) return { kind: "foreign" };
-    if (directConversationId(context.provider, context.account, peer) !== conversation) return { kind: "foreign" };
+  const leaves = identities(group);
+  const accounts = accountsIn(leaves);
+  if (!isGroupOf(groupIdOf(group), conversation) || !isOwnDirect(context, conversation, accounts)) {
+    return { kind: "foreign" };
   }
+  // The own leaf is in the group: so all leaves of the own account are of the own account key.
+  if (!haveOneKeyEach(leaves)) return { kind: "foreign" };
   const state: ConversationState = {
     ...withGroup(known ?? newConversation(conversation, accounts), group),
     phase: "open",
@@ -153,7 +159,23 @@ export async function joinByWelcome(
     chain: undefined,
     turn,
     joinedAt: seq,
+    epochIncomplete: false,
   };
   const opened = noted(state, { kind: "opened", by: by.account }, { seq, storedAt: at });
-  return { kind: "joined", step: { ...opened, consumed }, by };
+  const lost = known?.pending === undefined ? [] : secretsOnlyIn(known.pending.next, group);
+  return { kind: "joined", step: { ...opened, consumed: [...consumed, ...lost] }, by };
+}
+
+/**
+ * This version has direct conversations alone. Their id names both accounts and the relay lets in nobody else, so only the peer itself
+ * can show a key for the peer; in any other group a stranger could put leaves under everybody's name.
+ */
+function isOwnDirect(
+  { provider, account }: SessionContext,
+  conversation: string,
+  accounts: readonly string[],
+): boolean {
+  const [peer, ...more] = accounts.filter((each) => each !== account);
+  if (!isDirect(conversation) || peer === undefined || more.length > 0) return false;
+  return directConversationId(provider, account, peer) === conversation;
 }

@@ -33,11 +33,13 @@ export type UnreadableReason =
 export type TimelineNotice =
   /** The conversation began here, for this device. */
   | { readonly kind: "opened"; readonly by: string }
-  /** Entries between two places of the log expired before they were read. */
+  /** Entries between two places of the log were not shown to this device: they expired, or the relay withholds them. */
   | { readonly kind: "missing"; readonly after: number; readonly before: number }
   | { readonly kind: "unreadable"; readonly reason: UnreadableReason; readonly retryable: boolean }
   /** A device replaced its keys in the group. */
   | { readonly kind: "keysChanged"; readonly by: string }
+  /** Devices of these accounts were added to the group, or removed from it. */
+  | { readonly kind: "devicesChanged"; readonly accounts: readonly string[]; readonly by: string }
   /** A change that all members ignore, because it broke a rule; `by` is who the relay says posted it. */
   | { readonly kind: "void"; readonly by: string }
   /** This device cannot follow a change that others may. */

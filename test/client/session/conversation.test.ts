@@ -73,7 +73,7 @@ describe("messages", () => {
     const { commit } = await rotateKeys(
       alice,
       atAlice.group!,
-      encodeCommitData({ add: [], remove: [], blobs: [], log: undefined }),
+      encodeCommitData({ turn: 1, add: [], remove: [], blobs: [], log: undefined }),
     );
     const step = await apply(bob, atBob, [log.message(commit)]);
     expect(step.items).toMatchObject([{ kind: "unreadable", reason: "unknown_content" }]);
@@ -184,7 +184,7 @@ describe("commits", () => {
   it("that break a rule are void for all: the epoch stays, the turn goes on", async () => {
     const { log, alice, bob, atAlice, atBob } = await couple();
     const data = (more: object = {}): Uint8Array =>
-      encodeCommitData({ add: [], remove: [], blobs: [], log: undefined, ...more });
+      encodeCommitData({ turn: log.turn, add: [], remove: [], blobs: [], log: undefined, ...more });
     const commitWith = async (bytes: Uint8Array): Promise<Uint8Array> =>
       (await rotateKeys(alice, atAlice.group!, bytes)).commit;
     log.commit(provider.random(300), "alice");

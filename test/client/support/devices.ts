@@ -5,6 +5,7 @@ import { encodeBase64Url, type Entry } from "@tacit/protocol";
 import { applyEntry, type ReadEntry } from "../../../client/src/session/applyEntry.ts";
 import {
   directConversationId,
+  merged,
   newConversation,
   type ConversationState,
   type SessionContext,
@@ -82,7 +83,7 @@ export async function apply(
   let step: Step = { state, items: [], consumed: [] };
   for (const read of reads) {
     const next = await applyEntry(context, step.state, read);
-    step = { state: next.state, items: [...step.items, ...next.items], consumed: [...step.consumed, ...next.consumed] };
+    step = merged(step, next);
   }
   return step;
 }

@@ -62,19 +62,34 @@ export function connectionsContract(make: MakePorts): void {
       expect((await connections.of([account])).get(account)?.get("d")).toEqual(longer);
     });
 
-    test("only its own is forgotten, or blocked", async () => {
+    test("only its own is forgotten", async () => {
       const { connections } = make();
       const account = randomId();
       const one = socket(5);
       await connections.unregister(account, "d", one.connection);
       await connections.register(account, "d", one, 9_000);
       await connections.unregister(account, "d", "another");
-      await connections.block(account, "d", "another", 77);
       expect((await connections.of([account])).get(account)?.get("d")).toEqual(one);
-      await connections.block(account, "d", one.connection, 77);
-      expect((await connections.of([account])).get(account)?.get("d")).toEqual({ ...one, blockedUntil: 77 });
       await connections.unregister(account, "d", one.connection);
       expect((await connections.of([account])).get(account)?.get("d")).toBeUndefined();
+    });
+
+    test("a device stays blocked, through whichever socket it comes", async () => {
+      const { connections } = make();
+      const account = randomId();
+      const [one, next] = [socket(5), socket(6)];
+      const ofDevice = async (device: string) => (await connections.of([account])).get(account)?.get(device);
+      await connections.block(account, "d", 77);
+      await connections.register(account, "d", one, 9_000);
+      await connections.register(account, "other", one, 9_000);
+      await connections.block(account, "d", 78);
+      expect(await ofDevice("d")).toEqual({ ...one, blockedUntil: 78 });
+      await connections.register(account, "d", next, 9_000);
+      expect(await ofDevice("d")).toEqual({ ...next, blockedUntil: 78 });
+      await connections.unregister(account, "d", next.connection);
+      await connections.register(account, "d", one, 9_000);
+      expect(await ofDevice("d")).toEqual({ ...one, blockedUntil: 78 });
+      expect(await ofDevice("other")).toEqual(one);
     });
   });
 }

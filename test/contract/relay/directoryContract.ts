@@ -46,6 +46,21 @@ export function directoryContract(make: MakePorts): void {
       expect(await keyPackages.count(account, device)).toBe(0);
     });
 
+    test("one that is there, or was given out, is not added again", async () => {
+      const { keyPackages } = make();
+      const [account, device, one] = [randomId(), randomId(32), keyPackage()];
+      expect(await keyPackages.add(account, device, one)).toBe(true);
+      expect(await keyPackages.add(account, device, one)).toBe(false);
+      expect(await keyPackages.count(account, device)).toBe(1);
+      expect(await keyPackages.take(account, device)).toEqual(one);
+      expect(await keyPackages.add(account, device, one)).toBe(false);
+      expect([await keyPackages.count(account, device), await keyPackages.take(account, device)]).toEqual([
+        0,
+        undefined,
+      ]);
+      expect(await keyPackages.add(account, randomId(32), one)).toBe(true);
+    });
+
     test("the last resort stays, and is replaced", async () => {
       const { keyPackages } = make();
       const [account, device] = [randomId(), randomId(32)];

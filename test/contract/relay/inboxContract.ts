@@ -31,7 +31,7 @@ export function inboxContract(make: MakePorts): void {
         ceiling: 64,
         roster: ["ann"],
         dropped: new Map(),
-        lastCommit: { id: entryId, seq: 1, at: 1 },
+        lastCommit: { id: entryId, seq: 1, at: 1, by: "ann" },
         generation: 0,
         predecessor: undefined,
       };
@@ -54,6 +54,19 @@ export function inboxContract(make: MakePorts): void {
       } while (after !== undefined);
       expect(seen).toEqual(ids);
       expect(await inbox.page(randomId(32), undefined, 2)).toEqual({ items: [], next: undefined });
+    });
+
+    test("many reservations take one page", async () => {
+      const { inbox, device, ids } = await welcomed(2);
+      const last = ids[1]!;
+      await Promise.all(
+        Array.from({ length: 600 }, (_, i) =>
+          inbox.reserve({ device, id: `0x${i}`, by: "mallory", keyPackage: randomId(32), ttl: 5_000 }),
+        ),
+      );
+      expect((await inbox.page(device, undefined, 1)).items.map(({ id }) => id)).toEqual([ids[0]]);
+      expect((await inbox.page(device, ids[0], 50)).items.map(({ id }) => id)).toEqual([last]);
+      expect((await inbox.page(device, undefined, 50)).items.map(({ id }) => id)).toEqual(ids);
     });
 
     test("a Welcome stays until it is removed, a reservation also then", async () => {

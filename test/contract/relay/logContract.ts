@@ -29,7 +29,7 @@ const conversationAfter = (entry: StoredEntry, more: Partial<Conversation> = {})
   ceiling: 64,
   roster: ["ann", "bob"],
   dropped: new Map(),
-  lastCommit: { id: entry.id, seq: entry.seq, at: entry.at },
+  lastCommit: { id: entry.id, seq: entry.seq, at: entry.at, by: "ann" },
   generation: 0,
   predecessor: undefined,
   ...more,
@@ -146,10 +146,14 @@ export function logContract(make: MakePorts): void {
       const write = { conversation, entry: late, expected: next, next: conversationAfter(late), welcomes: [] };
       expect(await ports.landing.land(write)).toEqual({ kind: "conflict" });
       const entry = commitAt(3, 1);
-      const dropped = new Map([["bob", { seq: 3, turn: 2 }]]);
+      const dropped = new Map([
+        ["bob", { seq: 3, turn: 2 }],
+        ["cat", { seq: 2, turn: 1, left: true as const }],
+      ]);
       const after = conversationAfter(entry, {
         roster: ["ann"],
         dropped,
+        restored: 1,
         ceiling: 128,
         generation: 3,
         predecessor: name(),

@@ -81,9 +81,8 @@ const lists: Readonly<Record<string, Maker>> = {
     path: false,
   }),
   "adds a member again": async (state) => {
-    const name = new TextDecoder().decode(
-      (state.epoch.tree.leaves[state.epoch.ownLeafIndex]?.credential as { identity?: Uint8Array }).identity,
-    );
+    const credential = state.epoch.tree.leaves[state.epoch.ownLeafIndex]?.credential;
+    const name = credential?.type === "basic" ? new TextDecoder().decode(credential.identity) : "";
     return { list: byValue({ type: "add", keyPackage: (await newClient(state.suite, name)).keyPackage }) };
   },
   "adds one who cannot": async (state) => {

@@ -1,5 +1,5 @@
 /** Does the simulation see what it looks for? One function of the engine is replaced by a faulty one at a time. */
-import type { Simulated, SimulationOptions } from "./simulate.ts";
+import type { Simulated } from "./simulate.ts";
 
 type Module = Record<string, unknown>;
 type Fault = (actual: Module) => Module;
@@ -14,9 +14,7 @@ async function simulateWith(file: string, fault: Fault, attacks?: readonly strin
       const actual = jest.requireActual<Module>(path);
       return { ...actual, ...fault(actual) };
     });
-    const { simulate } = (await import("./simulate.ts")) as {
-      simulate: (options: SimulationOptions) => Promise<Simulated>;
-    };
+    const { simulate } = await import("./simulate.ts");
     result = await simulate({
       suite: 0x0001,
       seed: 5,
@@ -30,13 +28,11 @@ async function simulateWith(file: string, fault: Fault, attacks?: readonly strin
   return result;
 }
 
-type Any = (...args: never[]) => unknown;
-
 /** Replaces function `name` by one that has the right one at hand. */
 const replace =
   (name: string, by: (actual: (...args: unknown[]) => unknown, ...args: unknown[]) => unknown): Fault =>
   (module) => ({
-    [name]: ((...args: never[]) => by(module[name] as (...args: unknown[]) => unknown, ...args)) as Any,
+    [name]: (...args: unknown[]) => by(module[name] as (...args: unknown[]) => unknown, ...args),
   });
 
 interface Draft {

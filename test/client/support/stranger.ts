@@ -1,0 +1,87 @@
+/** Somebody who has an account and follows no rules: talks to the relay by hand, and makes the groups that a client never would. */
+import {
+  cipherSuites,
+  createCommit,
+  createGroup,
+  decodeKeyPackage,
+  decodeKeyPackagePrivate,
+  getCipherSuite,
+} from "@tacit/mls";
+import { nodeProvider } from "@tacit/mls/providers/node";
+import { decodeBase64Url, encodeBase64Url } from "@tacit/protocol";
+import { openRelaySocket, type RelaySocket } from "../../../client/src/relaySocket.ts";
+import { authentication } from "../../../client/src/session/authenticate.ts";
+import { createKeyPackage, type Member } from "../../../client/src/session/groupEngine.ts";
+import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
+import { connectProtocols } from "../../../client/src/session/proof.ts";
+import type { Stage } from "./stage.ts";
+
+const provider = nodeProvider();
+const suite = getCipherSuite(cipherSuites.MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519, provider);
+const crypto = { provider, suite };
+
+export interface Stranger {
+  readonly socket: RelaySocket;
+  readonly member: Member;
+}
+
+/** Registers `account` with one device. */
+export async function stranger({ clock, relay }: Stage, account: string): Promise<Stranger> {
+  const identity = await createIdentity(crypto);
+  const { deviceKey } = identity;
+  const open = async (): Promise<RelaySocket> => {
+    const { url, transport } = relay;
+    const token = relay.token(account)();
+    const protocols = await connectProtocols(provider, { url, token, deviceKey, now: clock.now() });
+    const { signal } = new AbortController();
+    const opening = openRelaySocket({ transport, clock, url, protocols, signal, push: () => {}, closed: () => {} });
+    const socket = await clock.until(opening);
+    await clock.until(socket.request("hello", {}));
+    return socket;
+  };
+  const first = await open();
+  const { enrolment } = await enrol(provider, identity, account, clock.now());
+  await clock.until(first.request("putAccount", { record: enrolment.record }));
+  first.close();
+  const member = { certificate: enrolment.certificate, signatureKey: identity.signatureKeys.get(suite.id)! };
+  return { socket: await open(), member };
+}
+
+/** Invites `victim` into a group whose MLS group id is `groupId`. */
+export async function invite(
+  { clock }: Stage,
+  { socket, member }: Stranger,
+  invitation: { readonly from: string; readonly victim: string; readonly groupId: Uint8Array },
+): Promise<void> {
+  const { from, victim, groupId } = invitation;
+  const now = clock.now();
+  const { keyPackages } = await clock.until(socket.request("claimKeyPackages", { account: victim }));
+  const { device, claim, data } = keyPackages[0]!;
+  const own = await createKeyPackage(crypto, member, { now, lastResort: false });
+  const alone = await createGroup({
+    suite,
+    groupId,
+    keyPackage: decodeKeyPackage(own.bytes),
+    privateKeys: decodeKeyPackagePrivate(own.privateKeys),
+    authentication: authentication(crypto),
+  });
+  const made = await createCommit(alone, {
+    authentication: authentication(crypto),
+    forcePath: true,
+    welcome: "separate",
+    ratchetTreeInWelcome: true,
+    proposals: [{ type: "add", keyPackage: decodeKeyPackage(decodeBase64Url(data)) }],
+    lifetime: { now: BigInt(Math.floor(now / 1000)) },
+  });
+  const id = (): string => encodeBase64Url(provider.random(16));
+  const landing = socket.request("createConversation", {
+    conversation: `g-${id()}`,
+    entry: id(),
+    payload: { inline: encodeBase64Url(made.commit) },
+    welcomes: [{ device, claim, payload: { inline: encodeBase64Url(made.welcomes[0]!.bytes) } }],
+    blobs: [],
+    roster: [from, victim],
+    generation: 0,
+  });
+  await clock.until(landing);
+}
