@@ -12,7 +12,12 @@ export type StoredEntry = Entry & {
 };
 
 /** How far an account that was dropped may read: the entry that dropped it, and the turn after that entry. */
-export type Dropped = { readonly seq: number; readonly turn: number };
+export type Dropped = {
+  readonly seq: number;
+  readonly turn: number;
+  /** Set where the account left, by its own proposal. */
+  readonly left?: true;
+};
 
 export type Conversation = {
   /** Number of commits in the log. */
@@ -21,7 +26,10 @@ export type Conversation = {
   readonly ceiling: number;
   readonly roster: readonly string[];
   readonly dropped: ReadonlyMap<string, Dropped>;
-  readonly lastCommit: { readonly id: string; readonly seq: number; readonly at: number };
+  /** `by`: the account that posted it. */
+  readonly lastCommit: { readonly id: string; readonly seq: number; readonly at: number; readonly by: string };
+  /** The turn that was last ended by an account which the commit before had dropped: see core/roster.ts. */
+  readonly restored?: number;
   readonly generation: number;
   readonly predecessor: string | undefined;
 };
@@ -89,7 +97,10 @@ export type Reservation = {
 export interface Inbox {
   /** Holds a place in the device's inbox for a Welcome. */
   reserve(reservation: Reservation): Promise<void>;
-  /** Up to `limit` places after `after` in order of their ids; reservations are passed over. `next` when there is more. */
+  /**
+   * Up to `limit` Welcomes after `after` in order of their ids. Reservations are passed over, many in one call: anybody
+   * can make some. `next` when there is, or may be, more.
+   */
   page(
     device: string,
     after: string | undefined,
@@ -122,7 +133,8 @@ export interface Directory {
 export type KeyPackage = { readonly hash: string; readonly data: string };
 
 export interface KeyPackages {
-  add(account: string, device: string, keyPackage: KeyPackage): Promise<void>;
+  /** False where it is there already, or was taken in the last day: none is given out twice. */
+  add(account: string, device: string, keyPackage: KeyPackage): Promise<boolean>;
   setLastResort(account: string, device: string, keyPackage: KeyPackage): Promise<void>;
   lastResort(account: string, device: string): Promise<KeyPackage | undefined>;
   count(account: string, device: string): Promise<number>;
@@ -151,7 +163,7 @@ export type Registration = {
   /** When it connected: the newer wins. */
   readonly connectedAt: number;
   readonly lease: number;
-  /** Until when this device may not append; set by the rate limit. */
+  /** Until when this device may not append, through whichever socket; set by the rate limit. */
   readonly blockedUntil?: number;
 };
 /** By account, then by device. */
@@ -171,8 +183,8 @@ export interface Connections {
   ): Promise<{ registered: true; replaced: Registration | undefined } | { registered: false }>;
   /** Forgets this connection of the device; another one stays. */
   unregister(account: string, device: string, connection: string): Promise<void>;
-  /** Notes that the device may not append until `until`, if this is still its connection. */
-  block(account: string, device: string, connection: string, until: number): Promise<void>;
+  /** Notes that the device may not append until `until`. It outlives the registration: to reconnect does not help. */
+  block(account: string, device: string, until: number): Promise<void>;
 }
 
 export interface Sockets {

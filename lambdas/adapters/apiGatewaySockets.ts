@@ -14,7 +14,7 @@ export function apiGatewaySockets(endpoint: string, reports: Reports): Sockets {
   const client = new ApiGatewayManagementApiClient({
     endpoint,
     maxAttempts: 2,
-    requestHandler: { connectionTimeout: 1_000, requestTimeout: patience },
+    requestHandler: { connectionTimeout: 1_000, requestTimeout: patience, throwOnRequestTimeout: true },
   });
   return {
     async post(connection, frame) {

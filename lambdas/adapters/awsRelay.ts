@@ -32,7 +32,7 @@ export function awsRelay() {
     landing: dynamoLanding(client, { log, conversations, inbox }),
     inbox: dynamoInbox(client, inbox),
     directory: dynamoDirectory(client, directory),
-    keyPackages: dynamoKeyPackages(client, directory, nodeRandom),
+    keyPackages: dynamoKeyPackages(client, directory, nodeRandom, systemClock),
     counters: dynamoCounters(client, directory),
     connections: dynamoConnections(client, variable(env.connectionsTable), systemClock),
     sockets: apiGatewaySockets(variable(env.callbackEndpoint), reports),

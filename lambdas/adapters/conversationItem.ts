@@ -3,8 +3,9 @@
  *
  *     conversation   the key                        g   generation
  *     turn, ceiling                                 b   predecessor
- *     r   roster                                    ci, cs, ca   id, seq and time of the last commit
- *     d   dropped: account -> [seq, turn]
+ *     r   roster                                    ci, cs, ca, cb   id, seq, time and poster of the last commit
+ *     d   dropped: account -> [seq, turn],          o   turn that was last ended by a restoration
+ *         and a 1 where the account left
  */
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import type { Conversation, Dropped } from "../ports.ts";
@@ -24,17 +25,19 @@ import {
 
 /** Everything but the key. */
 export function conversationAttributes(conversation: Conversation): Item {
-  const { turn, ceiling, roster, dropped, lastCommit, generation, predecessor } = conversation;
+  const { turn, ceiling, roster, dropped, lastCommit, generation, predecessor, restored } = conversation;
   return {
     turn: number(turn),
     ceiling: number(ceiling),
     r: list(roster),
     d: {
-      M: Object.fromEntries([...dropped].map(([account, at]) => [account, { L: [number(at.seq), number(at.turn)] }])),
+      M: Object.fromEntries([...dropped].map(([account, at]) => [account, droppedAttribute(at)])),
     },
     ci: binary(lastCommit.id),
     cs: number(lastCommit.seq),
     ca: number(lastCommit.at),
+    cb: text(lastCommit.by),
+    ...(restored === undefined ? {} : { o: number(restored) }),
     g: number(generation),
     ...(predecessor === undefined ? {} : { b: text(predecessor) }),
   };
@@ -46,13 +49,23 @@ export function readConversation(item: Item): Conversation {
     ceiling: readNumber(item, "ceiling"),
     roster: readList(item, "r"),
     dropped: new Map(Object.entries(readMap(item, "d")).map(([account, at]) => [account, readDropped(at)])),
-    lastCommit: { id: readBinary(item, "ci"), seq: readNumber(item, "cs"), at: readNumber(item, "ca") },
+    lastCommit: {
+      id: readBinary(item, "ci"),
+      seq: readNumber(item, "cs"),
+      at: readNumber(item, "ca"),
+      by: readText(item, "cb"),
+    },
+    ...(item["o"] && { restored: readNumber(item, "o") }),
     generation: readNumber(item, "g"),
     predecessor: item["b"] && readText(item, "b"),
   };
 }
 
-function readDropped({ L: [seq, turn] = [] }: AttributeValue): Dropped {
+function droppedAttribute({ seq, turn, left }: Dropped): AttributeValue {
+  return { L: [number(seq), number(turn), ...(left ? [number(1)] : [])] };
+}
+
+function readDropped({ L: [seq, turn, left] = [] }: AttributeValue): Dropped {
   if (seq?.N === undefined || turn?.N === undefined) throw new UnreadableItem("d");
-  return { seq: Number(seq.N), turn: Number(turn.N) };
+  return { seq: Number(seq.N), turn: Number(turn.N), ...(left && { left: true }) };
 }

@@ -1,6 +1,7 @@
 /**
  * The Connections table: one item for each account, so that one read finds all of its devices, with an attribute
- * `d#<device>` for each: `c` connection, `a` connectedAt, `l` lease, `b` blocked until.
+ * `d#<device>` for each: `c` connection, `a` connectedAt, `l` lease. `b#<device>` is until when the device may not append: of
+ * its own, so that a new registration does not end it.
  */
 import {
   BatchGetItemCommand,
@@ -27,7 +28,11 @@ const winsTie = "(#device.a = :at AND #device.c < :connection)";
 /** The same socket renews its lease. */
 const isSame = "#device.c = :connection";
 
+/** There is such an item, so one that the table deletes in the end. */
+const isThere = "attribute_exists(account)";
+
 const prefix = "d#";
+const blockPrefix = "b#";
 
 export function dynamoConnections(client: DynamoDBClient, table: string, clock: Clock): Connections {
   async function read(accounts: readonly string[]): Promise<readonly Item[]> {
@@ -93,14 +98,16 @@ export function dynamoConnections(client: DynamoDBClient, table: string, clock: 
         ),
       );
     },
-    async block(account, device, connection, until) {
+    async block(account, device, until) {
       await attempt(
         client.send(
           new UpdateItemCommand({
-            ...update(account, device),
-            UpdateExpression: "SET #device.b = :until",
-            ConditionExpression: isSame,
-            ExpressionAttributeValues: { ":connection": text(connection), ":until": number(until) },
+            TableName: table,
+            Key: { account: text(account) },
+            UpdateExpression: "SET #block = :until",
+            ConditionExpression: isThere,
+            ExpressionAttributeNames: { "#block": blockPrefix + device },
+            ExpressionAttributeValues: { ":until": number(until) },
           }),
         ),
       );
@@ -112,11 +119,12 @@ function devicesOf(item: Item): ReadonlyMap<string, Registration> {
   const devices = new Map<string, Registration>();
   for (const [name, { M }] of Object.entries(item)) {
     if (!name.startsWith(prefix) || M === undefined) continue;
-    devices.set(name.slice(prefix.length), {
+    const device = name.slice(prefix.length);
+    devices.set(device, {
       connection: readText(M, "c"),
       connectedAt: readNumber(M, "a"),
       lease: readNumber(M, "l"),
-      ...(M["b"] && { blockedUntil: readNumber(M, "b") }),
+      ...(item[blockPrefix + device] && { blockedUntil: readNumber(item, blockPrefix + device) }),
     });
   }
   return devices;

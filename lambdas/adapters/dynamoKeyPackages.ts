@@ -1,29 +1,44 @@
-/** Key packages in the Directory: `kp#<device>#<hash>` for single use, `lr#<device>` for the last resort. */
+/**
+ * Key packages in the Directory: `kp#<device>#<hash>` for single use, `lr#<device>` for the last resort. One that was taken
+ * leaves its key behind for a day, so that a write that is repeated, by the database's client or by a device, does not
+ * bring it back.
+ */
 import {
   DeleteItemCommand,
   GetItemCommand,
   PutItemCommand,
   QueryCommand,
+  UpdateItemCommand,
   type DynamoDBClient,
 } from "@aws-sdk/client-dynamodb";
-import type { KeyPackage, KeyPackages, Random } from "../ports.ts";
-import { binary, readBinary, readText, text, type Item } from "./attributes.ts";
+import type { Clock, KeyPackage, KeyPackages, Random } from "../ports.ts";
+import { binary, number, readBinary, readText, text, type Item } from "./attributes.ts";
+import { attempt } from "./conditions.ts";
 
 /** Looked at in one go. With more than that many claims at once, one may be told that there is none left. */
 const candidates = 10;
+/** Places that one query for them looks at. */
+const places = 100;
+/** Milliseconds that the key of a taken one stays. */
+const takenLife = 24 * 60 * 60_000;
+
+/** Nothing is, or lately was, under this key. */
+const isNew = "attribute_not_exists(#record)";
+/** It was not taken. */
+const isLeft = "attribute_exists(#data)";
 
 const single = (device: string, hash: string): string => `kp#${device}#${hash}`;
 
-export function dynamoKeyPackages(client: DynamoDBClient, table: string, random: Random): KeyPackages {
+export function dynamoKeyPackages(client: DynamoDBClient, table: string, random: Random, clock: Clock): KeyPackages {
   const keyOf = (account: string, record: string): Item => ({ account: text(account), record: text(record) });
 
-  async function put(account: string, record: string, { hash, data }: KeyPackage): Promise<void> {
-    const attributes = { hash: binary(hash), data: binary(data) };
-    await client.send(new PutItemCommand({ TableName: table, Item: { ...keyOf(account, record), ...attributes } }));
-  }
+  const put = (account: string, record: string, { hash, data }: KeyPackage) => ({
+    TableName: table,
+    Item: { ...keyOf(account, record), hash: binary(hash), data: binary(data) },
+  });
 
-  /** Records of single-use packages. */
-  async function records(account: string, device: string, limit?: number): Promise<readonly string[]> {
+  /** Records of single-use packages that are left, all or at least `limit`. */
+  async function records(account: string, device: string, limit = Infinity): Promise<readonly string[]> {
     const found: string[] = [];
     let start: Item | undefined;
     do {
@@ -33,29 +48,53 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
           ConsistentRead: true,
           KeyConditionExpression: "account = :account AND begins_with(#record, :prefix)",
           ExpressionAttributeValues: { ":account": text(account), ":prefix": text(single(device, "")) },
+          FilterExpression: isLeft,
           ProjectionExpression: "#record",
-          ExpressionAttributeNames: { "#record": "record" },
-          ...(limit === undefined ? {} : { Limit: limit }),
+          ExpressionAttributeNames: { "#record": "record", "#data": "data" },
+          ...(limit === Infinity ? {} : { Limit: places }),
           ...(start && { ExclusiveStartKey: start }),
         }),
       );
       found.push(...(page.Items ?? []).map((item) => readText(item, "record")));
-      start = limit === undefined ? page.LastEvaluatedKey : undefined;
-    } while (start !== undefined);
+      start = page.LastEvaluatedKey;
+    } while (start !== undefined && found.length < limit);
     return found;
   }
 
   /** Whoever gets the old item back is the only one to. */
   async function takeRecord(account: string, record: string): Promise<KeyPackage | undefined> {
-    const { Attributes } = await client.send(
-      new DeleteItemCommand({ TableName: table, Key: keyOf(account, record), ReturnValues: "ALL_OLD" }),
+    const outcome = await attempt(
+      client.send(
+        new UpdateItemCommand({
+          TableName: table,
+          Key: keyOf(account, record),
+          UpdateExpression: "SET #ttl = :ttl REMOVE #data, #hash",
+          ConditionExpression: isLeft,
+          ExpressionAttributeNames: { "#ttl": "ttl", "#data": "data", "#hash": "hash" },
+          ExpressionAttributeValues: { ":ttl": number(Math.ceil((clock.now() + takenLife) / 1_000)) },
+          ReturnValues: "ALL_OLD",
+        }),
+      ),
     );
-    return Attributes && readKeyPackage(Attributes);
+    return outcome.done && outcome.output.Attributes ? readKeyPackage(outcome.output.Attributes) : undefined;
   }
 
   return {
-    add: (account, device, keyPackage) => put(account, single(device, keyPackage.hash), keyPackage),
-    setLastResort: (account, device, keyPackage) => put(account, `lr#${device}`, keyPackage),
+    async add(account, device, keyPackage) {
+      const { done } = await attempt(
+        client.send(
+          new PutItemCommand({
+            ...put(account, single(device, keyPackage.hash), keyPackage),
+            ConditionExpression: isNew,
+            ExpressionAttributeNames: { "#record": "record" },
+          }),
+        ),
+      );
+      return done;
+    },
+    async setLastResort(account, device, keyPackage) {
+      await client.send(new PutItemCommand(put(account, `lr#${device}`, keyPackage)));
+    },
     async lastResort(account, device) {
       const { Item } = await client.send(
         new GetItemCommand({ TableName: table, ConsistentRead: true, Key: keyOf(account, `lr#${device}`) }),
@@ -64,7 +103,7 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
     },
     count: async (account, device) => (await records(account, device)).length,
     async take(account, device) {
-      const left = await records(account, device, candidates);
+      const left = (await records(account, device, candidates)).slice(0, candidates);
       // Those who claim at once begin at different ones.
       const from = Math.floor(random.fraction() * left.length);
       for (const record of [...left.slice(from), ...left.slice(0, from)]) {

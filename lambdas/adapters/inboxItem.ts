@@ -31,9 +31,7 @@ export function welcomeAttributes({ conversation, entry, next }: LandingWrite, {
   };
 }
 
-/** Undefined for a reservation. */
-export function readInboxItem(item: Item): InboxItem | undefined {
-  if (readText(item, "s") !== "welcome") return undefined;
+export function readWelcome(item: Item): InboxItem {
   return {
     kind: "welcome",
     id: readText(item, "id"),

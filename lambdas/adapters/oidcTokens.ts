@@ -63,5 +63,12 @@ async function keySetOf(issuer: string): Promise<URL> {
   if (!response.ok) throw new Error(`oidc: discovery ${response.status}`);
   const document = (await response.json()) as { readonly issuer?: unknown; readonly jwks_uri?: unknown };
   if (document.issuer !== issuer || typeof document.jwks_uri !== "string") throw new Error("oidc: discovery document");
-  return new URL(document.jwks_uri);
+  const keySet = new URL(document.jwks_uri);
+  // Whoever can change the keys on their way makes any token. Only on one's own machine nobody is on the way.
+  if (keySet.protocol !== "https:" && !isLoopback(new URL(issuer))) throw new Error("oidc: key set without TLS");
+  return keySet;
+}
+
+function isLoopback({ hostname }: URL): boolean {
+  return hostname === "localhost" || hostname === "127.0.0.1" || hostname === "[::1]";
 }

@@ -14,6 +14,9 @@ import type { Relay } from "./relay.ts";
 import { Refused } from "./refused.ts";
 import type { StoredEntry } from "../ports.ts";
 
+/** Blobs are looked for and copied one entry after the other, and the function has its time: the rest comes again. */
+const blobsPerRequest = 10;
+
 export async function append(relay: Relay, caller: Caller, request: Request<"append">): Promise<Done<"append">> {
   requireUnblocked(relay, caller);
   requireDistinct(request.entries.map(({ id }) => id));
@@ -22,15 +25,20 @@ export async function append(relay: Relay, caller: Caller, request: Request<"app
   const accepted: StoredEntry[] = [];
   let head = await headFor(relay, conversation, caller.account);
   requireTurn(head, turn);
-  for (const { id, payload, blobs } of request.entries) {
+  let references = 0;
+  for (const { id, payload, blobs = [] } of request.entries) {
+    references += blobs.length + ("blob" in payload ? 1 : 0);
+    if (accepted.length > 0 && references > blobsPerRequest) break;
     try {
-      await keepBlobs(relay, [payload], blobs ?? []);
+      await keepBlobs(relay, [payload], blobs);
       const landed = await appendEntry(relay, wanted, { kind: "message", id, payload }, head);
       accepted.push(landed.entry);
       head = landed.head;
     } catch (error) {
       // What landed, landed: the answer tells how far it went, and the client finds out why when it sends the rest.
-      if (!(error instanceof Refused) || accepted.length === 0) throw error;
+      if (accepted.length === 0) throw error;
+      if (!(error instanceof Refused))
+        relay.reports.unexpected(error, { operation: "append", requestId: caller.requestId });
       break;
     }
   }

@@ -29,7 +29,7 @@ export async function claimKeyPackages(
   const others = target.devices.filter((device) => device !== caller.device).sort();
   const remaining = others.filter((device) => after === undefined || device > after);
   const page = remaining.slice(0, pageDevices);
-  if (page.length > 0) await count(relay, caller, account, page.length, after === undefined);
+  if (page.length > 0) await count(relay, caller, account, page.length, roundsPerTarget * others.length);
 
   const keyPackages: Given[] = [];
   const missing: string[] = [];
@@ -71,17 +71,16 @@ async function count(
   caller: Caller,
   target: string,
   packages: number,
-  isNewRound: boolean,
+  limitOfTarget: number,
 ): Promise<void> {
   const now = clock.now();
   const window = Math.floor(now / hour);
   const end = (window + 1) * hour;
   const ttl = seconds(end + hour);
   const limited = () => new Refused("rate_limited", "too many claims", { retryAfter: end - now });
-  if (isNewRound) {
-    const rounds = await counters.add(caller.account, `claims#${window}#${target}`, 1, ttl, roundsPerTarget);
-    if (rounds === undefined) throw limited();
-  }
+  // By package, on every page: whoever names a place to go on from may never have been on the page before.
+  const ofTarget = await counters.add(caller.account, `claims#${window}#${target}`, packages, ttl, limitOfTarget);
+  if (ofTarget === undefined) throw limited();
   const counted = await counters.add(caller.account, `claims#${window}`, packages, ttl, settings.claimsPerHour);
   if (counted === undefined) throw limited();
 }

@@ -9,19 +9,23 @@ import { ringEntries } from "./fanOut.ts";
 import { headFor, type Head } from "./head.ts";
 import { keepBlobs } from "./keepBlobs.ts";
 import { landedAt } from "./landing.ts";
+import { countMessages, requireUnblocked } from "./messageRate.ts";
 import { findPlace, requireTurn } from "./placing.ts";
 import type { Relay } from "./relay.ts";
-import { afterCommit, requireRosterChange } from "./roster.ts";
-import { notClaimed, requireDistinctWelcomes, welcomeWrites } from "./welcomes.ts";
+import { afterCommit, isJustDropped, mayCommit, requireRosterChange } from "./roster.ts";
+import { notClaimed, requireDistinctWelcomes, requireWelcomed, welcomeWrites } from "./welcomes.ts";
 import type { StoredEntry } from "../ports.ts";
 
 export async function commit(relay: Relay, caller: Caller, request: Request<"commit">): Promise<Done<"commit">> {
+  requireUnblocked(relay, caller);
   requireDistinctWelcomes(request.welcomes);
-  const head = await headFor(relay, request.conversation, caller.account);
+  const head = await headFor(relay, request.conversation, caller.account, mayCommit);
   const before = repetition(head, request);
   if (before !== undefined) return { answer: before };
   requireTurn(head, request.turn);
   requireRosterChange(request.conversation, head.conversation, caller.account, request);
+  const strangers = request.add.filter((account) => !isJustDropped(head.conversation, account));
+  await requireWelcomed(relay, strangers, request.welcomes);
   await keepBlobs(relay, [request.payload, ...request.welcomes.map(({ payload }) => payload)], request.blobs);
   const landed = await land(relay, caller, request, head);
   if (landed.entry === undefined) return { answer: landed.answer };
@@ -31,6 +35,7 @@ export async function commit(relay: Relay, caller: Caller, request: Request<"com
   const accounts = [...landed.roster, ...request.add];
   const closes = await afterLanding(relay, caller, "commit", [
     ringEntries(relay, caller, request.conversation, accounts, [landed.entry], devices),
+    countMessages(relay, caller, 1),
   ]);
   return { answer: landed.answer, closes };
 }
@@ -47,11 +52,11 @@ async function land(relay: Relay, caller: Caller, request: Request<"commit">, kn
   const { account } = caller;
   let fresh: Head | undefined = known;
   return untilLanded(relay, async () => {
-    const current = fresh ?? (await headFor(relay, name, account));
+    const current = fresh ?? (await headFor(relay, name, account, mayCommit));
     fresh = undefined;
     const before = repetition(current, request);
     if (before !== undefined) return { answer: before, entry: undefined, roster: [] };
-    const placing = await findPlace(relay, { conversation: name, account, turn }, current);
+    const placing = await findPlace(relay, { conversation: name, account, turn, admits: mayCommit }, current);
     if (placing === undefined) return undefined;
     const { head, place } = placing;
     requireRosterChange(name, head.conversation, account, request);
@@ -59,7 +64,7 @@ async function land(relay: Relay, caller: Caller, request: Request<"commit">, kn
     const roster = { add, remove };
     const { seq, prev } = place;
     const entry = { kind: "commit", id, payload, account, roster, turn, seq, prev, ...life } as const;
-    const next = afterCommit(head.conversation, request, entry, place);
+    const next = afterCommit(head.conversation, account, request, entry, place);
     const welcomes = welcomeWrites(relay, caller, request.welcomes);
     const outcome = await relay.landing.land({
       conversation: name,

@@ -10,11 +10,12 @@ import { lifeOf } from "./expiry.ts";
 import { ringEntries } from "./fanOut.ts";
 import { keepBlobs } from "./keepBlobs.ts";
 import { landedAt } from "./landing.ts";
+import { countMessages, requireUnblocked } from "./messageRate.ts";
 import { ceilingStep } from "./placeEntry.ts";
 import type { Relay } from "./relay.ts";
 import { notAMember, Refused } from "./refused.ts";
 import { requireOnce } from "./roster.ts";
-import { notClaimed, requireDistinctWelcomes, welcomeWrites } from "./welcomes.ts";
+import { notClaimed, requireDistinctWelcomes, requireWelcomed, welcomeWrites } from "./welcomes.ts";
 
 type Creation = Request<"createConversation">;
 
@@ -23,11 +24,14 @@ export async function createConversation(
   caller: Caller,
   request: Creation,
 ): Promise<Done<"createConversation">> {
+  requireUnblocked(relay, caller);
   requireDistinctWelcomes(request.welcomes);
   requireName(relay, caller, request);
   await requirePredecessor(relay, caller, request);
   const existing = await relay.conversations.get(request.conversation);
   if (existing !== undefined) return { answer: await answerExisting(relay, caller, request, existing) };
+  const others = request.roster.filter((account) => account !== caller.account);
+  await requireWelcomed(relay, others, request.welcomes);
   await keepBlobs(relay, [request.payload, ...request.welcomes.map(({ payload }) => payload)], request.blobs);
 
   const entry = firstEntry(relay, caller, request);
@@ -36,7 +40,7 @@ export async function createConversation(
     ceiling: ceilingStep,
     roster: request.roster,
     dropped: new Map(),
-    lastCommit: { id: entry.id, seq: entry.seq, at: entry.at },
+    lastCommit: { id: entry.id, seq: entry.seq, at: entry.at, by: caller.account },
     generation: request.generation,
     predecessor: request.predecessor,
   };
@@ -48,6 +52,7 @@ export async function createConversation(
       const devices = new Set(request.welcomes.map(({ device }) => device));
       const closes = await afterLanding(relay, caller, "createConversation", [
         ringEntries(relay, caller, conversation, request.roster, [entry], devices),
+        countMessages(relay, caller, 1),
       ]);
       return { answer: landedAt(entry), closes };
     }
@@ -95,16 +100,23 @@ function requireName(
   }
 }
 
-/** A successor takes accounts along, it brings none in. */
+/**
+ * A successor takes accounts along, it brings none in. Whom a commit dropped counts too, by whatever right: a void commit
+ * must not end a conversation, and the members follow only those who are in their epoch. One may have many successors,
+ * for the same reason: a bad one must not be in the way of a good one. They are counted like messages.
+ */
 async function requirePredecessor(relay: Relay, { account }: Caller, request: Creation): Promise<void> {
   const { conversation, roster, generation, predecessor: name } = request;
   if (name === undefined) return;
   const predecessor = await relay.conversations.get(name);
-  if (predecessor === undefined || !predecessor.roster.includes(account)) throw notAMember();
+  if (predecessor === undefined) throw notAMember();
+  const { dropped } = predecessor;
+  const wereIn = new Set([...predecessor.roster, ...[...dropped.keys()].filter((one) => !dropped.get(one)!.left)]);
+  if (!wereIn.has(account)) throw notAMember();
   if (isDirect(name) !== isDirect(conversation) || predecessor.generation + 1 !== generation) {
     throw new Refused("malformed", "predecessor: not the generation before");
   }
-  if (roster.some((member) => !predecessor.roster.includes(member))) {
+  if (roster.some((member) => !wereIn.has(member))) {
     throw new Refused("invalid_roster", "roster: not on the predecessor's");
   }
 }

@@ -17,7 +17,7 @@ import { publishKeyPackages } from "./publishKeyPackages.ts";
 import { putAccount } from "./putAccount.ts";
 import { readInbox } from "./readInbox.ts";
 import { readLog } from "./readLog.ts";
-import { requireRegistered } from "./registration.ts";
+import { requireOnceRegistered, requireRegistered } from "./registration.ts";
 import type { Relay } from "./relay.ts";
 import { Refused } from "./refused.ts";
 import { signal } from "./signal.ts";
@@ -26,8 +26,8 @@ import { uploadBlob } from "./uploadBlob.ts";
 /** Open to a device that has not entered its account yet. */
 const registering: ReadonlySet<Operation> = new Set<Operation>(["hello", "putAccount", "getAccount"]);
 
-/** These meet the caller's registration on their way, after the fact for `append`, and need no read of their own. */
-const checkingLater: ReadonlySet<Operation> = new Set<Operation>(["hello", "putAccount", "append", "signal"]);
+/** These make the caller's registration, or meet it on their way, and need no read of their own. */
+const checkingItself: ReadonlySet<Operation> = new Set<Operation>(["hello", "putAccount", "signal"]);
 
 /**
  * Answers one frame. Never throws.
@@ -55,7 +55,9 @@ export async function dispatch(relay: Relay, caller: Caller, text: string): Prom
     if (caller.scope !== "full" && !registering.has(request.op)) {
       throw new Refused("out_of_scope", "this device has no certificate yet");
     }
-    if (caller.scope === "full" && !checkingLater.has(request.op)) await requireRegistered(relay, caller);
+    if (caller.scope === "full" && !checkingItself.has(request.op)) {
+      await (request.op === "append" ? requireOnceRegistered : requireRegistered)(relay, caller);
+    }
     const { answer, closes } = await perform(relay, caller, request);
     return { frame: JSON.stringify({ id, ok: answer }), closes };
   } catch (error) {

@@ -19,5 +19,5 @@ export function lifeOf(
 
 /** A Welcome waits this long for a device that is away. */
 export const welcomeLife = 365 * day;
-/** A claim can be answered by a Welcome this long. */
-export const claimLife = 30 * day;
+/** A claim can be answered by a Welcome this long. Short, because claims that are never used lie in others' inboxes. */
+export const claimLife = day;

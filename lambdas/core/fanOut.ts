@@ -2,9 +2,8 @@
 import { limits, utf8Length, type Entry } from "@tacit/protocol";
 import type { Registration, Registrations, StoredEntry } from "../ports.ts";
 import type { Caller, CloseReason } from "./caller.ts";
-import { rememberBlocked } from "./messageRate.ts";
 import type { Relay } from "./relay.ts";
-import { isNewer } from "./registration.ts";
+import { isNewer, noteRegistered } from "./registration.ts";
 
 /** Posts at a time. */
 const slice = 50;
@@ -73,9 +72,10 @@ export async function judgeOwnSocket(
 ): Promise<CloseReason | undefined> {
   const own: Registration | undefined = registrations.get(caller.account)?.get(caller.device);
   if (own?.connection === caller.connection) {
-    rememberBlocked(relay, caller.device, own.blockedUntil);
+    noteRegistered(relay, caller, own);
     return undefined;
   }
+  relay.registered?.delete(caller.connection);
   if (own !== undefined && isNewer(own, caller)) return "superseded";
   const account = await relay.directory.get(caller.account);
   return account?.devices.includes(caller.device) === true ? undefined : "device_revoked";

@@ -4,6 +4,7 @@ import type { Caller } from "./caller.ts";
 import type { Done } from "./done.ts";
 import { closeSocket } from "./farewell.ts";
 import { seconds } from "./expiry.ts";
+import { noteRegistered } from "./registration.ts";
 import type { Relay } from "./relay.ts";
 import { Refused } from "./refused.ts";
 
@@ -33,7 +34,7 @@ async function register(relay: Relay, caller: Caller): Promise<void> {
   const { connections, clock, directory } = relay;
   const lease = leaseOf(caller);
   const own = (await connections.of([account])).get(account)?.get(device);
-  if (own?.connection === connection && own.lease === lease) return;
+  if (own?.connection === connection && own.lease === lease) return noteRegistered(relay, caller, own);
 
   const ttl = seconds(clock.now() + limits.connectionLifetime + forgottenAfter);
   const outcome = await connections.register(account, device, { connection, connectedAt, lease }, ttl);
@@ -45,8 +46,10 @@ async function register(relay: Relay, caller: Caller): Promise<void> {
     await connections.unregister(account, device, connection);
     throw new Refused("device_revoked", "this device was revoked");
   }
-  const { replaced } = outcome;
-  if (replaced !== undefined && replaced.connection !== connection) {
-    await closeSocket(relay, replaced.connection, "superseded");
+  noteRegistered(relay, caller, own ?? {});
+  // What was read before counts too: where the database's client repeated its write, it replaced its own.
+  const replaced = new Set([own?.connection, outcome.replaced?.connection]);
+  for (const other of replaced) {
+    if (other !== undefined && other !== connection) await closeSocket(relay, other, "superseded");
   }
 }

@@ -1,6 +1,6 @@
 /**
  * How fast one device may append. Counted by sample, so that a message costs no further write: one request in 32
- * counts for 32. So the limit is approximate, and it bites after the fact: who passes it is marked on its registration,
+ * counts for 32. So the limit is approximate, and it bites after the fact: who passes it is marked beside its registration,
  * which the fan-out of every later message reads anyway, and each instance remembers what it read.
  */
 import type { Caller } from "./caller.ts";
@@ -34,11 +34,15 @@ export async function countMessages(relay: Relay, caller: Caller, messages: numb
   );
   if (counted === undefined || counted <= relay.settings.messagesPerMinute) return undefined;
   rememberBlocked(relay, caller.device, until);
-  await relay.connections.block(caller.account, caller.device, caller.connection, until);
+  await relay.connections.block(caller.account, caller.device, until);
   return undefined;
 }
 
-export function rememberBlocked({ blocked, clock }: Relay, device: string, until: number | undefined): void {
+export function rememberBlocked(
+  { blocked, clock }: Pick<Relay, "blocked" | "clock">,
+  device: string,
+  until: number | undefined,
+): void {
   if (until === undefined || until <= clock.now()) return;
   // Nobody is kept out longer than a window, whatever a table says.
   blocked.set(device, Math.min(until, clock.now() + minute));

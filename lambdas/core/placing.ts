@@ -4,8 +4,15 @@ import { deadHeadFor, headFor } from "./head.ts";
 import type { Place } from "./placeEntry.ts";
 import type { Relay } from "./relay.ts";
 import { busy, Refused } from "./refused.ts";
+import { isMember, type Admits } from "./roster.ts";
 
-export type Wanted = { readonly conversation: string; readonly account: string; readonly turn: number };
+export type Wanted = {
+  readonly conversation: string;
+  readonly account: string;
+  readonly turn: number;
+  /** Those on the roster, unless it says otherwise. */
+  readonly admits?: Admits;
+};
 export type Placing = { readonly head: Head; readonly place: Exclude<Place, { kind: "dying" }> };
 
 /**
@@ -14,12 +21,13 @@ export type Placing = { readonly head: Head; readonly place: Exclude<Place, { ki
  * @throws Refused `not_a_member`, `stale` or `busy`
  */
 export async function findPlace(relay: Relay, wanted: Wanted, known?: Head): Promise<Placing | undefined> {
-  const head = known ?? (await headFor(relay, wanted.conversation, wanted.account));
+  const { conversation, account, admits = isMember } = wanted;
+  const head = known ?? (await headFor(relay, conversation, account, admits));
   requireTurn(head, wanted.turn);
   const place = relay.place(head.conversation, head.entry, relay.clock.now());
   if (place.kind === "dying") throw busy();
   if (place.kind === "put") return { head, place };
-  const again = await deadHeadFor(relay, wanted.conversation, wanted.account);
+  const again = await deadHeadFor(relay, conversation, account, admits);
   if (again === undefined) return undefined;
   requireTurn(again, wanted.turn);
   const revival = relay.place(again.conversation, again.entry, relay.clock.now());

@@ -27,22 +27,26 @@ export async function propose(relay: Relay, caller: Caller, request: Request<"pr
   // The other side could not take part in a successor that this account is not on.
   if (leave && isDirect(conversation)) throw new Refused("invalid_roster", "nobody leaves a direct conversation");
   await keepBlobs(relay, [payload], []);
-  const entry = leave ? await land(relay, caller, request, head) : await post(relay, caller, request, head);
+  const { entry, roster } = await (leave ? land : post)(relay, caller, request, head);
   const closes = await afterLanding(relay, caller, "propose", [
-    ringEntries(relay, caller, conversation, head.conversation.roster, [entry]),
+    ringEntries(relay, caller, conversation, roster, [entry]),
     countMessages(relay, caller, 1),
   ]);
   return { answer: landedAt(entry), closes };
 }
 
+/** `roster`: as it was where the entry landed, not earlier: it may have changed since the first reading. */
+type Landed = { readonly entry: StoredEntry; readonly roster: readonly string[] };
+
 async function post(
   relay: Relay,
   { account }: Caller,
   { conversation, turn, entry: id, payload }: Request<"propose">,
-  head: Head,
-): Promise<StoredEntry> {
+  known: Head,
+): Promise<Landed> {
   const draft = { kind: "proposal", id, payload, account } as const;
-  return (await appendEntry(relay, { conversation, account, turn }, draft, head)).entry;
+  const { entry, head } = await appendEntry(relay, { conversation, account, turn }, draft, known);
+  return { entry, roster: head.conversation.roster };
 }
 
 /** The proposal and the roster without the account, together: what comes after it is not for the account any more. */
@@ -51,7 +55,7 @@ async function land(
   { account }: Caller,
   { conversation, turn, entry: id, payload }: Request<"propose">,
   known: Head,
-): Promise<StoredEntry> {
+): Promise<Landed> {
   let fresh: Head | undefined = known;
   return untilLanded(relay, async () => {
     const placing = await findPlace(relay, { conversation, account, turn }, fresh);
@@ -62,7 +66,8 @@ async function land(
     const entry = { kind: "proposal", id, payload, account, turn, seq: place.seq, prev: place.prev, ...life } as const;
     const next = afterLeaving(head.conversation, account, place);
     const write = { conversation, entry, expected: head.conversation, next, welcomes: [] };
-    return (await relay.landing.land(write)).kind === "landed" ? entry : undefined;
+    const { kind } = await relay.landing.land(write);
+    return kind === "landed" ? { entry, roster: head.conversation.roster } : undefined;
   });
 }
 

@@ -12,6 +12,7 @@ export async function publishKeyPackages(
   { account, device }: Caller,
   { keyPackages, lastResort }: Request<"publishKeyPackages">,
 ): Promise<Done<"publishKeyPackages">> {
+  if (keyPackages.length === 0 && lastResort === undefined) throw new Refused("malformed", "keyPackages: none");
   const all = lastResort === undefined ? keyPackages : [...keyPackages, lastResort];
   // One that is both would be used more than once.
   requireDistinct(all.map(({ hash }) => hash));
@@ -22,9 +23,9 @@ export async function publishKeyPackages(
   if (stored + keyPackages.length > limits.keyPackagesPerDevice) {
     throw new Refused("limit_exceeded", `a device has ${limits.keyPackagesPerDevice} key packages at most`);
   }
-  await Promise.all([
-    ...keyPackages.map((keyPackage) => relay.keyPackages.add(account, device, keyPackage)),
-    ...(lastResort === undefined ? [] : [relay.keyPackages.setLastResort(account, device, lastResort)]),
+  const [added] = await Promise.all([
+    Promise.all(keyPackages.map((keyPackage) => relay.keyPackages.add(account, device, keyPackage))),
+    lastResort && relay.keyPackages.setLastResort(account, device, lastResort),
   ]);
-  return { answer: { count: await relay.keyPackages.count(account, device) } };
+  return { answer: { count: stored + added.filter(Boolean).length } };
 }

@@ -60,16 +60,20 @@ function requireSuccessor(
   }
 }
 
-/** Takes the sockets and key packages of revoked devices away. The Directory was written before: see `hello`. */
+/**
+ * Takes the sockets and key packages of revoked devices away: of all of them, where this is a repetition. The Directory was
+ * written before: see `hello`.
+ */
 async function dismiss(
   relay: Relay,
   caller: Caller,
   before: StoredAccount,
-  { revoked }: StoredAccount,
+  next: StoredAccount,
 ): Promise<Done<"putAccount">["closes"]> {
   const { connections, keyPackages } = relay;
   const { account } = caller;
-  const known = new Set(before.revoked);
+  const { revoked } = next;
+  const known = new Set(isSame(before, next) ? [] : before.revoked);
   const registered = (await connections.of([account])).get(account);
   let closes: Done<"putAccount">["closes"];
   await Promise.all(

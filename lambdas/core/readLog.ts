@@ -1,27 +1,32 @@
 /** `read`: entries after a cursor, in order. */
 import { limits, type Request } from "@tacit/protocol";
-import type { StoredEntry } from "../ports.ts";
+import type { Conversation, StoredEntry } from "../ports.ts";
 import type { Caller } from "./caller.ts";
 import type { Done } from "./done.ts";
 import { entryOf } from "./fanOut.ts";
-import { turnAfter } from "./head.ts";
+import { isDead, turnAfter } from "./head.ts";
 import { firstPage, payloadWeight } from "./page.ts";
 import type { Relay } from "./relay.ts";
 import { notAMember } from "./refused.ts";
+import { isMember } from "./roster.ts";
+
+/** Entries of one query: of the largest, few more than fit a page. */
+const step = 20;
 
 export async function readLog(
   relay: Relay,
   { account }: Caller,
   { conversation: name, after, limit = limits.pageEntries }: Request<"read">,
 ): Promise<Done<"read">> {
-  const [page, newest] = await Promise.all([relay.log.page(name, after, limit), relay.log.newest(name)]);
-  // After the entries: an account that was dropped meanwhile gets none that came later. A stranger costs the same work
-  // whether there is such a conversation or not.
+  // A stranger makes for little work, and for the same whether there is such a conversation or not.
+  if (!isReader(await relay.conversations.get(name), account)) throw notAMember();
+  const [page, newest] = await Promise.all([pageOf(relay, name, after, limit), relay.log.newest(name)]);
+  // Again after the entries: an account that was dropped meanwhile gets none that came later.
   const conversation = await relay.conversations.get(name);
   const dropped = conversation?.dropped.get(account);
-  const isMember = conversation?.roster.includes(account) === true;
-  if (conversation === undefined || (!isMember && dropped === undefined)) throw notAMember();
-  const end = isMember ? Number.MAX_SAFE_INTEGER : dropped!.seq;
+  if (conversation === undefined || !isReader(conversation, account)) throw notAMember();
+  const isIn = isMember(conversation, account);
+  const end = isIn ? Number.MAX_SAFE_INTEGER : dropped!.seq;
 
   const readable = page.entries.filter(({ seq }) => seq <= end);
   const fitting = firstPage(readable, weight);
@@ -37,13 +42,30 @@ export async function readLog(
       entries: fitting.filter(({ expires }) => now < expires).map(entryOf),
       ...(more && last !== undefined ? { next: last.seq } : {}),
       head:
-        head === undefined
-          ? { seq: 0, turn: isMember ? conversation.turn : dropped!.turn }
-          : head.seq > end
-            ? { seq: end, turn: dropped!.turn }
+        head !== undefined && head.seq > end
+          ? { seq: end, turn: dropped!.turn }
+          : head === undefined || isDead(relay, head)
+            ? { seq: head?.seq ?? 0, turn: isIn ? conversation.turn : dropped!.turn }
             : { seq: head.seq, turn: turnAfter(head) },
     },
   };
+}
+
+function isReader(conversation: Conversation | undefined, account: string): boolean {
+  return conversation !== undefined && (isMember(conversation, account) || conversation.dropped.has(account));
+}
+
+/** Like `log.page`, but it reads little more than what fits an answer. */
+async function pageOf({ log }: Relay, name: string, after: number, limit: number): ReturnType<Relay["log"]["page"]> {
+  const entries: StoredEntry[] = [];
+  let used = 0;
+  for (;;) {
+    const asked = Math.min(step, limit - entries.length);
+    const page = await log.page(name, entries.at(-1)?.seq ?? after, asked);
+    entries.push(...page.entries);
+    used += page.entries.reduce((sum, entry) => sum + weight(entry), 0);
+    if (!page.more || entries.length >= limit || used > limits.pagePayload) return { entries, more: page.more };
+  }
 }
 
 function newerOf(a: StoredEntry | undefined, b: StoredEntry | undefined): StoredEntry | undefined {

@@ -44,6 +44,8 @@ export type Relay = {
   readonly settings: Settings;
   /** Devices that append too fast, as far as this instance knows: device -> until when. */
   readonly blocked: Map<string, number>;
+  /** Sockets that this instance has seen registered; without it, each `append` reads the registration. */
+  readonly registered?: Set<string>;
   /** Where an entry goes. An argument so that the model can show that another rule fails. */
   readonly place: typeof placeEntry;
 };

@@ -1,14 +1,36 @@
-/** How entries change who is on a conversation's roster. */
+/**
+ * How entries change who is on a conversation's roster.
+ *
+ * The relay cannot tell a commit from garbage, so it cannot tell a removal from an assault: a void commit may drop
+ * everybody. Hence whom the last commit dropped may post the next one, which puts back those that were dropped with it
+ * and removes nobody but the poster of the last. It is the price that an account which was rightly removed can do the
+ * same: be on the roster again, read ciphertext that it cannot open, and drop its remover, once; the members void that,
+ * restore, and then it is over, for whom a restoration or the commit after it drops may not restore.
+ */
 import { isDirect, limits } from "@tacit/protocol";
 import type { Conversation, Dropped, StoredEntry } from "../ports.ts";
 import type { Place } from "./placeEntry.ts";
-import { Refused } from "./refused.ts";
+import { notAMember, Refused } from "./refused.ts";
 
 type Delta = { readonly add: readonly string[]; readonly remove: readonly string[] };
 type Seat = Pick<Exclude<Place, { kind: "dying" }>, "seq" | "ceiling">;
 
 /** Accounts that were dropped and may still read to that point; of more than this, those dropped longest ago may not. */
 const remembered = 1_000;
+
+/** Whether `account` may act in the conversation. */
+export type Admits = (conversation: Conversation, account: string) => boolean;
+
+export const isMember: Admits = ({ roster }, account) => roster.includes(account);
+
+/** Members, and whom the last commit dropped, unless it, or the one before, was a restoration. */
+export const mayCommit: Admits = (conversation, account) => {
+  const { turn, restored = -Infinity } = conversation;
+  return isMember(conversation, account) || (isJustDropped(conversation, account) && restored < turn - 2);
+};
+
+/** Dropped by the last commit. Whoever left did so by a proposal, which has another seq. */
+export const isJustDropped: Admits = ({ dropped, lastCommit }, account) => dropped.get(account)?.seq === lastCommit.seq;
 
 /** @throws Refused `invalid_roster` */
 export function requireRosterChange(name: string, conversation: Conversation, account: string, delta: Delta): void {
@@ -18,6 +40,7 @@ export function requireRosterChange(name: string, conversation: Conversation, ac
     throw invalid("the two of a direct conversation stay");
   }
   requireOnce(delta.add.concat(delta.remove));
+  if (!on.has(account)) requireRestoration(conversation, account, delta);
   if (delta.add.some((added) => on.has(added))) throw invalid("add: already on the roster");
   if (delta.remove.some((removed) => !on.has(removed))) throw invalid("remove: not on the roster");
   if (delta.remove.includes(account)) throw invalid("remove: whoever leaves proposes it");
@@ -26,12 +49,28 @@ export function requireRosterChange(name: string, conversation: Conversation, ac
   }
 }
 
+/** @throws Refused `not_a_member` where it is none, else `invalid_roster` */
+function requireRestoration(conversation: Conversation, account: string, { add, remove }: Delta): void {
+  const invalid = (message: string) => new Refused("invalid_roster", message);
+  if (!add.includes(account)) throw notAMember();
+  if (add.some((added) => !isJustDropped(conversation, added))) throw invalid("add: not dropped by the last commit");
+  if (remove.some((removed) => removed !== conversation.lastCommit.by)) {
+    throw invalid("remove: not the poster of the last commit");
+  }
+}
+
 /** @throws Refused `invalid_roster` where an account is named twice */
 export function requireOnce(accounts: readonly string[]): void {
   if (new Set(accounts).size < accounts.length) throw new Refused("invalid_roster", "an account is named twice");
 }
 
-export function afterCommit(conversation: Conversation, { add, remove }: Delta, entry: StoredEntry, seat: Seat) {
+export function afterCommit(
+  conversation: Conversation,
+  account: string,
+  { add, remove }: Delta,
+  entry: StoredEntry,
+  seat: Seat,
+): Conversation {
   const removed = new Set(remove);
   const turn = conversation.turn + 1;
   const dropped = new Map([...conversation.dropped].filter(([account]) => !add.includes(account)));
@@ -42,12 +81,14 @@ export function afterCommit(conversation: Conversation, { add, remove }: Delta, 
     ceiling: seat.ceiling ?? conversation.ceiling,
     roster: [...conversation.roster.filter((account) => !removed.has(account)), ...add],
     dropped: newest(dropped),
-    lastCommit: { id: entry.id, seq: seat.seq, at: entry.at },
-  } satisfies Conversation;
+    lastCommit: { id: entry.id, seq: seat.seq, at: entry.at, by: account },
+    ...(!isMember(conversation, account) && { restored: conversation.turn }),
+  };
 }
 
 export function afterLeaving(conversation: Conversation, account: string, seat: Seat): Conversation {
-  const dropped = new Map([...conversation.dropped, [account, { seq: seat.seq, turn: conversation.turn }] as const]);
+  const { turn } = conversation;
+  const dropped = new Map([...conversation.dropped, [account, { seq: seat.seq, turn, left: true }] as const]);
   return {
     ...conversation,
     ceiling: seat.ceiling ?? conversation.ceiling,

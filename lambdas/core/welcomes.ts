@@ -1,6 +1,6 @@
 /** Welcomes that land with a commit, each in the place that a claim holds for it. */
 import type { Request } from "@tacit/protocol";
-import type { WelcomeWrite } from "../ports.ts";
+import type { StoredAccount, WelcomeWrite } from "../ports.ts";
 import type { Caller } from "./caller.ts";
 import { seconds, welcomeLife } from "./expiry.ts";
 import type { Relay } from "./relay.ts";
@@ -11,6 +11,25 @@ type Welcomes = Request<"commit">["welcomes"];
 export function requireDistinctWelcomes(welcomes: Welcomes): void {
   const distinct = new Set(welcomes.map(({ claim }) => claim)).size === welcomes.length;
   if (!distinct) throw new Refused("malformed", "welcomes: one claim twice");
+}
+
+/**
+ * Nobody comes in, or is rung, who was not claimed: each account is welcomed on one device at least. Whether the claims
+ * are the caller's shows when they land.
+ *
+ * @throws Refused `key_package_not_claimed`
+ */
+export async function requireWelcomed(
+  { directory }: Relay,
+  accounts: readonly string[],
+  welcomes: Welcomes,
+): Promise<void> {
+  const welcomed = new Set(welcomes.map(({ device }) => device));
+  const records = await Promise.all(accounts.map((account) => directory.get(account)));
+  const isWelcomed = (record: StoredAccount | undefined) => record?.devices.some((device) => welcomed.has(device));
+  if (!records.every(isWelcomed)) {
+    throw new Refused("key_package_not_claimed", "welcomes: none for an account that comes in");
+  }
 }
 
 export function welcomeWrites({ clock }: Relay, { account }: Caller, welcomes: Welcomes): readonly WelcomeWrite[] {

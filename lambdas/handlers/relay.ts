@@ -4,8 +4,9 @@ import { awsRelay } from "../adapters/awsRelay.ts";
 import { callerOf } from "./socketEvent.ts";
 import { answerFrame } from "../core/dispatch.ts";
 import { placeEntry } from "../core/placeEntry.ts";
+import type { Relay } from "../core/relay.ts";
 
-const relay = { ...awsRelay(), blocked: new Map<string, number>(), place: placeEntry };
+const relay: Relay = { ...awsRelay(), blocked: new Map(), registered: new Set(), place: placeEntry };
 
 export async function handler(
   event: APIGatewayProxyWebsocketEventV2,

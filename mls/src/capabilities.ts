@@ -54,7 +54,7 @@ export function supportsExtension(capabilities: Capabilities, extensionType: num
   );
 }
 
-export function supportsProposal(capabilities: Capabilities, proposalType: number): boolean {
+function supportsProposal(capabilities: Capabilities, proposalType: number): boolean {
   return (proposalType > 0 && proposalType <= lastDefaultProposal) || capabilities.proposals.includes(proposalType);
 }
 

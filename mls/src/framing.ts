@@ -107,7 +107,7 @@ export function readContentAuth(reader: Reader, contentType: ContentType): Conte
   return contentType === "commit" ? { signature, confirmationTag: reader.opaque() } : { signature };
 }
 
-export function writeAuthenticatedContent(writer: Writer, content: AuthenticatedContent): void {
+function writeAuthenticatedContent(writer: Writer, content: AuthenticatedContent): void {
   writer.uint16(wireFormats[content.wireFormat]);
   writeFramedContent(writer, content.framed);
   writeContentAuth(writer, content.auth);

@@ -37,8 +37,16 @@ export function readGroupContext(reader: Reader): GroupContext {
   };
 }
 
+const encodings = new WeakMap<GroupContext, Uint8Array>();
+
+/** Kept with the context, which goes into each message of its epoch: read the result, do not change it. */
 export function encodeGroupContext(context: GroupContext): Uint8Array {
-  return encode(writeGroupContext, context);
+  let encoding = encodings.get(context);
+  if (encoding === undefined) {
+    encoding = encode(writeGroupContext, context);
+    encodings.set(context, encoding);
+  }
+  return encoding;
 }
 
 /** The number of the next epoch, as long as a uint64 has one. */

@@ -31,6 +31,7 @@ export {
 } from "./externalProposal.ts";
 export { externalSendersExtension, externalSendersOf, type ExternalSender } from "./externalSenders.ts";
 export {
+  decodeBareKeyPackage,
   decodeKeyPackage,
   generateKeyPackage,
   type GeneratedKeyPackage,

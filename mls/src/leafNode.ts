@@ -1,7 +1,7 @@
 /** Leaf nodes: RFC 9420, section 7.2. Their validation is in leafNodeValidation.ts. */
 import { readCapabilities, writeCapabilities, type Capabilities } from "./capabilities.ts";
 import type { CipherSuite, MaybePromise } from "./cipherSuite.ts";
-import { decodeFailed, encode, type Reader, Writer } from "./codec.ts";
+import { decodeFailed, type Reader, Writer } from "./codec.ts";
 import { readCredential, writeCredential, type Credential } from "./credential.ts";
 import { readExtensions, writeExtensions, type Extension } from "./extension.ts";
 
@@ -79,10 +79,6 @@ export function readLeafNode(reader: Reader): LeafNode {
     extensions: readExtensions(reader),
     signature: reader.opaque(),
   };
-}
-
-export function encodeLeafNode(leaf: LeafNode): Uint8Array {
-  return encode(writeLeafNode, leaf);
 }
 
 /** LeafNodeTBS: a leaf that was not in a key package is bound to its group and position. */

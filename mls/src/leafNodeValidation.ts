@@ -3,12 +3,13 @@ import type { AuthenticationContext, AuthenticationService } from "./authenticat
 import { meetsRequired, requiredCapabilitiesOf, supportsExtension } from "./capabilities.ts";
 import type { CipherSuite } from "./cipherSuite.ts";
 import { credentialTypeOf } from "./credential.ts";
-import { ByteSet, samePublicBytes } from "./equalBytes.ts";
+import { ByteSet } from "./equalBytes.ts";
 import type { Extension } from "./extension.ts";
 import { invalid } from "./failure.ts";
 import { mls10, type GroupContext } from "./groupContext.ts";
 import { verifyLeafNodeSignature, type LeafNode, type LeafPosition } from "./leafNode.ts";
 import { encryptionKeyAt, occupiedLeaves, type RatchetTree } from "./ratchetTree.ts";
+import { indexOf } from "./treeIndex.ts";
 import { nodeWidth } from "./treeMath.ts";
 
 /** Asks the application. */
@@ -76,17 +77,13 @@ export function checkGroupExtensions(leaves: Iterable<LeafNode>, extensions: rea
 
 /** Every credential type in use is supported by every member; `changed` leaves against all, and all against them. */
 function checkCredentialTypes(tree: RatchetTree, changed: readonly LeafNode[]): void {
-  const inUse = new Set<number>();
-  const introduced = new Set(changed.map((leaf) => credentialTypeOf(leaf.credential)));
-  for (const leaf of tree.leaves) {
-    if (leaf === undefined) continue;
-    inUse.add(credentialTypeOf(leaf.credential));
-    for (const type of introduced) {
-      if (!leaf.capabilities.credentials.includes(type)) {
-        throw invalid("credential_unsupported", "a member does not support the credential of another");
-      }
+  const index = indexOf(tree);
+  for (const type of new Set(changed.map((leaf) => credentialTypeOf(leaf.credential)))) {
+    if (!index.everyoneSupports(type)) {
+      throw invalid("credential_unsupported", "a member does not support the credential of another");
     }
   }
+  const inUse = index.credentialTypes();
   for (const leaf of changed) {
     for (const type of inUse) {
       if (!leaf.capabilities.credentials.includes(type)) {
@@ -118,20 +115,14 @@ function duplicateKey(): Error {
 
 /** Section 7.3's uniqueness for a few changed leaves: each against all others. */
 function checkFew(tree: RatchetTree, changed: readonly number[], authentication: AuthenticationService): void {
-  const nodes = nodeWidth(tree.leaves.length);
+  const index = indexOf(tree);
+  const identify = (leaf: LeafNode): string => identityOf(authentication, leaf);
   for (const leafIndex of changed) {
     const leaf = tree.leaves[leafIndex] as LeafNode;
-    const identity = identityOf(authentication, leaf);
-    for (let node = 0; node < nodes; node++) {
-      if (node === 2 * leafIndex) continue;
-      const key = encryptionKeyAt(tree, node);
-      if (key !== undefined && samePublicBytes(key, leaf.encryptionKey)) throw duplicateKey();
-      const other = (node & 1) === 0 ? tree.leaves[node >> 1] : undefined;
-      if (other === undefined) continue;
-      if (samePublicBytes(other.signatureKey, leaf.signatureKey)) throw duplicateKey();
-      if (identityOf(authentication, other) === identity) {
-        throw invalid("duplicate_client", "a client would be in the group twice");
-      }
+    if (index.hasEncryptionKey(leaf.encryptionKey, leafIndex)) throw duplicateKey();
+    if (index.hasSignatureKey(leaf.signatureKey, leafIndex)) throw duplicateKey();
+    if (index.hasIdentity(identify(leaf), leafIndex, authentication, identify)) {
+      throw invalid("duplicate_client", "a client would be in the group twice");
     }
   }
 }

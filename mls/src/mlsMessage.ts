@@ -15,7 +15,7 @@ export type MlsMessage =
   | { readonly wireFormat: "groupInfo"; readonly groupInfo: GroupInfo }
   | { readonly wireFormat: "keyPackage"; readonly keyPackage: KeyPackage };
 
-export function writeMlsMessage(writer: Writer, message: MlsMessage): void {
+function writeMlsMessage(writer: Writer, message: MlsMessage): void {
   writer.uint16(mls10);
   writer.uint16(wireFormats[message.wireFormat]);
   switch (message.wireFormat) {
@@ -36,7 +36,7 @@ export function writeMlsMessage(writer: Writer, message: MlsMessage): void {
   }
 }
 
-export function readMlsMessage(reader: Reader): MlsMessage {
+function readMlsMessage(reader: Reader): MlsMessage {
   readVersion(reader);
   switch (reader.uint16()) {
     case wireFormats.publicMessage:

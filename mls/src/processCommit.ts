@@ -22,12 +22,12 @@ import {
 } from "./proposalList.ts";
 import { derivePskSecret, type PskLookup } from "./psk.ts";
 import { findPsks } from "./pskStore.ts";
-import { addLeaf, encryptionKeyAt, freeLeaf, leafAt, type PathStep, type TreeDraft } from "./ratchetTree.ts";
+import { addLeaf, freeLeaf, leafAt, type PathStep, type TreeDraft } from "./ratchetTree.ts";
 import type { Sender } from "./sender.ts";
 import { createSecretTree } from "./secretTree.ts";
 import { rootHash } from "./treeHash.ts";
+import { indexOf } from "./treeIndex.ts";
 import { decryptUpdatePath, mergeUpdatePath, type ReceivedPath } from "./treeKem.ts";
-import { nodeWidth } from "./treeMath.ts";
 import type { UpdatePath } from "./updatePath.ts";
 
 export interface CommitOptions {
@@ -59,11 +59,8 @@ function checkFreshKeys(tree: TreeDraft, path: UpdatePath): void {
   fresh.forEach((key, index) => {
     if (fresh.some((other, at) => at < index && samePublicBytes(key, other))) throw notFresh();
   });
-  const width = nodeWidth(tree.leaves.length);
-  for (let node = 0; node < width; node++) {
-    const present = encryptionKeyAt(tree, node);
-    if (present !== undefined && fresh.some((key) => samePublicBytes(key, present))) throw notFresh();
-  }
+  const index = indexOf(tree);
+  if (fresh.some((key) => index.hasEncryptionKey(key))) throw notFresh();
 }
 
 function notFresh(): Error {

@@ -1,6 +1,6 @@
 /** Proposals: RFC 9420, section 12.1. */
 import { MlsError } from "./mlsError.ts";
-import { encode, type Reader, type Writer } from "./codec.ts";
+import type { Reader, Writer } from "./codec.ts";
 import { readExtensions, writeExtensions, type Extension } from "./extension.ts";
 import { mls10 } from "./groupContext.ts";
 import { readKeyPackage, writeKeyPackage, type KeyPackage } from "./keyPackage.ts";
@@ -119,10 +119,6 @@ export function readProposal(reader: Reader): Proposal {
       // Its length is unknown, so nothing after it can be read. Section 12.2 forbids it unless every member supports it.
       throw new MlsError("unsupported_proposal", "the proposal's type is unknown", { everyone: true });
   }
-}
-
-export function encodeProposal(proposal: Proposal): Uint8Array {
-  return encode(writeProposal, proposal);
 }
 
 /** A reinitialisation with this version of the protocol. */

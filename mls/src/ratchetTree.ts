@@ -5,7 +5,8 @@
 import { decode, decodeFailed, encode, type Reader, type Writer } from "./codec.ts";
 import { invalid } from "./failure.ts";
 import { readLeafNode, writeLeafNode, type LeafNode } from "./leafNode.ts";
-import { directPath, left, level, nodeWidth, right, root, sibling } from "./treeMath.ts";
+import { inheritIndex } from "./treeIndex.ts";
+import { directPath, left, nodeWidth, right, sibling } from "./treeMath.ts";
 
 export interface ParentNode {
   readonly encryptionKey: Uint8Array;
@@ -33,7 +34,9 @@ export interface TreeDraft {
 export const maximumLeaves = 1 << 24;
 
 export function draftOf(tree: RatchetTree): TreeDraft {
-  return { leaves: tree.leaves.slice(), parents: tree.parents.slice(), hashes: tree.hashes.slice() };
+  const draft = { leaves: tree.leaves.slice(), parents: tree.parents.slice(), hashes: tree.hashes.slice() };
+  inheritIndex(draft, tree);
+  return draft;
 }
 
 /** The leaf at an index that may come from the wire. */
@@ -145,7 +148,7 @@ function collect(tree: RatchetTree, node: number, found: number[]): void {
   collect(tree, right(node), found);
 }
 
-export function isEmptySubtree(tree: RatchetTree, node: number): boolean {
+function isEmptySubtree(tree: RatchetTree, node: number): boolean {
   if ((node & 1) === 0) return tree.leaves[node >> 1] === undefined;
   if (parentAt(tree, node) !== undefined) return false;
   return isEmptySubtree(tree, left(node)) && isEmptySubtree(tree, right(node));
@@ -189,7 +192,7 @@ export function writeParentNode(writer: Writer, parent: ParentNode): void {
 }
 
 /** Section 7.1: unmerged leaves are sorted, without repetition. */
-export function readParentNode(reader: Reader): ParentNode {
+function readParentNode(reader: Reader): ParentNode {
   const encryptionKey = reader.opaque();
   const parentHash = reader.opaque();
   let previous = -1;
@@ -263,9 +266,4 @@ export function encodeTree(tree: RatchetTree): Uint8Array {
 
 export function decodeTree(bytes: Uint8Array): TreeDraft {
   return decode(readRatchetTree, bytes);
-}
-
-/** The height of the tree: level of its root. */
-export function height(tree: RatchetTree): number {
-  return level(root(tree.leaves.length));
 }

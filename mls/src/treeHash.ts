@@ -15,7 +15,7 @@ export function leafHash(suite: CipherSuite, leafIndex: number, leaf: LeafNode |
   return suite.hash(writer.finish());
 }
 
-export function parentNodeHash(
+function parentNodeHash(
   suite: CipherSuite,
   parent: ParentNode | undefined,
   leftHash: Uint8Array,

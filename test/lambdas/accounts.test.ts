@@ -171,6 +171,16 @@ describe("key packages", () => {
     expect(given.every(({ claim: id }) => /^[0-9a-f]{12}[A-Za-z0-9_-]{22}$/.test(id))).toBe(true);
   });
 
+  test("one that was given out is not published again; none at all is refused", async () => {
+    const { alice, bob } = await pair();
+    const publish = () => ask(bob, "publishKeyPackages", { keyPackages: [keyPackage(1)] });
+    expect((await publish()).ok).toEqual({ count: 1 });
+    expect((await claim(alice)).ok?.keyPackages).toHaveLength(1);
+    expect((await publish()).ok).toEqual({ count: 0 });
+    expect((await claim(alice)).ok).toMatchObject({ keyPackages: [], missing: [bob.caller.device] });
+    expect((await ask(bob, "publishKeyPackages", { keyPackages: [] })).error?.code).toBe("malformed");
+  });
+
   test("claims are counted by the account that makes them, for an hour", async () => {
     const { stage, alice, bob } = await pair();
     await ask(bob, "publishKeyPackages", { keyPackages: [], lastResort: keyPackage(3) });
@@ -189,6 +199,9 @@ describe("key packages", () => {
     await ask(bob, "publishKeyPackages", { keyPackages: Array.from({ length: 25 }, (_, i) => keyPackage(i)) });
     for (let i = 0; i < 20; i++) expect((await claim(alice)).ok?.keyPackages).toHaveLength(1);
     expect((await claim(alice)).error?.code).toBe("rate_limited");
+    // Nor by naming a place to go on from, where it never was.
+    const { error } = await ask(alice, "claimKeyPackages", { account: "bob", after: "-".repeat(42) + "A" });
+    expect(error?.code).toBe("rate_limited");
     expect((await ask(bob, "countKeyPackages", {})).ok?.count).toBe(5);
   });
 

@@ -241,6 +241,13 @@ describe("tokens of an OpenID Connect provider", () => {
     }
   });
 
+  test("come with keys over TLS, but on one's own machine", async () => {
+    const document = { issuer: "https://login.example", jwks_uri: "http://login.example/keys" };
+    const fetched = jest.spyOn(globalThis, "fetch").mockResolvedValue(Response.json(document));
+    await expect(oidcTokens(document.issuer).open("a.b.c")).rejects.toThrow("key set without TLS");
+    fetched.mockRestore();
+  });
+
   test("a provider that fails is not a token that fails; it is asked again", async () => {
     const key = await publish("1");
     const tokens = oidcTokens(address);

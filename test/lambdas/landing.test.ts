@@ -1,7 +1,19 @@
 /** Creating conversations and committing to them. */
 import { directConversationName, limits } from "@tacit/protocol";
 import { randomId, sha256 } from "../../bench/rawDevice.ts";
-import { ask, commitOf, creation, group, keyPackage, message, newStage, payload, person, pushes } from "./stage.ts";
+import {
+  ask,
+  commitOf,
+  creation,
+  group,
+  keyPackage,
+  message,
+  newStage,
+  payload,
+  person,
+  pushes,
+  welcomeFor,
+} from "./stage.ts";
 
 async function trio() {
   const stage = newStage();
@@ -65,7 +77,7 @@ describe("createConversation", () => {
 
   test("a direct conversation and its successor", async () => {
     const { alice, bob } = await trio();
-    const first = { ...creation([alice, bob]), conversation: directName() };
+    const first = { ...creation([alice, bob], bob), conversation: directName() };
     expect((await ask(bob, "createConversation", first)).ok).toBeDefined();
     const second = { ...creation([alice, bob]), conversation: directName(1), generation: 1, predecessor: directName() };
     expect((await ask(alice, "createConversation", second)).ok).toBeDefined();
@@ -82,7 +94,11 @@ describe("commit", () => {
   test("ends the turn, changes the roster, rings who is in, was in, and comes in", async () => {
     const { stage, alice, bob, carol } = await trio();
     const conversation = await group([alice, bob]);
-    const request = commitOf(conversation, { add: ["carol"], remove: ["bob"] });
+    const request = commitOf(conversation, {
+      add: ["carol"],
+      remove: ["bob"],
+      welcomes: [welcomeFor(carol, alice)],
+    });
     expect((await ask(alice, "commit", request)).ok).toMatchObject({ id: request.entry, seq: 2, turn: 1 });
     expect(await stage.relay.conversations.get(conversation)).toMatchObject({ turn: 2, roster: ["alice", "carol"] });
     for (const device of [bob, carol]) expect(pushes(device, "entries").at(-1)).toMatchObject({ conversation, seq: 2 });
@@ -105,14 +121,16 @@ describe("commit", () => {
   });
 
   test("a roster has an end", async () => {
-    const { stage, alice } = await trio();
+    const { stage, alice, carol } = await trio();
     const conversation = await group([alice]);
     const full = Array.from({ length: limits.roster }, (_, i) => (i === 0 ? "alice" : `a${i}`));
     const current = stage.memory.tables.conversations.get(conversation)!;
     stage.memory.tables.conversations.set(conversation, { ...current, roster: full });
     const one = (await ask(alice, "commit", commitOf(conversation, { add: ["new"] }))).error;
     expect(one?.code).toBe("limit_exceeded");
-    expect((await ask(alice, "commit", commitOf(conversation, { add: ["new"], remove: ["a1"] }))).ok).toBeDefined();
+    const welcomes = [welcomeFor(carol, alice)];
+    const replacing = commitOf(conversation, { add: ["carol"], remove: ["a1"], welcomes });
+    expect((await ask(alice, "commit", replacing)).ok).toBeDefined();
   });
 
   test("Welcomes land with it, ring the inbox, and need claims of the caller's account", async () => {
@@ -139,5 +157,111 @@ describe("commit", () => {
     // Somebody else's inbox is nobody's business.
     expect((await ask(bob, "acknowledgeInbox", { ids: [own.claim] })).ok).toEqual({});
     expect((await ask(carol, "readInbox", {})).ok?.items).toHaveLength(1);
+  });
+});
+
+describe("nobody comes in unasked", () => {
+  test("into a new conversation, or by a commit: each is welcomed on one device at least", async () => {
+    const { stage, alice, bob, carol } = await trio();
+    const request = creation([alice, bob, carol]);
+    const [ofBob, ofCarol] = request.welcomes;
+    for (const more of [
+      { welcomes: [] },
+      { welcomes: [ofBob!] },
+      { welcomes: [ofBob!, { ...ofCarol!, device: bob.caller.device }] },
+      { roster: ["alice", "bob", "carol", "nobody"] },
+    ]) {
+      const { error } = await ask(alice, "createConversation", { ...request, ...more });
+      expect(error?.code).toBe("key_package_not_claimed");
+    }
+    const conversation = await group([alice]);
+    const commit = commitOf(conversation, { add: ["bob"] });
+    expect((await ask(alice, "commit", commit)).error?.code).toBe("key_package_not_claimed");
+    expect([...pushes(bob, "entries"), ...pushes(carol, "entries")]).toEqual([]);
+    expect((await ask(alice, "createConversation", request)).ok).toBeDefined();
+    expect((await ask(alice, "commit", { ...commit, welcomes: [welcomeFor(bob, alice)] })).ok).toBeDefined();
+    expect(await stage.relay.conversations.get(conversation)).toMatchObject({ roster: ["alice", "bob"] });
+  });
+});
+
+describe("a commit that nobody can follow", () => {
+  async function crowd() {
+    const { stage, alice, bob, carol } = await trio();
+    const mallory = await person(stage, "mallory");
+    const conversation = await group([alice, bob, mallory]);
+    const commit = (device: typeof alice, turn: number, add: string[], remove: string[]) =>
+      ask(device, "commit", commitOf(conversation, { turn, add, remove }));
+    const roster = async () => (await stage.relay.conversations.get(conversation))!.roster;
+    return { stage, alice, bob, carol, mallory, conversation, commit, roster };
+  }
+
+  test("may drop everybody: one of them restores the roster, without the poster, and that is the end of it", async () => {
+    const { alice, bob, mallory, commit, roster } = await crowd();
+    expect((await commit(mallory, 1, [], ["alice", "bob"])).ok).toBeDefined();
+    expect((await commit(alice, 2, ["alice", "bob"], ["mallory"])).ok).toBeDefined();
+    expect(await roster()).toEqual(["alice", "bob"]);
+    expect((await commit(mallory, 3, ["mallory"], ["alice"])).error?.code).toBe("not_a_member");
+    expect((await commit(bob, 3, [], [])).ok).toBeDefined();
+  });
+
+  test("a restoration names its caller, brings nobody else in, and drops nobody but the poster", async () => {
+    const { alice, bob, mallory, conversation, commit, roster } = await crowd();
+    await commit(mallory, 1, [], ["alice"]);
+    expect((await commit(alice, 2, [], ["mallory"])).error?.code).toBe("not_a_member");
+    for (const [add, remove] of [
+      [["alice", "carol"], []],
+      [["alice"], ["bob"]],
+      [["alice"], ["mallory", "bob"]],
+    ] as const) {
+      expect((await commit(alice, 2, [...add], [...remove])).error?.code).toBe("invalid_roster");
+    }
+    // It is the next commit, and nothing else that is for members.
+    const entries = [message()];
+    expect((await ask(alice, "append", { conversation, turn: 2, entries })).error?.code).toBe("not_a_member");
+    const later = { conversation, turn: 2, entries: [message()] };
+    expect((await ask(bob, "append", later)).ok).toBeDefined();
+    expect((await commit(alice, 1, ["alice"], [])).error).toMatchObject({ code: "stale", head: { seq: 2, turn: 2 } });
+    const restoring = commitOf(conversation, { turn: 2, add: ["alice"], remove: ["mallory"] });
+    const first = await ask(alice, "commit", restoring);
+    expect(first.ok).toBeDefined();
+    expect((await ask(alice, "commit", restoring)).ok).toEqual(first.ok);
+    expect(await roster()).toEqual(["bob", "alice"]);
+  });
+
+  test("after the next commit, whom it dropped stays away", async () => {
+    const { alice, bob, mallory, commit } = await crowd();
+    await commit(alice, 1, [], ["mallory"]);
+    await commit(bob, 2, [], []);
+    expect((await commit(mallory, 3, ["mallory"], [])).error?.code).toBe("not_a_member");
+  });
+
+  test("whoever was rightly removed disturbs once", async () => {
+    const { alice, bob, mallory, commit, roster } = await crowd();
+    await commit(alice, 1, [], ["mallory"]);
+    expect((await commit(mallory, 2, ["mallory"], ["alice"])).ok).toBeDefined();
+    expect((await commit(alice, 3, ["alice"], ["mallory"])).error?.code).toBe("not_a_member");
+    expect((await commit(bob, 3, ["alice"], ["mallory"])).ok).toBeDefined();
+    expect(await roster()).toEqual(["bob", "alice"]);
+    expect((await commit(mallory, 4, ["mallory"], ["bob"])).error?.code).toBe("not_a_member");
+  });
+
+  test("does not end the conversation: whom it dropped opens a successor, and whoever left does not", async () => {
+    const { alice, bob, carol, mallory, conversation, commit } = await crowd();
+    const leave = { conversation, turn: 1, entry: randomId(), payload: payload(), leave: true };
+    expect((await ask(bob, "propose", leave)).ok).toBeDefined();
+    await commit(mallory, 1, [], ["alice"]);
+    await commit(mallory, 2, [], []);
+    const successor = (people: readonly (typeof alice)[]) => ({
+      ...creation(people),
+      generation: 1,
+      predecessor: conversation,
+    });
+    const open = async (people: readonly (typeof alice)[]) =>
+      (await ask(people[0]!, "createConversation", successor(people))).error?.code;
+    expect(await open([bob])).toBe("not_a_member");
+    expect(await open([carol])).toBe("not_a_member");
+    expect(await open([alice, bob])).toBe("invalid_roster");
+    expect(await open([alice, mallory])).toBeUndefined();
+    expect(await open([mallory, alice])).toBeUndefined();
   });
 });

@@ -1,7 +1,20 @@
 /** How fast a device may write, what blobs an entry may refer to, and what happens when something breaks. */
 import { dispatch } from "../../lambdas/core/dispatch.ts";
 import { sha256 } from "../../bench/rawDevice.ts";
-import { ask, group, message, minute, newStage, person, socketOf, type Device } from "./stage.ts";
+import { limits } from "@tacit/protocol";
+import {
+  ask,
+  commitOf,
+  creation,
+  group,
+  message,
+  minute,
+  newStage,
+  person,
+  pushes,
+  socketOf,
+  type Device,
+} from "./stage.ts";
 
 const day = 24 * 60 * minute;
 
@@ -37,8 +50,36 @@ describe("messages a minute", () => {
     const elsewhere = { ...alice, stage: instance };
     expect((await send(elsewhere)).ok).toBeDefined();
     expect((await send(elsewhere)).error?.code).toBe("rate_limited");
+    // One that has not seen the socket before reads its registration first.
+    const fresh = { ...stage, relay: { ...stage.relay, blocked: new Map(), registered: new Set<string>() } };
+    expect((await send({ ...alice, stage: fresh })).error?.code).toBe("rate_limited");
+    expect((await send(elsewhere)).error?.code).toBe("rate_limited");
     // Other devices are none of its concern.
     expect((await ask(elsewhere, "readInbox", {})).ok).toBeDefined();
+  });
+
+  test("to come back through another socket does not help", async () => {
+    const { stage, alice, send, sendUntilRefused } = await fast();
+    await sendUntilRefused();
+    const relay = { ...stage.relay, blocked: new Map(), registered: new Set<string>() };
+    const again = socketOf({ ...stage, relay }, alice.identity, { connectedAt: stage.now + 1 });
+    expect((await ask(again, "hello", {})).ok).toBeDefined();
+    expect((await send(again)).error?.code).toBe("rate_limited");
+  });
+
+  test("commits and creations count too", async () => {
+    const { alice } = await fast();
+    const until = async (request: (turn: number) => Promise<{ error?: { code: string } }>): Promise<string> => {
+      for (let turn = 1; turn < 2_000; turn++) {
+        const { error } = await request(turn);
+        if (error !== undefined) return error.code;
+      }
+      return "never refused";
+    };
+    const conversation = await group([alice]);
+    expect(await until((turn) => ask(alice, "commit", commitOf(conversation, { turn })))).toBe("rate_limited");
+    alice.stage.now += minute;
+    expect(await until(() => ask(alice, "createConversation", creation([alice])))).toBe("rate_limited");
   });
 
   test("about one message in 32 costs a second write", async () => {
@@ -89,6 +130,30 @@ describe("blobs", () => {
     expect(blobs.has(`kept/${attachment.hash}`)).toBe(true);
   });
 
+  test("one request looks for so many, and the rest comes again", async () => {
+    const { alice, conversation, blobs, stage } = await writer();
+    const entries = Array.from({ length: 4 }, (_, i) => {
+      const own = Array.from({ length: 4 }, (_, j) => ({ hash: sha256(`${i} ${j}`), size: 1 }));
+      for (const { hash: name } of own) blobs.set(`staging/${name}`, { size: 1, modified: stage.now });
+      return { ...message(), blobs: own };
+    });
+    const { ok } = await ask(alice, "append", { conversation, turn: 1, entries });
+    expect(ok?.accepted).toHaveLength(2);
+    const rest = await ask(alice, "append", { conversation, turn: 1, entries: entries.slice(2) });
+    expect(rest.ok?.accepted).toHaveLength(2);
+  });
+
+  test("an account uploads a gigabyte an hour", async () => {
+    const { stage, alice } = await writer();
+    const upload = () => ask(alice, "uploadBlob", { hash, size: limits.blob });
+    for (let i = 0; i < 2 ** 30 / limits.blob; i++) expect((await upload()).ok).toBeDefined();
+    const { error } = await upload();
+    expect(error).toMatchObject({ code: "rate_limited", retryable: true });
+    stage.now += error!.retryAfter!;
+    const later = { ...alice, caller: { ...alice.caller, expires: Infinity } };
+    expect((await ask(later, "uploadBlob", { hash, size: 1 })).ok).toBeDefined();
+  });
+
   test("live anew when an entry refers to them later", async () => {
     const { stage, blobs, send } = await writer();
     const kept = stage.now - 2 * day;
@@ -129,6 +194,21 @@ describe("what nobody expected", () => {
     const deaf = { ...alice, stage: { ...stage, relay: { ...stage.relay, connections } } };
     const { ok } = await ask(deaf, "append", { conversation, turn: 1, entries: [message()] });
     expect(ok?.accepted).toHaveLength(1);
+    expect(stage.memory.unexpected).toHaveLength(1);
+  });
+
+  test("between two messages of one request: the first is told, and rung", async () => {
+    const stage = newStage();
+    const [alice, bob] = [await person(stage, "alice"), await person(stage, "bob")];
+    const conversation = await group([alice, bob]);
+    const before = pushes(bob, "entries").length;
+    const { log } = stage.relay;
+    let puts = 0;
+    const put: typeof log.put = (...args) => (puts++ === 1 ? Promise.reject(new Error("outage")) : log.put(...args));
+    const failing = { ...alice, stage: { ...stage, relay: { ...stage.relay, log: { ...log, put } } } };
+    const { ok } = await ask(failing, "append", { conversation, turn: 1, entries: [message(), message()] });
+    expect(ok?.accepted.map(({ seq }) => seq)).toEqual([2]);
+    expect(pushes(bob, "entries").slice(before)).toMatchObject([{ seq: 2 }]);
     expect(stage.memory.unexpected).toHaveLength(1);
   });
 

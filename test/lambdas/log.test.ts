@@ -2,7 +2,19 @@
 import { limits, type Request } from "@tacit/protocol";
 import type { Log } from "../../lambdas/ports.ts";
 import { dyingMargin, placeEntry } from "../../lambdas/core/placeEntry.ts";
-import { ask, commitOf, group, message, minute, newStage, payload, person, pushes, type Device } from "./stage.ts";
+import {
+  ask,
+  commitOf,
+  group,
+  hour,
+  message,
+  minute,
+  newStage,
+  payload,
+  person,
+  pushes,
+  type Device,
+} from "./stage.ts";
 
 async function pair() {
   const stage = newStage();
@@ -152,6 +164,26 @@ describe("read", () => {
     expect(seen).toEqual(Array.from({ length: 13 }, (_, i) => i + 1));
   });
 
+  test("little more is looked at than is given, and nothing for a stranger", async () => {
+    const { stage, alice, conversation } = await pair();
+    for (let i = 0; i < 60; i++) {
+      await append(alice, conversation, { entries: [{ ...message(), payload: payload(i, limits.inlinePayload) }] });
+    }
+    const { log } = stage.relay;
+    let entries = 0;
+    const page: typeof log.page = async (...args) => {
+      const result = await log.page(...args);
+      entries += result.entries.length;
+      return result;
+    };
+    const counted = { ...stage, relay: { ...stage.relay, log: { ...log, page } } };
+    const mallory = await person(stage, "mallory");
+    await ask({ ...mallory, stage: counted }, "read", { conversation, after: 0 });
+    expect(entries).toBe(0);
+    expect((await ask({ ...alice, stage: counted }, "read", { conversation, after: 0 })).ok?.entries).toBeDefined();
+    expect(entries).toBeLessThanOrEqual(20);
+  });
+
   test("whoever was dropped reads up to and including the entry that did it", async () => {
     const { alice, bob, conversation } = await pair();
     await append(alice, conversation);
@@ -167,6 +199,35 @@ describe("read", () => {
   });
 });
 
+describe("a log of which only the older end is left", () => {
+  /** The table deletes in any order: the commit has gone, what it followed has not. */
+  async function halfDeleted() {
+    const { stage, alice, bob, conversation } = await pair();
+    await append(alice, conversation);
+    await ask(alice, "commit", commitOf(conversation));
+    const log = stage.memory.tables.log.get(conversation)!;
+    stage.now = log.get(3)!.ttl * 1_000 + hour;
+    log.delete(3);
+    const late = (device: Device) => ({
+      ...device,
+      caller: { ...device.caller, expires: Infinity, connectedAt: Infinity },
+    });
+    return { alice: late(alice), bob: late(bob), conversation };
+  }
+
+  test("is read with the conversation's turn, and goes on in it", async () => {
+    const { alice, bob, conversation } = await halfDeleted();
+    expect((await ask(bob, "read", { conversation, after: 0 })).ok).toMatchObject({ entries: [], head: { turn: 2 } });
+    expect((await append(alice, conversation, { turn: 1 })).error?.code).toBe("stale");
+    expect((await append(alice, conversation, { turn: 2 })).ok?.accepted).toHaveLength(1);
+  });
+
+  test("takes a commit", async () => {
+    const { alice, conversation } = await halfDeleted();
+    expect((await ask(alice, "commit", commitOf(conversation, { turn: 2 }))).ok).toBeDefined();
+  });
+});
+
 describe("propose", () => {
   const propose = (device: Device, conversation: string, leave: boolean, entry = "A".repeat(22)) =>
     ask(device, "propose", { conversation, turn: 1, entry, payload: payload(), leave });
@@ -177,6 +238,21 @@ describe("propose", () => {
     const { entries } = (await ask(bob, "read", { conversation, after: 1 })).ok!;
     expect(entries).toMatchObject([{ kind: "proposal", account: "alice" }]);
     expect((await append(alice, conversation)).ok).toBeDefined();
+  });
+
+  test("rings nobody who left meanwhile", async () => {
+    const { stage, alice, bob, conversation } = await pair();
+    const { log } = stage.relay;
+    let left: Promise<unknown> | undefined;
+    const put: typeof log.put = async (...args) => {
+      left ??= propose(bob, conversation, true, "B".repeat(21) + "A");
+      await left;
+      return log.put(...args);
+    };
+    const slow = { ...alice, stage: { ...stage, relay: { ...stage.relay, log: { ...log, put } } } };
+    const before = pushes(bob, "entries").length;
+    expect((await propose(slow, conversation, false)).ok?.seq).toBe(3);
+    expect(pushes(bob, "entries")).toHaveLength(before);
   });
 
   test("leaving: off the roster at once; a repetition is told the same", async () => {

@@ -123,6 +123,19 @@ describe("hello", () => {
   });
 });
 
+test("the older socket is closed, also where the database's client wrote the registration twice", async () => {
+  const stage = newStage();
+  const alice = await person(stage, "alice");
+  const { connections } = stage.relay;
+  const register: typeof connections.register = async (...args) => {
+    await connections.register(...args);
+    return connections.register(...args);
+  };
+  const twice = { ...stage, relay: { ...stage.relay, connections: { ...connections, register } } };
+  await hello(socketOf(twice, alice.identity, { connectedAt: stage.now + 1 }));
+  expect(stage.memory.closed).toEqual([alice.caller.connection]);
+});
+
 describe("disconnect", () => {
   test("removes its own registration alone", async () => {
     const stage = newStage();
@@ -166,6 +179,28 @@ describe("revocation", () => {
     expect(await registrationOf(lost)).toBeUndefined();
     // A repetition of the record is success.
     expect((await ask(alice, "putAccount", { record: next })).ok).toEqual({ version: 3 });
+  });
+
+  test("a repetition ends what the first request left half done", async () => {
+    const { stage, alice, lost, next } = await revoked();
+    const { keyPackages } = stage.relay;
+    const failing = { ...keyPackages, clear: () => Promise.reject(new Error("outage")) };
+    const broken = { ...alice, stage: { ...stage, relay: { ...stage.relay, keyPackages: failing } } };
+    expect((await ask(broken, "putAccount", { record: next })).error?.code).toBe("internal");
+    expect((await ask(alice, "putAccount", { record: next })).ok).toEqual({ version: 3 });
+    expect(await keyPackages.count("alice", lost.caller.device)).toBe(0);
+    expect(pushes(lost, "bye")).toHaveLength(1);
+  });
+
+  test("a socket that never said hello appends nothing", async () => {
+    const { stage, alice, lost, next } = await revoked();
+    const conversation = await group([alice]);
+    const silent = socketOf(stage, lost.identity);
+    const send = () => ask(silent, "append", { conversation, turn: 1, entries: [message()] });
+    expect((await send()).error?.code).toMatch(/superseded|not_registered/);
+    await ask(alice, "putAccount", { record: next });
+    expect((await send()).error?.code).toBe("not_registered");
+    expect((await ask(alice, "read", { conversation, after: 1 })).ok?.entries).toEqual([]);
   });
 
   test("against a hello at the same time: whichever comes first, the device ends unregistered", async () => {

@@ -22,7 +22,7 @@ export type Device = { readonly identity: Identity; readonly caller: Caller; rea
 export function newStage(settings: Partial<Settings> = {}): Stage {
   const stage = { now: start } as { now: number; memory: Memory; relay: Relay };
   stage.memory = memoryPorts({ now: () => stage.now, seed: "stage", settings });
-  stage.relay = { ...stage.memory.ports, blocked: new Map(), place: placeEntry };
+  stage.relay = { ...stage.memory.ports, blocked: new Map(), registered: new Set(), place: placeEntry };
   return stage;
 }
 
@@ -71,12 +71,29 @@ export const payload = (fill = 1, length = 32) => ({ inline: encodeBase64Url(new
 
 export const message = (fill = 1) => ({ id: randomId(), payload: payload(fill) });
 
-export function creation(people: readonly Device[]) {
+/** A Welcome for `device`, under a claim of the account of `by`. */
+export function welcomeFor(device: Device, by: Device, fill = 7) {
+  const claim = device.stage.now.toString(16).padStart(12, "0") + randomId();
+  const reservation = {
+    device: device.caller.device,
+    id: claim,
+    by: by.caller.account,
+    keyPackage: randomId(32),
+    ttl: 0,
+  };
+  const { inbox } = device.stage.memory.tables;
+  if (!inbox.has(device.caller.device)) inbox.set(device.caller.device, new Map());
+  inbox.get(device.caller.device)!.set(claim, { reservation, welcome: undefined, ttl: 0 });
+  return { device: device.caller.device, claim, payload: payload(fill) };
+}
+
+/** As `by` sends it. */
+export function creation(people: readonly Device[], by = people[0]) {
   return {
     conversation: `g-${randomId()}`,
     entry: randomId(),
     payload: payload(),
-    welcomes: [],
+    welcomes: people.flatMap((device) => (device === by || by === undefined ? [] : [welcomeFor(device, by)])),
     blobs: [],
     roster: people.map(({ identity }) => identity.account),
     generation: 0,

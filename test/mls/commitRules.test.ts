@@ -18,7 +18,9 @@ import {
   add,
   authentication,
   commit,
+  join,
   leafOf,
+  lifetime,
   newClient,
   newWorld,
   stateOf,
@@ -386,6 +388,29 @@ describe("section 12.1: single proposals", () => {
     await accepts({ list: byValue({ type: "groupContextExtensions", extensions }) });
   });
 
+  test("7.3, 12.1.7: extensions that the committer supports and an unchanged member does not", async () => {
+    const able = { capabilities: { extensions: [0xf0f0], proposals: [0xf0f1], credentials: [1, 2] } };
+    const mixed = await newWorld(suite, "alice", { client: able });
+    const second = await newClient(suite, "bob", able);
+    const proposals = [addOf(second.keyPackage)];
+    await join(mixed, second, await commit(mixed, "alice", { proposals }));
+    [alice, bob] = [stateOf(mixed, "alice"), stateOf(mixed, "bob")];
+    const lists = [
+      [{ extensionType: 0xf0f0, data: text("x") }],
+      [requiredCapabilitiesExtension({ extensions: [0xf0f0], proposals: [], credentials: [] })],
+      [requiredCapabilitiesExtension({ extensions: [], proposals: [0xf0f1], credentials: [] })],
+      [requiredCapabilitiesExtension({ extensions: [], proposals: [], credentials: [2] })],
+    ].map((extensions) => byValue({ type: "groupContextExtensions", extensions }));
+    for (const list of lists) await accepts({ list });
+    await add(mixed, "alice", ["carol"]);
+    [alice, bob] = [stateOf(mixed, "alice"), stateOf(mixed, "bob")];
+    for (const list of lists) {
+      await refuses({ list }, "capabilities_insufficient");
+      const created = createCommit(alice, { authentication, proposals: list.map(({ proposal }) => proposal) });
+      await expect(created).rejects.toMatchObject({ code: "capabilities_insufficient" });
+    }
+  });
+
   test("12.1.8.1: external senders that the application does not accept, or that are garbage", async () => {
     const credential = { type: "basic", identity: text("mallory") } as const;
     const extensions = [externalSendersExtension([{ signatureKey: text("key"), credential }])];
@@ -657,4 +682,13 @@ test("creating checks what processing checks", async () => {
       lifetime: { now: 10n, maximum: 100n },
     }),
   ).rejects.toMatchObject({ code: "lifetime_invalid", everyone: false });
+});
+
+test("7.2: a key package that is not valid yet is not added, and from its first second it is", async () => {
+  const { keyPackage } = await newClient(suite, "frank");
+  const adding = (now: bigint) =>
+    createCommit(alice, { authentication, proposals: [addOf(keyPackage)], lifetime: { now } });
+  await expect(adding(lifetime.notBefore - 1n)).rejects.toMatchObject({ code: "lifetime_invalid", everyone: false });
+  expect((await adding(lifetime.notBefore)).summary.added).toHaveLength(1);
+  expect((await adding(lifetime.notAfter)).summary.added).toHaveLength(1);
 });

@@ -19,6 +19,7 @@ import { decodeMlsMessage, encodeMlsMessage } from "../../mls/src/mlsMessage.ts"
 import { derivePskSecret } from "../../mls/src/psk.ts";
 import { decodeTree, draftOf, encodeTree, type ParentNode, type TreeDraft } from "../../mls/src/ratchetTree.ts";
 import { rootHash } from "../../mls/src/treeHash.ts";
+import { updateOwnPath } from "../../mls/src/treeKem.ts";
 import { validateTree } from "../../mls/src/treeValidation.ts";
 import { readGroupSecrets, welcomeKeys, writeGroupSecrets, type GroupSecrets } from "../../mls/src/welcome.ts";
 import {
@@ -134,6 +135,17 @@ describe("section 12.4.3.1: joining by a Welcome", () => {
     await refused({ keyPackage: erin.keyPackage, privateKeys: erin.privateKeys }, "welcome_not_for_us");
     await refused({ suite: testSuite(3) }, "unsupported");
     await refused({ welcome: dave.bytes }, "invalid_argument");
+  });
+
+  test("that says another cipher suite than the key package and the group have", async () => {
+    const message = decodeMlsMessage(created.welcomes[0]?.bytes as Uint8Array);
+    if (message.wireFormat !== "welcome") throw new Error("not a Welcome");
+    const welcome = (cipherSuite: number) =>
+      encodeMlsMessage({ ...message, welcome: { ...message.welcome, cipherSuite } });
+    for (const cipherSuite of [0x0002, 0x0003, 0xfafa]) {
+      await refused({ welcome: welcome(cipherSuite) }, "unsupported");
+    }
+    expect((await attempt({ welcome: welcome(suite.id) })).epoch.ownLeafIndex).toBe(3);
   });
 
   test("with the wrong init key", async () => {
@@ -266,6 +278,8 @@ describe("section 12.4.3.1: joining by a Welcome", () => {
 
   test("7.3: lifetimes, of the own package and of members on request", async () => {
     await refused({ lifetime: { now: lifetime.notAfter + 1n } }, "lifetime_invalid");
+    await refused({ lifetime: { now: lifetime.notBefore - 1n } }, "lifetime_invalid");
+    expect((await attempt({ lifetime: { now: lifetime.notBefore } })).epoch.ownLeafIndex).toBe(3);
     await refused({ lifetime: { now, maximum: 10n } }, "lifetime_invalid");
     const late = { keyPackage: dave.keyPackage, lifetime: { now: lifetime.notAfter, checkMembers: true } };
     expect((await attempt(late)).epoch.ownLeafIndex).toBe(3);
@@ -425,6 +439,27 @@ describe("the integrity of a tree", () => {
         draft.leaves[last] = { ...leafOf(draft, last), credential: leafOf(draft, 0).credential };
       }),
     ).rejects.toMatchObject({ code: "duplicate_client" });
+  });
+
+  test("7.3: two parents with one encryption key, in a tree that is sound in all else", async () => {
+    const committed = async (secrets: readonly number[]): Promise<TreeDraft> => {
+      const draft = draftOf(grown.epoch.tree);
+      for (const [index, name] of ["carol", "hugo"].entries()) {
+        const { ownLeafIndex, signaturePrivateKey } = stateOf(world, name).epoch;
+        const leaf = draft.leaves[ownLeafIndex] as LeafNode;
+        // Path secrets are drawn from here; the leaf's own key is not.
+        const drawing = { ...suite, random: (length: number) => new Uint8Array(length).fill(secrets[index] as number) };
+        const { groupId } = grown.epoch.groupContext;
+        await updateOwnPath(drawing, draft, ownLeafIndex, leaf, groupId, signaturePrivateKey);
+      }
+      return draft;
+    };
+    const validate = (draft: TreeDraft): Promise<void> => {
+      const treeHash = rootHash(suite, draft);
+      return validateTree(suite, draft, { ...grown.epoch.groupContext, treeHash }, { authentication });
+    };
+    await validate(await committed([1, 2]));
+    await expect(validate(await committed([1, 1]))).rejects.toMatchObject({ code: "key_not_unique" });
   });
 
   test("12.4.3.3: a tree that ends blank, has a node in the wrong place, or an index out of range", () => {

@@ -175,3 +175,46 @@ test("keys of blanked and replaced nodes, and the epoch's secrets, are gone afte
   for (const secret of secretsOf(bob.ratchets.current)) expect(consumed.has(hex(secret))).toBe(true);
   expect(received.state.epoch.pathKeys.has(2 * bob.epoch.ownLeafIndex)).toBe(true);
 });
+
+/** Processes a commit and shows that the keys of these nodes are in `consumed` and nowhere else. */
+async function expectGone(state: GroupState, bytes: Uint8Array, nodes: readonly number[]): Promise<GroupState> {
+  const received = await processMessage(state, bytes, { authentication });
+  const stored = hex(encodeEpoch(received.state));
+  const consumed = new Set(received.consumed.map(hex));
+  for (const node of nodes) {
+    const key = state.epoch.pathKeys.get(node);
+    if (key === undefined) throw new Error(`no key of node ${node} to lose`);
+    expect(consumed.has(hex(key))).toBe(true);
+    expect(stored).not.toContain(hex(key));
+    expect([...received.state.epoch.pathKeys.values()].map(hex)).not.toContain(hex(key));
+  }
+  return received.state;
+}
+
+test("9.2, 7.7: keys of nodes that a Remove blanks and no path fills again are gone", async () => {
+  const world = await newWorld(testSuite());
+  await add(world, "alice", ["bob", "carol", "dave", "erin", "frank", "gina", "hugo"]);
+  for (const name of ["bob", "dave", "frank", "hugo"]) await commit(world, name);
+  const [hugo, gina] = [stateOf(world, "hugo"), leafOf(world, "gina")];
+  const created = await createCommit(stateOf(world, "alice"), {
+    authentication,
+    proposals: [{ type: "remove", removed: gina }],
+  });
+  // Of 13 (Gina and Hugo), 11 (their half) and 7 (the root), Alice's path fills the root alone.
+  const after = await expectGone(hugo, created.commit, [13, 11, 7]);
+  expect([...after.epoch.pathKeys.keys()].sort((a, b) => a - b)).toEqual([7, 14]);
+  expect([after.epoch.tree.parents[6], after.epoch.tree.parents[5]]).toEqual([undefined, undefined]);
+});
+
+test("9.2, 7.7: keys of nodes that a smaller tree does not have are gone", async () => {
+  const world = await newWorld(testSuite());
+  await add(world, "alice", ["bob", "carol", "dave", "erin"]);
+  for (const name of ["bob", "carol"]) await commit(world, name);
+  const created = await createCommit(stateOf(world, "alice"), {
+    authentication,
+    proposals: [{ type: "remove", removed: leafOf(world, "erin") }],
+  });
+  const after = await expectGone(stateOf(world, "bob"), created.commit, [7]);
+  expect(after.epoch.tree.leaves).toHaveLength(4);
+  expect(after.epoch.pathKeys.has(7)).toBe(false);
+});

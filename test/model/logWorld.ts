@@ -32,7 +32,14 @@ export type World = {
 };
 
 export type Person =
-  | { readonly does: "append"; readonly turn: number; readonly entries?: number; readonly losesAnswer?: boolean }
+  | {
+      readonly does: "append";
+      readonly turn: number;
+      readonly entries?: number;
+      readonly losesAnswer?: boolean;
+      /** It is not to be told `busy`: nobody is in its way for long. */
+      readonly lands?: boolean;
+    }
   | { readonly does: "commit"; readonly turn: number; readonly remove?: readonly string[] }
   | { readonly does: "leave"; readonly turn: number; readonly account: string }
   | { readonly does: "read"; readonly pages: number; readonly limit: number };
@@ -226,6 +233,8 @@ export function runWorld(world: World): Run {
       (error: unknown) => {
         process.state = "done";
         process.outcome = error instanceof Refused ? error.refusal.code : String(error);
+        const { person: what, outcome } = process;
+        if (what.does === "append" && what.lands && outcome === "busy") faults.push(`${process.name}: is kept waiting`);
         if (!(error instanceof Refused)) faults.push(`${process.name}: ${String(error)}`);
         const wrote = landed.some(({ entry }) => entry.id === idOf(process.name, 0));
         if (wrote && person(process) !== "read") faults.push(`${process.name}: is refused, but its entry landed`);

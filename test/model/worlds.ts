@@ -28,7 +28,7 @@ const conversation: Conversation = {
   ceiling: 64,
   roster: ["ann", "bob", "cat"],
   dropped: new Map(),
-  lastCommit: { id: "old-1", seq: 1, at: 0 },
+  lastCommit: { id: "old-1", seq: 1, at: 0, by: "ann" },
   generation: 0,
   predecessor: undefined,
 };
@@ -65,6 +65,16 @@ export const worlds: Record<string, World> = {
       ann: { does: "append", turn: 1 },
       bob: { does: "append", turn: 1 },
       cat: { does: "commit", turn: 1 },
+    },
+  },
+  "the table has deleted the commit before what it followed": {
+    ...quiet,
+    // The commit of seq 3 ended turn 1, and is gone: what is left says less than the conversation.
+    conversation: { ...conversation, turn: 2, lastCommit: { id: "old-3", seq: 3, at: 0, by: "ann" } },
+    clock: quiet.clock.slice(3),
+    people: {
+      ann: { does: "append", turn: 2, lands: true },
+      cat: { does: "commit", turn: 2 },
     },
   },
   "a dead log is read while somebody revives it": {

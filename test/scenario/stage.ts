@@ -7,6 +7,7 @@ import {
   openRaw,
   randomId,
   signUp,
+  welcomeFrom,
   type Identity,
   type Outcome,
   type RawDevice,
@@ -58,11 +59,13 @@ export const message = (text: string): { readonly id: string; readonly payload: 
 /** A group of `people`, created by the first of them. */
 export async function group(people: readonly Person[]): Promise<string> {
   const conversation = `g-${randomId()}`;
-  const created = await people[0]!.device.request("createConversation", {
+  const [creator, ...guests] = people;
+  const welcomes = await Promise.all(guests.map((guest) => welcomeFrom(creator!.device, guest)));
+  const created = await creator!.device.request("createConversation", {
     conversation,
     entry: randomId(),
     payload: opaque("create"),
-    welcomes: [],
+    welcomes,
     blobs: [],
     roster: people.map(({ identity }) => identity.account),
     generation: 0,

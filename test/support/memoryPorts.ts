@@ -53,10 +53,12 @@ export type MemoryTables = {
   readonly inbox: Map<string, Map<string, Place>>;
   readonly accounts: Map<string, StoredAccount>;
   readonly keyPackages: Map<string, Map<string, KeyPackage>>;
+  readonly takenKeyPackages: Set<string>;
   readonly lastResorts: Map<string, KeyPackage>;
   readonly proofs: Set<string>;
   readonly counters: Map<string, number>;
   readonly connections: Map<string, Map<string, Registration>>;
+  readonly blocks: Map<string, number>;
   readonly blobs: Map<string, { size: number; modified: number }>;
 };
 
@@ -69,10 +71,12 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
     inbox: new Map(),
     accounts: new Map(),
     keyPackages: new Map(),
+    takenKeyPackages: new Set(),
     lastResorts: new Map(),
     proofs: new Set(),
     counters: new Map(),
     connections: new Map(),
+    blocks: new Map(),
     blobs: new Map(),
   };
   const posted: Posted[] = [];
@@ -150,14 +154,12 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
     },
     async page(device, after, limit) {
       await step("inbox.page");
-      const places = [...(tables.inbox.get(device) ?? [])]
-        .filter(([id]) => after === undefined || id > after)
-        .sort(([a], [b]) => (a < b ? -1 : 1));
-      const page = places.slice(0, limit);
-      return {
-        items: page.flatMap(([, { welcome }]) => welcome ?? []),
-        next: page.length === limit ? page.at(-1)?.[0] : undefined,
-      };
+      const items = [...(tables.inbox.get(device)?.values() ?? [])]
+        .flatMap(({ welcome }) => welcome ?? [])
+        .filter(({ id }) => after === undefined || id > after)
+        .sort((a, b) => (a.id < b.id ? -1 : 1))
+        .slice(0, limit);
+      return { items, next: items.length === limit ? items.at(-1)?.id : undefined };
     },
     async remove(device, id) {
       await step("inbox.remove");
@@ -185,7 +187,12 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
   const keyPackages: KeyPackages = {
     async add(account, device, keyPackage) {
       await step("keyPackages.add");
-      mapIn(tables.keyPackages, deviceKey(account, device)).set(keyPackage.hash, keyPackage);
+      const packages = mapIn(tables.keyPackages, deviceKey(account, device));
+      const isNew =
+        !packages.has(keyPackage.hash) &&
+        !tables.takenKeyPackages.has(`${deviceKey(account, device)} ${keyPackage.hash}`);
+      if (isNew) packages.set(keyPackage.hash, keyPackage);
+      return isNew;
     },
     async setLastResort(account, device, keyPackage) {
       await step("keyPackages.setLastResort");
@@ -203,7 +210,9 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
       await step("keyPackages.take");
       const packages = tables.keyPackages.get(deviceKey(account, device));
       const [taken] = packages?.values() ?? [];
-      if (taken !== undefined) packages?.delete(taken.hash);
+      if (taken === undefined) return undefined;
+      packages?.delete(taken.hash);
+      tables.takenKeyPackages.add(`${deviceKey(account, device)} ${taken.hash}`);
       return taken;
     },
     async clear(account, device) {
@@ -234,13 +243,20 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
     },
   };
 
+  const blockedOnes = (account: string, devices: ReadonlyMap<string, Registration>): Map<string, Registration> =>
+    new Map(
+      [...devices].map(([device, registration]) => {
+        const blockedUntil = tables.blocks.get(deviceKey(account, device));
+        return [device, blockedUntil === undefined ? registration : { ...registration, blockedUntil }];
+      }),
+    );
   const connections: Connections = {
     async of(accounts) {
       await step("connections.of");
       return new Map(
         accounts.flatMap((account) => {
           const devices = tables.connections.get(account);
-          return devices === undefined ? [] : [[account, new Map(devices)] as const];
+          return devices === undefined ? [] : [[account, blockedOnes(account, devices)] as const];
         }),
       );
     },
@@ -258,11 +274,9 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
       const devices = tables.connections.get(account);
       if (devices?.get(device)?.connection === connection) devices.delete(device);
     },
-    async block(account, device, connection, until) {
+    async block(account, device, until) {
       await step("connections.block");
-      const devices = tables.connections.get(account);
-      const registration = devices?.get(device);
-      if (registration?.connection === connection) devices?.set(device, { ...registration, blockedUntil: until });
+      if (tables.connections.has(account)) tables.blocks.set(deviceKey(account, device), until);
     },
   };
 

@@ -174,7 +174,7 @@ describe("a relay", () => {
     const { log, alice, bob, atAlice, atBob } = await couple();
     const rotating = await rotated(alice, atAlice);
     const { entry, payload } = log.commit(rotating.pending!.commit, "alice");
-    const misled = { entry: { ...entry, ...told } as typeof entry, payload };
+    const misled = { entry: { ...entry, ...told }, payload };
     const [a, b] = [await apply(alice, rotating, [misled]), await apply(bob, atBob, [misled])];
     expect([kinds(a), kinds(b)]).toEqual([["void"], ["void"]]);
     expect([a.state.group!.epoch, b.state.group!.epoch]).toEqual([atAlice.group!.epoch, atBob.group!.epoch]);

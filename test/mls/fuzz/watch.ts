@@ -14,6 +14,13 @@ export class Watch {
   /** The result, or undefined when the input was refused. @throws when the refusal is not a typed one, or comes too late */
   async run<T>(attempt: () => T | Promise<T>): Promise<T | undefined> {
     const start = performance.now();
+    const result = await this.#judge(attempt);
+    const took = performance.now() - start;
+    if (took > slowest) throw new Error(`an input took ${took.toFixed(0)} ms`);
+    return result;
+  }
+
+  async #judge<T>(attempt: () => T | Promise<T>): Promise<T | undefined> {
     try {
       const result = await attempt();
       this.accepted++;
@@ -23,9 +30,6 @@ export class Watch {
       this.codes.set(error.code, (this.codes.get(error.code) ?? 0) + 1);
       this.refused++;
       return undefined;
-    } finally {
-      const took = performance.now() - start;
-      if (took > slowest) throw new Error(`an input took ${took.toFixed(0)} ms`);
     }
   }
 }

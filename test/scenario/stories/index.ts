@@ -13,13 +13,14 @@ import {
   theWinnerIsToldItLost,
   typing,
 } from "./people.ts";
-import { expiredToken, twoConnectsThatFinishOutOfOrder, twoSocketsOfOneDevice } from "./sockets.ts";
+import { aLostDevice, expiredToken, twoConnectsThatFinishOutOfOrder, twoSocketsOfOneDevice } from "./sockets.ts";
 import { aStolenToken, aStranger } from "./strangers.ts";
 
 export const relayStories: Readonly<Record<string, Story>> = {
   "two sockets of one device: the newer wins": twoSocketsOfOneDevice,
   "two connects of one device that finish out of order": twoConnectsThatFinishOutOfOrder,
   "an expired token": expiredToken,
+  "a lost device is revoked": aLostDevice,
   "a stranger who tries to read, append, claim, or take Bob's device id": aStranger,
   "a stolen token without the device key": aStolenToken,
   "a message that lands while the reader is between two pages": aMessageBetweenTwoPages,

@@ -1,6 +1,6 @@
 /** Stories about the log: what was written once is read once, in order, whatever gets lost on the way. */
 import { directConversationName } from "@tacit/protocol";
-import { randomId, sha256 } from "../../../bench/rawDevice.ts";
+import { randomId, sha256, welcomeFrom } from "../../../bench/rawDevice.ts";
 import { group, message, opaque, person, readAll, type Story } from "../stage.ts";
 
 export const aMessageBetweenTwoPages: Story = async (cloud) => {
@@ -73,18 +73,19 @@ export const bothCreateAtOnce: Story = async (cloud) => {
   const alice = await person(cloud, "alice");
   const bob = await person(cloud, "bob");
   const conversation = `d-${sha256(directConversationName([bob.identity.account, alice.identity.account], 0))}`;
-  const create = () => ({
+  const create = async (by: typeof alice, guest: typeof alice) => ({
     conversation,
     entry: randomId(),
     payload: opaque("create"),
-    welcomes: [],
+    welcomes: [await welcomeFrom(by.device, guest)],
     blobs: [],
     roster: [alice.identity.account, bob.identity.account],
     generation: 0,
   });
+  const [first, second] = [await create(alice, bob), await create(bob, alice)];
   const outcomes = await Promise.all([
-    alice.device.request("createConversation", create()),
-    bob.device.request("createConversation", create()),
+    alice.device.request("createConversation", first),
+    bob.device.request("createConversation", second),
   ]);
   expect(outcomes.filter(({ ok }) => ok)).toHaveLength(1);
   expect(outcomes.find(({ error }) => error)!.error).toMatchObject({
@@ -93,7 +94,7 @@ export const bothCreateAtOnce: Story = async (cloud) => {
   });
 
   // Under another name, or with another roster, it is not theirs.
-  const wrong = await alice.device.request("createConversation", { ...create(), conversation: `d-${sha256("x")}` });
+  const wrong = await alice.device.request("createConversation", { ...first, conversation: `d-${sha256("x")}` });
   expect(wrong.error?.code).toBe("invalid_roster");
 };
 

@@ -1,5 +1,13 @@
 /** Stories about sockets: one per device, and the newer wins, in whatever order things finish. */
-import { openRaw } from "../../../bench/rawDevice.ts";
+import {
+  accountRecordOf,
+  certify,
+  deviceIdOf,
+  newKey,
+  openRaw,
+  sha256,
+  welcomeFrom,
+} from "../../../bench/rawDevice.ts";
 import { anotherSocket, group, message, person, type Story } from "../stage.ts";
 
 export const twoSocketsOfOneDevice: Story = async (cloud) => {
@@ -52,4 +60,42 @@ export const expiredToken: Story = async (cloud) => {
   expect(refused.error).toMatchObject({ code: "token_expired", retryable: true });
   expect(refused.error!.serverTime).toBeGreaterThan(0);
   await again.closed;
+};
+
+export const aLostDevice: Story = async (cloud) => {
+  const alice = await person(cloud, "alice");
+  const bob = await person(cloud, "bob");
+  const { account } = alice.identity;
+  const deviceKey = newKey();
+  const phone = { ...alice.identity, deviceKey, device: deviceIdOf(deviceKey) };
+  const own = certify(alice.identity);
+  const first = (await alice.device.request("getAccount", { account })).ok!.record;
+  const after = (record: typeof first) => sha256(Buffer.from(record.payload, "base64url"));
+  const linked = accountRecordOf(alice.identity, {
+    version: 2,
+    previous: after(first),
+    devices: [own, certify(alice.identity, deviceKey)],
+  });
+  expect((await alice.device.request("putAccount", { record: linked })).ok?.version).toBe(2);
+  const lost = await anotherSocket(cloud, phone);
+  expect((await lost.request("hello", {})).ok?.scope).toBe("full");
+  await welcomeFrom(bob.device, { identity: phone, device: lost });
+  await welcomeFrom(bob.device, alice);
+
+  // Revoked, it is shown the door; on another socket, which it had opened before, nothing is to be had either.
+  const silent = await anotherSocket(cloud, phone);
+  const revoked = accountRecordOf(alice.identity, {
+    version: 3,
+    previous: after(linked),
+    devices: [own],
+    revoked: [phone.device],
+  });
+  expect((await alice.device.request("putAccount", { record: revoked })).ok?.version).toBe(3);
+  await lost.push((push) => push.push === "bye" && push.code === "device_revoked");
+  await lost.closed;
+  const conversation = await group([bob, alice]);
+  const append = { conversation, turn: 1, entries: [message("from a thief")] };
+  expect((await silent.request("append", append)).error?.code).toBe("not_registered");
+  expect((await silent.request("hello", {})).error?.code).toBe("device_revoked");
+  await silent.closed;
 };
