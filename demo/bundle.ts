@@ -1,6 +1,6 @@
 /** Bundles the page for the browser: from the sources, whenever it is loaded. */
-import { join } from "node:path";
-import { context } from "esbuild";
+import { dirname, join } from "node:path";
+import { context, type Plugin } from "esbuild";
 
 export type Bundler = {
   /** File names, with their content. */
@@ -19,6 +19,7 @@ export async function createBundler(pageDirectory: string): Promise<Bundler> {
     target: ["es2022"],
     sourcemap: "inline",
     logLevel: "silent",
+    plugins: [browserPlatform],
   });
   return {
     async build() {
@@ -28,3 +29,13 @@ export async function createBundler(pageDirectory: string): Promise<Bundler> {
     close: () => bundling.dispose(),
   };
 }
+
+/** What the client's package says to bundlers of its build (`browser`), for its sources. */
+const browserPlatform: Plugin = {
+  name: "browser-platform",
+  setup(build) {
+    build.onResolve({ filter: /\/platform\/node\.ts$/ }, ({ path, resolveDir }) => ({
+      path: join(resolveDir, dirname(path), "browser.ts"),
+    }));
+  },
+};
