@@ -1,18 +1,17 @@
 /** Runs the page of this benchmark in headless Chromium. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { chromium } from "playwright-core";
 import type { PageOptions, PageResult } from "./page.ts";
+import { chromiumPath, launchChromium } from "../chromium.ts";
 
-const executable = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path));
 const resolve = createRequire(import.meta.url).resolve;
 
 export const noChromium =
-  executable === undefined ? "Chromium left out: Debian's package chromium is not installed" : undefined;
+  chromiumPath === undefined ? "Chromium left out: Debian's package chromium is not installed" : undefined;
 
 export async function benchInChromium(
   options: PageOptions,
@@ -54,19 +53,7 @@ export async function benchInChromium(
     response.end(content);
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const browser = await chromium.launch({
-    executablePath: executable ?? "",
-    args: [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  const browser = await launchChromium();
   try {
     const page = await browser.newPage();
     const failed = new Promise<never>((_, reject) => page.on("pageerror", reject));

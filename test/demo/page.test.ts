@@ -6,7 +6,8 @@ import type { Browser, Locator, Page } from "playwright-core";
 import type { LocalCloud } from "@tacit/local";
 import { audience, startTacitCloud } from "../../demo/cloud.ts";
 import { startDemoServer, type DemoServer } from "../../demo/server.ts";
-import { browserTest, launchChromium } from "./chromium.ts";
+import { launchChromium } from "../../bench/chromium.ts";
+import { browserTest } from "./chromium.ts";
 
 const secret = "The heron stands in the shallow water";
 const whileAway = ["first of three", "second of three", "third of three"];

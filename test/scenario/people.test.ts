@@ -1,20 +1,5 @@
-/** The people's stories, each on a cloud of its own. */
-import { startLocalTacit, type LocalTacit } from "../../bench/localTacit.ts";
-import { scene } from "./stage.ts";
+/** Stories about people and their clients. */
 import { peopleStories } from "./stories/index.ts";
+import { tell } from "./tell.ts";
 
-let cloud: LocalTacit;
-beforeEach(async () => {
-  cloud = await startLocalTacit();
-}, 60_000);
-afterEach(async () => {
-  await cloud.close();
-});
-
-test.each(Object.entries(peopleStories))(
-  "%s",
-  async (_name, story) => {
-    await story(scene(cloud));
-  },
-  60_000,
-);
+tell(peopleStories);
