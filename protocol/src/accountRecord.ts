@@ -15,6 +15,26 @@ export function signed(maxBytes: number) {
 }
 export type Signed = v.InferOutput<ReturnType<typeof signed>>;
 
+/**
+ * Says that an account went on under another account key: Ed25519, by the key before, over
+ * `signedBytes(accountRotationLabel, UTF-8 of accountRotationText(...))`.
+ */
+export const accountRotation = v.strictObject({
+  /** The account key before. */
+  from: ed25519PublicKey,
+  signature: ed25519Signature,
+});
+export type AccountRotation = v.InferOutput<typeof accountRotation>;
+export const accountRotationLabel = "tacit account rotation 1";
+
+/** Injective. Keys in base64url. */
+export function accountRotationText(account: string, from: string, to: string): string {
+  return JSON.stringify([account, from, to]);
+}
+
+/** How often an account may have gone on under another key: the whole chain travels, newest last. */
+const rotations = v.optional(v.pipe(v.array(accountRotation), v.maxLength(4)));
+
 export const deviceCertificateLabel = "tacit device certificate 1";
 export const accountRecordLabel = "tacit account record 1";
 
@@ -35,9 +55,11 @@ export const deviceCertificate = v.strictObject({
   /** MLS suite number, decimal -> signature public key. */
   signatureKeys: v.record(v.pipe(v.string(), v.regex(/^[1-9][0-9]{0,4}$/)), bytes(32, 133)),
   issuedAt: time,
+  /** How the account came to this key, oldest first: the last one's signature leads to `accountKey`. */
+  rotations,
 });
 export type DeviceCertificate = v.InferOutput<typeof deviceCertificate>;
-export const signedDeviceCertificate = signed(2_048);
+export const signedDeviceCertificate = signed(3_072);
 
 export const accountRecord = v.strictObject({
   account: accountId,
@@ -48,9 +70,31 @@ export const accountRecord = v.strictObject({
   accountKey: ed25519PublicKey,
   devices: v.pipe(v.array(signedDeviceCertificate), v.minLength(1), v.maxLength(limits.devicesPerAccount)),
   revoked: v.pipe(v.array(deviceId), v.maxLength(1_000)),
+  /** As in the certificates. */
+  rotations,
+  /** What the account's own devices tell each other here, sealed under a key that they share (names of devices). */
+  sealed: v.optional(bytes(1, 6_144)),
 });
 export type AccountRecord = v.InferOutput<typeof accountRecord>;
 export const signedAccountRecord = signed(limits.accountRecord);
+
+/**
+ * A receipt of the relay for one version of a record, signed by a key in KMS (Ed25519): whoever holds two of them for one version
+ * and different hashes holds proof that the relay showed people different records.
+ */
+export const recordReceipt = v.strictObject({
+  account: accountId,
+  version: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  /** SHA-256 of the record's payload. */
+  hash,
+  /** When it was signed. */
+  at: time,
+  /** The signing key: clients pin it for the deployment. */
+  key: ed25519PublicKey,
+});
+export type RecordReceipt = v.InferOutput<typeof recordReceipt>;
+export const recordReceiptLabel = "tacit record receipt 1";
+export const signedRecordReceipt = signed(1_024);
 
 /** The text whose SHA-256 is a device's id: the canonical JWK of RFC 7638, section 3. `x` is base64url. */
 export function deviceKeyThumbprintInput(x: string): string {

@@ -18,7 +18,13 @@ const common = {
 export const entry = v.variant("kind", [
   /** Names no sender: who sent it is inside. */
   v.object({ kind: v.literal("message"), ...common }),
-  v.object({ kind: v.literal("proposal"), ...common, account: accountId }),
+  v.object({
+    kind: v.literal("proposal"),
+    ...common,
+    account: accountId,
+    /** The account was off the roster with this entry. */
+    leave: v.optional(v.literal(true)),
+  }),
   v.object({
     kind: v.literal("commit"),
     ...common,

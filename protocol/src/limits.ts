@@ -17,9 +17,17 @@ export const limits = {
   /** Accounts on one conversation's roster. */
   roster: 1_000,
   /** Accounts added or removed by one commit. */
-  rosterDelta: 60,
-  /** Welcomes that one commit carries; a transaction holds 100 items. */
+  rosterDelta: 250,
+  /** Welcomes that one commit, or one call of `stageWelcomes`, carries; a transaction holds 100 items. */
   welcomes: 60,
+  /** Welcomes staged for one commit. */
+  stagedWelcomes: 1_000,
+  /** What one device sends to another through the inbox, inline; anything larger goes by blob. */
+  inboxPayload: 8_192,
+  /** The sealed index of a backup. */
+  backupManifest: 16_384,
+  /** Blobs that one backup refers to. */
+  backupBlobs: 64,
   /** Blobs that one entry refers to. */
   blobs: 4,
   devicesPerAccount: 50,

@@ -8,13 +8,17 @@ import { countKeyPackages } from "./operations/countKeyPackages.ts";
 import { createConversation } from "./operations/createConversation.ts";
 import { downloadBlob } from "./operations/downloadBlob.ts";
 import { getAccount } from "./operations/getAccount.ts";
+import { getBackup } from "./operations/getBackup.ts";
 import { hello } from "./operations/hello.ts";
 import { propose } from "./operations/propose.ts";
 import { publishKeyPackages } from "./operations/publishKeyPackages.ts";
 import { putAccount } from "./operations/putAccount.ts";
+import { putBackup } from "./operations/putBackup.ts";
 import { read } from "./operations/read.ts";
 import { readInbox } from "./operations/readInbox.ts";
+import { sendInbox } from "./operations/sendInbox.ts";
 import { signal } from "./operations/signal.ts";
+import { stageWelcomes } from "./operations/stageWelcomes.ts";
 import { uploadBlob } from "./operations/uploadBlob.ts";
 
 export const operations = {
@@ -24,6 +28,7 @@ export const operations = {
   publishKeyPackages,
   countKeyPackages,
   claimKeyPackages,
+  stageWelcomes,
   createConversation,
   commit,
   propose,
@@ -31,6 +36,9 @@ export const operations = {
   read,
   readInbox,
   acknowledgeInbox,
+  sendInbox,
+  putBackup,
+  getBackup,
   signal,
   uploadBlob,
   downloadBlob,

@@ -3,6 +3,10 @@ import * as v from "valibot";
 import { hash, time } from "../primitives.ts";
 
 export const downloadBlob = {
-  request: v.strictObject({ hash }),
+  request: v.strictObject({
+    hash,
+    /** One of the caller's backup. */
+    backup: v.optional(v.literal(true)),
+  }),
   answer: v.object({ url: v.string(), expires: time }),
 };

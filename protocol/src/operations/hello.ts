@@ -7,7 +7,7 @@ export const hello = {
   answer: v.object({
     account: accountId,
     device: deviceId,
-    /** `register`: this device has no certificate under its account yet; only `account.*` is open to it. */
+    /** `register`: this device has no certificate under its account yet; it may enter one, be linked, or recover it. */
     scope: v.picklist(["full", "register"]),
     serverTime: time,
     /** The socket is closed then; come back before. */

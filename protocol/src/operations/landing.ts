@@ -27,6 +27,8 @@ export const landing = {
   entry: entryId,
   payload,
   welcomes: v.pipe(v.array(welcome), v.maxLength(limits.welcomes)),
+  /** Welcomes under this entry's id were staged before (stageWelcomes.ts), and come into force with it. */
+  staged: v.optional(v.literal(true)),
   /** Further blobs that the payload refers to (the tree of a Welcome), which are to be kept. */
   blobs: v.pipe(v.array(blobReference), v.maxLength(limits.blobs)),
 };

@@ -1,6 +1,6 @@
 /** What is addressed to the caller's device. It stays until acknowledged. */
 import * as v from "valibot";
-import { conversationId, hash, payload, seq, time, turn } from "../primitives.ts";
+import { accountId, conversationId, deviceId, hash, payload, seq, time, turn } from "../primitives.ts";
 import { claimId } from "./claimKeyPackages.ts";
 
 export const inboxItem = v.variant("kind", [
@@ -13,6 +13,15 @@ export const inboxItem = v.variant("kind", [
     turn,
     /** The key package that it answers. */
     keyPackage: hash,
+    payload,
+    at: time,
+  }),
+  v.object({
+    kind: v.literal("message"),
+    id: claimId,
+    /** Who sent it, as the relay knows: whether that is true shows inside. */
+    account: accountId,
+    device: deviceId,
     payload,
     at: time,
   }),
