@@ -224,15 +224,4 @@ const exhaust: Action = {
   },
 };
 
-export const actions: readonly Action[] = [
-  say,
-  rotate,
-  type,
-  crash,
-  restart,
-  cut,
-  goAway,
-  jumpClock,
-  sweep,
-  exhaust,
-];
+export const actions: readonly Action[] = [say, rotate, type, crash, restart, cut, goAway, jumpClock, sweep, exhaust];

@@ -94,7 +94,8 @@ class CheckedTimeline {
         this.#find("other", `place ${item.seq} shows what does not stand there`, message?.name);
         continue;
       }
-      if (message.by !== item.device && !this.#isOf(item, message)) this.#find("other", "it is shown as another's", message.name);
+      if (message.by !== item.device && !this.#isOf(item, message))
+        this.#find("other", "it is shown as another's", message.name);
       if (seen.has(message.name)) this.#find("duplicated", `shown again at position ${position}`, message.name);
       else if (message.by !== this.#device.name) this.delivered++;
       seen.add(message.name);
@@ -137,7 +138,11 @@ class CheckedTimeline {
     if (places.length === 0) {
       if (!message.promised || message.by !== this.#device.name) return;
       if (message.failed !== undefined && this.#endedAt(Infinity) !== undefined) return;
-      return this.#find("lost", `it never got into the log${message.failed ? `: ${message.failed}` : ""}`, message.name);
+      return this.#find(
+        "lost",
+        `it never got into the log${message.failed ? `: ${message.failed}` : ""}`,
+        message.name,
+      );
     }
     if (places.some((place) => this.#isExcused(place))) {
       this.expired++;

@@ -18,7 +18,12 @@ import { Disk, openDisk } from "./disk.ts";
 import type { World } from "./world.ts";
 
 /** The client's failures that this world brings about. Any other is a finding. */
-const expectedFailures: ReadonlySet<string> = new Set(["store_failed", "connection_lost", "rate_limited", "token_failed"]);
+const expectedFailures: ReadonlySet<string> = new Set([
+  "store_failed",
+  "connection_lost",
+  "rate_limited",
+  "token_failed",
+]);
 /** After these an application starts the client again. */
 const passing: ReadonlySet<string> = new Set([
   "superseded",

@@ -4,47 +4,47 @@ import type { Dice } from "../mls/dice.ts";
 /** Chance at each occasion, before the run's own severity. */
 const chances = {
   /** A function of the relay stops for ever before, or after, a call of a port; its environment goes with it. */
-  functionKilledBeforeWrite: 0.004,
-  functionKilledAfterWrite: 0.004,
-  functionKilledAtRead: 0.001,
+  functionKilledBeforeWrite: 0.012,
+  functionKilledAfterWrite: 0.012,
+  functionKilledAtRead: 0.002,
   /** A call takes seconds, so that others overtake it, or the function's time runs out. */
-  portSlow: 0.001,
+  portSlow: 0.003,
   functionTimedOut: 0,
   /** The database throttles; nothing happened. */
-  portThrottled: 0.003,
+  portThrottled: 0.006,
   /** It did happen, and the function is told that it failed. */
-  portErrorAfterWrite: 0.002,
+  portErrorAfterWrite: 0.008,
   /** Another transaction was in the way. */
-  transactionConflict: 0.01,
+  transactionConflict: 0.03,
   /** The database's client repeats a write whose answer it lost. */
-  writeRepeated: 0.01,
-  doorbellLost: 0.05,
-  doorbellLate: 0.05,
-  doorbellDoubled: 0.05,
+  writeRepeated: 0.03,
+  doorbellLost: 0.1,
+  doorbellLate: 0.1,
+  doorbellDoubled: 0.1,
   /** Not drawn: a doorbell that arrived after one that was rung later. */
   doorbellReordered: 0,
-  doorbellFailed: 0.002,
+  doorbellFailed: 0.01,
   /** Not drawn: rung at a socket that the gateway knows to be closed (410). */
   doorbellGone: 0,
-  requestLost: 0.003,
-  requestLate: 0.01,
-  answerLost: 0.003,
-  answerLate: 0.01,
+  requestLost: 0.006,
+  requestLate: 0.02,
+  answerLost: 0.006,
+  answerLate: 0.02,
   /** The platform answers instead of the function. */
-  platformThrottled: 0.003,
+  platformThrottled: 0.006,
   upgradeFailed: 0.05,
   tokenFailed: 0.01,
-  socketCut: 0.0015,
+  socketCut: 0.004,
   /** The relay goes on taking a socket for open whose client has gone. */
   socketStale: 0.3,
   /** The other way round: a client hears nothing any more and is not told. */
-  socketSilent: 0.0005,
+  socketSilent: 0.001,
   socketIdled: 0,
   socketOutlived: 0,
   disconnectLost: 0.1,
   /** A client stops at a step, and comes back from what its store holds. */
-  clientCrashed: 0.0006,
-  storeFailed: 0.001,
+  clientCrashed: 0.0012,
+  storeFailed: 0.002,
   storeSlow: 0.01,
   transferFailed: 0.02,
   /** Not drawn here: things that the workload does (actions.ts). */

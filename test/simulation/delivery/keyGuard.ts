@@ -44,7 +44,7 @@ export function keyGuard(
   });
   const aeads = Object.entries(provider.aeads).map(([name, aead]) => [name, guarded(aead)]);
   return {
-    provider: { ...provider, aeads: Object.fromEntries(aeads) as unknown as Aeads },
+    provider: { ...provider, aeads: Object.fromEntries(aeads) },
     releases(payload) {
       const tag = tagOf(payload);
       const key = keys.get(tag);

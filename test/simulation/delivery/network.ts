@@ -38,6 +38,8 @@ interface Line {
   /** Nothing gets through any more, and nobody is told. */
   isSilent: boolean;
   lastFrame: number;
+  /** When all has arrived that is on its way to the client and not held up: a close of the gateway comes after it. */
+  arrived: number;
   /** Of the newest doorbell that arrived. */
   lastRung: number;
 }
@@ -92,6 +94,7 @@ export class Network {
       gateway: false,
       isSilent: false,
       lastFrame: scheduler.now,
+      arrived: scheduler.now,
       lastRung: 0,
     };
     scheduler.after(20 + dice.next() * 80, () => {
@@ -194,7 +197,9 @@ export class Network {
 
   #deliver(line: Line, text: string, late = 0, arrives: () => void = () => {}): void {
     const { scheduler, dice, trace } = this.#options;
-    scheduler.after(5 + dice.next() * 30 + late, () => {
+    const delay = 5 + dice.next() * 30;
+    line.arrived = Math.max(line.arrived, scheduler.now + delay);
+    scheduler.after(delay + late, () => {
       if (line.client !== "open" || line.isSilent) return;
       arrives();
       trace.note(line.owner, `<< ${text.length}`, () => `<< ${brief(text)}`);
@@ -204,13 +209,14 @@ export class Network {
 
   #break(line: Line): void {
     const { scheduler, dice } = this.#options;
+    line.isSilent = true;
     this.#clientLoses(line, 1006);
     scheduler.after(dice.next() * 2_000, () => this.#gatewayCloses(line, 1006));
   }
 
   #clientLoses(line: Line, code: number): void {
     const { scheduler, dice } = this.#options;
-    scheduler.after(dice.next() * 20, () => {
+    scheduler.after(Math.max(0, line.arrived - scheduler.now) + dice.next() * 20, () => {
       if (line.client === "closed") return;
       line.client = "closed";
       line.events.closed(code);

@@ -32,7 +32,10 @@ export function planted(ports: SharedPorts, plant: Plant | undefined, dice: Dice
     case "reordersPages":
       return { ...ports, log: pages((entries) => (dice.chance(chance) ? entries.toReversed() : entries)) };
     case "damagesPayloads":
-      return { ...ports, log: pages((entries) => entries.map((entry) => (dice.chance(chance) ? damaged(entry) : entry))) };
+      return {
+        ...ports,
+        log: pages((entries) => entries.map((entry) => (dice.chance(chance) ? damaged(entry) : entry))),
+      };
     case "overwrites":
       return {
         ...ports,
@@ -69,5 +72,5 @@ function damaged(entry: StoredEntry): StoredEntry {
   if (!("inline" in entry.payload)) return entry;
   const { inline } = entry.payload;
   const other = inline[40] === "A" ? "B" : "A";
-  return { ...entry, payload: { inline: inline.slice(0, 40) + other + inline.slice(41) } } as StoredEntry;
+  return { ...entry, payload: { inline: inline.slice(0, 40) + other + inline.slice(41) } };
 }

@@ -6,17 +6,13 @@
  */
 import { check } from "./checker.ts";
 import type { Finding } from "./oracle.ts";
-import type { Plant } from "./plants.ts";
 import type { TraceLine } from "./trace.ts";
 import { runWorkload } from "./workload.ts";
-import { World } from "./world.ts";
+import { World, type WorldOptions } from "./world.ts";
 
-export interface DeliveryOptions {
-  readonly seed: number;
-  readonly clients: number;
+export interface DeliveryOptions extends WorldOptions {
+  /** How many are said before faults end. */
   readonly messages: number;
-  readonly plant?: Plant;
-  readonly explains?: boolean;
 }
 
 export interface Delivery {

@@ -28,7 +28,7 @@ export async function runWorkload(world: World, messages: number): Promise<void>
 
 async function arrive(world: World): Promise<void> {
   for (const device of world.devices) device.switchOn();
-  await world.scheduler.pass(minute);
+  while (world.devices.some((device) => isBusy(device))) await world.scheduler.pass(second);
 }
 
 /** Weeks, or however long entries live, in which nobody is there. */
@@ -45,7 +45,9 @@ async function everybodyAway(world: World): Promise<void> {
   for (const device of devices) {
     const isLate = dice.chance(0.2);
     if (isLate) faults.count("deviceAway");
-    scheduler.after(isLate ? dice.next() * Math.min(retention / 2, hour) : dice.next() * 20 * second, () => device.goOnline());
+    scheduler.after(isLate ? dice.next() * Math.min(retention / 2, hour) : dice.next() * 20 * second, () =>
+      device.goOnline(),
+    );
   }
   await scheduler.pass(5 * second);
 }
@@ -62,7 +64,10 @@ function durationAway({ dice, retention, tables, scheduler }: World): number {
       // To the moment at which a log's newest entry dies.
       const heads = [...tables.log.values()].flatMap((log) => [...log.values()].at(-1) ?? []);
       if (heads.length === 0 || retention > 30 * day) return dice.next() * 20 * minute;
-      return Math.max(0, dice.pick(heads).ttl * 1_000 - 60 * second - scheduler.now + (dice.next() - 0.5) * 90 * second);
+      return Math.max(
+        0,
+        dice.pick(heads).ttl * 1_000 - 60 * second - scheduler.now + (dice.next() - 0.5) * 90 * second,
+      );
     }
   }
 }

@@ -20,6 +20,8 @@ import { Trace } from "./trace.ts";
 export interface WorldOptions {
   readonly seed: number;
   readonly clients: number;
+  /** Milliseconds that an entry lives. Default: as the seed says. */
+  readonly retention?: number;
   /** Keeps what happened as lines. */
   readonly explains?: boolean;
   /** A fault that the checker has to find. */
@@ -52,7 +54,7 @@ export class World {
   readonly #guard: KeyGuard;
   readonly #bodies = new Map<string, Uint8Array>();
 
-  constructor({ seed, clients, explains = false, plant }: WorldOptions) {
+  constructor({ seed, clients, explains = false, plant, retention }: WorldOptions) {
     this.plant = plant;
     this.dice = new Dice(seed);
     const { dice } = this;
@@ -60,7 +62,8 @@ export class World {
     const { scheduler, oracle } = this;
     this.trace = new Trace(() => scheduler.now, explains);
     this.faults = new Faults(dice, dice.pick([0.25, 1, 1, 2.5]));
-    this.retention = dice.pick([90 * day, 90 * day, 2 * day, 3 * hour]);
+    const drawn = dice.pick([90 * day, 90 * day, 2 * day, 3 * hour]);
+    this.retention = retention ?? drawn;
     this.#guard = keyGuard(
       (length) => this.#random(length),
       (plaintext, tag) => oracle.sealed(plaintext, tag),
@@ -90,7 +93,10 @@ export class World {
         },
       },
       random: this.#relayRandom(),
-      sockets: { post: (...args) => this.network.sockets.post(...args), close: (name) => this.network.sockets.close(name) },
+      sockets: {
+        post: (...args) => this.network.sockets.post(...args),
+        close: (name) => this.network.sockets.close(name),
+      },
       reports: { unexpected: () => {} },
     };
     const functions = new Functions({
