@@ -72,6 +72,8 @@ export class TacitClient implements Client {
   #closing: Promise<void> | undefined;
   /** Conversations that are being deleted from the store. */
   readonly #forgetting = new Map<string, Promise<void>>();
+  /** Conversations that an invitation is bringing: until they are stored, nobody else may begin one of that name. */
+  readonly #joining = new Map<string, Promise<void>>();
 
   private constructor(deps: ClientDeps, identity: Identity, peers: PeerBook) {
     this.#deps = deps;
@@ -136,6 +138,7 @@ export class TacitClient implements Client {
     if (!/^[\x21-\x7e]{1,128}$/.test(peer)) throw new TacitError("invalid_argument", "conversation: no account's name");
     const id = directConversationId(this.#deps.crypto.provider, this.account, peer);
     await this.#forgetting.get(id);
+    await this.#joining.get(id);
     const known = this.#conversations.get(id);
     if (known === undefined && this.#peers.isBlocked(peer)) throw identityChanged();
     const conversation = known ?? (await this.#start(id, [this.account, peer]));
@@ -468,18 +471,23 @@ export class TacitClient implements Client {
     const known = this.#conversations.get(id);
     const conversation = known ?? this.#provisional(id);
     let joined = false;
-    await conversation.take(async (state) => {
-      const outcome = await joinByWelcome(live.context, known && state, invitation);
-      if (outcome.kind === "foreign") throw new TacitError("cannot_follow", "an invitation is not what it says it is");
-      if (outcome.kind === "member") return undefined;
-      joined = true;
-      return outcome.step;
-    }, used);
+    const join = async (): Promise<void> => {
+      await conversation.take(async (state) => {
+        const outcome = await joinByWelcome(live.context, known && state, invitation);
+        if (outcome.kind === "foreign")
+          throw new TacitError("cannot_follow", "an invitation is not what it says it is");
+        if (outcome.kind === "member") return undefined;
+        joined = true;
+        return outcome.step;
+      }, used);
+      if (joined && known === undefined) this.#conversations.set(id, conversation);
+    };
+    const joining = join();
+    const settled = joining.catch(() => {});
+    this.#joining.set(id, settled);
+    await joining.finally(() => this.#joining.delete(id));
     if (!joined) return;
-    if (known === undefined) {
-      this.#conversations.set(id, conversation);
-      this.#listeners.conversation.emit(conversation);
-    }
+    if (known === undefined) this.#listeners.conversation.emit(conversation);
     conversation.run();
   }
 

@@ -24,6 +24,9 @@ export interface Verdict {
 /** Never in a timeline while everybody is honest. */
 const accusing: ReadonlySet<string> = new Set(["void", "logMismatch", "identityChanged"]);
 
+/** Notices that tell what a commit did: the same to everybody. */
+const changing: ReadonlySet<string> = new Set(["opened", "keysChanged", "devicesChanged", "membersChanged"]);
+
 export function check(world: World): Verdict {
   const { oracle, devices } = world;
   let delivered = 0;
@@ -37,11 +40,18 @@ export function check(world: World): Verdict {
   for (const [id, members] of conversations) {
     const log = oracle.logs.get(id) ?? new Map<number, LoggedEntry>();
     const promised = [...oracle.said.values()].filter(({ conversation }) => conversation === id);
+    const changes = new Map<number, string>();
     for (const device of members) {
       const checked = new CheckedTimeline(world, device, id, log);
       checked.check(promised);
       delivered += checked.delivered;
       expired += checked.expired;
+      for (const [seq, change] of checked.changes) {
+        const other = changes.get(seq) ?? change;
+        if (other !== change)
+          oracle.find("other", device.name, id, `place ${seq} is ${change}, and ${other} elsewhere`);
+        changes.set(seq, other);
+      }
     }
   }
   for (const device of devices) {
@@ -107,6 +117,25 @@ class CheckedTimeline {
       lastOf.set(message.by, message.number);
     }
     for (const message of said) if (!seen.has(message.name)) this.#checkMissing(message);
+    this.#checkCommits();
+  }
+
+  /** Each change of the group is told to everybody who was there. */
+  #checkCommits(): void {
+    const told = new Set(this.#shown.map(({ item }) => item.seq));
+    for (const { entry } of this.#log.values()) {
+      if (entry.kind !== "commit" || told.has(entry.seq) || this.#isExcused(entry.seq)) continue;
+      this.#find("other", `the commit at place ${entry.seq} was not shown`);
+    }
+  }
+
+  /** What the notices say of the commits, for comparing with other devices. */
+  get changes(): ReadonlyMap<number, string> {
+    return new Map(
+      this.#shown.flatMap(({ item }) =>
+        changing.has(item.kind) && "by" in item ? [[item.seq, `${item.kind} by ${item.by}`]] : [],
+      ),
+    );
   }
 
   #isOf(item: Extract<TimelineItem, { kind: "message" }>, message: Said): boolean {

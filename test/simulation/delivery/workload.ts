@@ -19,6 +19,8 @@ export async function runWorkload(world: World, messages: number): Promise<void>
   // However long nobody can say anything.
   for (let turn = 0; said < messages && turn < messages * 20; turn++) {
     if (dice.chance(4 / messages)) await everybodyAway(world);
+    // Hours in which nobody says anything: leases and sockets end, and are renewed.
+    if (dice.chance(2 / messages)) await scheduler.pass(dice.next() * 3 * hour);
     said += byKind.get(dice.weighted(weights))!.perform(world) ?? 0;
     await scheduler.pass(dice.next() ** 2 * 600);
   }

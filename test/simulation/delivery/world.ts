@@ -131,7 +131,8 @@ export class World {
   /** The identity provider's. */
   token(account: string): string {
     if (this.faults.strikes("tokenFailed")) throw new Error("the identity provider is down");
-    const exp = Math.floor((this.scheduler.now + day) / 1000);
+    const lifetime = this.dice.pick([day, hour, 10 * minute]);
+    const exp = Math.floor((this.scheduler.now + lifetime) / 1000);
     return Buffer.from(JSON.stringify({ iss: issuer, aud: "tacit", sub: account, exp })).toString("base64url");
   }
 
