@@ -18,13 +18,14 @@ const simulations: Readonly<Record<string, Simulation>> = {
     zero: ["disagreements", "leaks"],
   },
   delivery: {
-    about: "clients over the relay's rules while everything fails that can (--clients, --messages, --runs)",
+    about:
+      "clients over the relay's rules while everything fails that can (--clients, --messages, --runs, --retention)",
     run: deliveryReport,
     zero: ["lost", "duplicated", "reordered", "unreadable", "other"],
   },
 };
 
-const defaults: SimulateOptions = { seed: 1, steps: 1000, clients: 8, messages: 1000, runs: 1 };
+const defaults: SimulateOptions = { seed: 1, steps: 1000, clients: 8, messages: 1000, runs: 1, retention: 0 };
 
 interface Parsed extends SimulateOptions {
   readonly name: string;

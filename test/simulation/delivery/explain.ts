@@ -17,16 +17,17 @@ export async function explain(options: DeliveryOptions): Promise<readonly string
 }
 
 function heading(
-  { seed, clients, messages }: DeliveryOptions,
+  { seed, clients, messages, retention }: DeliveryOptions,
   { trace }: Pick<Delivery, "trace">,
   findings: readonly Finding[],
 ): readonly string[] {
   const [first] = findings as readonly [Finding];
   const { kind, device, conversation, message, why } = first;
+  const kept = retention === undefined ? "" : ` --retention ${retention / 86_400_000}`;
   const what = message === undefined ? "" : `, message ${message}`;
   return [
     `seed ${seed}, trace ${trace}: ${findings.length} findings. First: ${kind} at ${device}${what}: ${why}`,
-    `again: npm run simulate -- delivery --seed ${seed} --clients ${clients} --messages ${messages}`,
+    `again: npm run simulate -- delivery --seed ${seed} --clients ${clients} --messages ${messages}${kept}`,
     `conversation ${conversation}:`,
   ];
 }

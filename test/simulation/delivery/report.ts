@@ -11,17 +11,18 @@ const sums = ["delivered", "lost", "duplicated", "reordered", "unreadable", "oth
 const wrong = ["lost", "duplicated", "reordered", "unreadable", "other"] as const;
 /** Failing seeds that are explained. */
 const explained = 3;
+const day = 86_400_000;
 
-export async function deliveryReport({ seed, clients, messages, runs }: SimulateOptions): Promise<Report> {
-  const all = Array.from({ length: runs }, (_, index) => ({ seed: seed + index, clients, messages }));
+export async function deliveryReport({ seed, clients, messages, runs, retention }: SimulateOptions): Promise<Report> {
+  const same = { clients, messages, ...(retention > 0 ? { retention: retention * day } : {}) };
+  const all = Array.from({ length: runs }, (_, index) => ({ seed: seed + index, ...same }));
   const started = performance.now();
   const results = runs === 1 ? [await simulateDelivery(all[0] as DeliveryOptions)] : await sideBySide(all);
   const seconds = (performance.now() - started) / 1_000;
   const total = Object.fromEntries(sums.map((name) => [name, results.reduce((sum, result) => sum + result[name], 0)]));
   const failing = results.filter((result) => wrong.some((name) => result[name] > 0)).map((result) => result.seed);
   const stories: string[] = [];
-  for (const each of failing.slice(0, explained))
-    stories.push(...(await explain({ seed: each, clients, messages })), "");
+  for (const each of failing.slice(0, explained)) stories.push(...(await explain({ seed: each, ...same })), "");
   const perSecond = (total["delivered"] as number) / seconds;
   return {
     title: `Delivery: ${runs === 1 ? `seed ${seed}` : `seeds ${seed} to ${seed + runs - 1}`}, ${clients} devices, ${messages} messages said in each`,
