@@ -85,8 +85,8 @@ export interface LocalCloud {
   /** Watches items; returns how to stop. */
   onWrite(listener: (write: ItemWrite) => void): () => void;
   /**
-   * Settles when no invocation by a route or a queue is under way, and no message of a queue that a function is invoked with waits
-   * for its first delivery. One that failed waits for its visibility timeout, which is for `advance`.
+   * Settles when no invocation by a route or a queue is under way, and no message is to be delivered for the first time in the next
+   * five seconds. What is delayed for longer, or failed and waits for its visibility timeout, is for `advance`.
    */
   settled(): Promise<void>;
   close(): Promise<void>;
