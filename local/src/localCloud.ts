@@ -78,6 +78,8 @@ export interface LocalCloud {
   bucketObjects(): readonly StoredObject[];
   /** Every queue with the messages that are in it, also those that somebody has. */
   queues(): readonly StoredQueue[];
+  /** The public half of a signing key in KMS, by its id or ARN, as its owner would ask for it: SubjectPublicKeyInfo, DER. */
+  publicKey(keyId: string): Buffer;
   /** Lines that a function wrote; `name` is the start of its logical id. */
   logs(name: string): readonly string[];
   /** Watches sockets; returns how to stop. */
@@ -296,6 +298,7 @@ async function start(
         name,
         messages: all().map(({ id, body, sentAt, receiveCount }) => ({ id, body, sentAt, receiveCount })),
       })),
+    publicKey: (keyId) => kms.publicKey(keyId),
     logs: (name) => hosts.logs(name),
     onFrame: (listener) => subscribe(frameListeners, listener),
     onWrite: (listener) => subscribe(writeListeners, listener),
