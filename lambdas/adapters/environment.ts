@@ -24,9 +24,3 @@ export function s3Endpoint(region: string): string {
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;
   return AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL ?? `https://s3.${region}.amazonaws.com`;
 }
-
-/** Where SQS is: the queue's own URL says it, unless the environment does. */
-export function sqsEndpoint(queueUrl: string): string {
-  const { AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL } = process.env;
-  return AWS_ENDPOINT_URL_SQS ?? AWS_ENDPOINT_URL ?? new URL(queueUrl).origin;
-}
