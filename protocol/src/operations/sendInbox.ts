@@ -10,7 +10,7 @@ export const sendInbox = {
     /** Where the account is another: a conversation whose roster has both. */
     conversation: v.optional(conversationId),
     /** Chosen by the sender: a repetition overwrites. */
-    id: entryId,
+    message: entryId,
     payload: v.union([
       v.strictObject({ inline: bytes(1, limits.inboxPayload) }),
       v.strictObject({ blob: blobReference }),
