@@ -14,6 +14,7 @@ import { authentication } from "../../../client/src/session/authenticate.ts";
 import { createKeyPackage, type Member } from "../../../client/src/session/groupEngine.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
 import { connectProtocols } from "../../../client/src/session/proof.ts";
+import { dataExtensionOf } from "./groupExtension.ts";
 import type { Stage } from "./stage.ts";
 
 const provider = nodeProvider();
@@ -63,6 +64,7 @@ export async function invite(
     groupId,
     keyPackage: decodeKeyPackage(own.bytes),
     privateKeys: decodeKeyPackagePrivate(own.privateKeys),
+    extensions: [dataExtensionOf({ owners: [from] })],
     authentication: authentication(crypto),
   });
   const made = await createCommit(alone, {
