@@ -108,7 +108,12 @@ describe("a group", () => {
     const views = await group(s, clients.slice(0, 3));
     const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
     const forbidden = async (attempt: Promise<void>): Promise<void> => {
-      const error = await s.clock.until(attempt.then(() => undefined, (reason: unknown) => reason));
+      const error = await s.clock.until(
+        attempt.then(
+          () => undefined,
+          (reason: unknown) => reason,
+        ),
+      );
       expect(isTacitError(error, "forbidden")).toBe(true);
     };
     await forbidden(atBob.invite(["dave"]));
