@@ -33,7 +33,7 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
   const targets = await whomToAsk(deps, state);
   for (const { account, device } of targets) {
     const isOwn = account === deps.context().account;
-    const request = { account, device, id: randomId(provider), payload };
+    const request = { account, device, message: randomId(provider), payload };
     try {
       await deps.connection.request("sendInbox", isOwn ? request : { ...request, conversation: log });
     } catch (error) {
