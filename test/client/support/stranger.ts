@@ -48,6 +48,13 @@ export async function stranger({ clock, relay }: Stage, account: string): Promis
   return { socket: await open(), member };
 }
 
+/** Lets others invite the stranger, who will not read any Welcome. */
+export async function publishKeyPackage({ clock }: Stage, { socket, member }: Stranger): Promise<void> {
+  const { bytes } = await createKeyPackage(crypto, member, { now: clock.now(), lastResort: false });
+  const hash = encodeBase64Url(provider.hashes["SHA-256"].digest(bytes));
+  await clock.until(socket.request("publishKeyPackages", { keyPackages: [{ hash, data: encodeBase64Url(bytes) }] }));
+}
+
 /** Invites `victim` into a group whose MLS group id is `groupId`. */
 export async function invite(
   { clock }: Stage,
