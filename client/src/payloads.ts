@@ -1,5 +1,5 @@
 /** Payloads on their way: inline in the frame, or by blob where they are larger (protocol/PROTOCOL.md, Blobs). */
-import { decodeBase64Url, encodeBase64Url, limits, type Payload } from "@tacit/protocol";
+import { decodeBase64Url, encodeBase64Url, limits, type BlobReference, type Payload } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
 import type { BlobTransfer } from "./ports.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
@@ -16,7 +16,7 @@ export interface PayloadDeps {
 export async function sendable({ connection, blobs, provider }: PayloadDeps, bytes: Uint8Array): Promise<Payload> {
   return bytes.length <= limits.inlinePayload
     ? { inline: encodeBase64Url(bytes) }
-    : uploaded({ connection, blobs, provider }, bytes);
+    : { blob: await uploaded({ connection, blobs, provider }, bytes) };
 }
 
 /**
@@ -36,15 +36,21 @@ export async function sendableTogether(
     inline.add(part);
   }
   const payloads: Payload[] = [];
-  for (const part of parts) payloads.push(await (inline.has(part) ? sendable(deps, part) : uploaded(deps, part)));
+  for (const part of parts) {
+    payloads.push(inline.has(part) ? await sendable(deps, part) : { blob: await uploaded(deps, part) });
+  }
   return payloads;
 }
 
-async function uploaded({ connection, blobs, provider }: PayloadDeps, bytes: Uint8Array): Promise<Payload> {
+/** @throws Refused, LostAnswer */
+export async function uploaded(
+  { connection, blobs, provider }: PayloadDeps,
+  bytes: Uint8Array,
+): Promise<BlobReference> {
   const blob = { hash: encodeBase64Url(sha256(provider, bytes)), size: bytes.length };
   const { url, headers } = await connection.request("uploadBlob", blob);
   await passing("the upload failed", () => blobs.put(url, headers, bytes));
-  return { blob };
+  return blob;
 }
 
 /** Undefined: the blob is gone, too large, or not what it was named after. @throws Refused, LostAnswer where it may be there later */
