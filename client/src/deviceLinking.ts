@@ -46,7 +46,8 @@ export interface Linked {
 const sessionsKey = "a/link";
 /** Milliseconds after which a code's answer is not believed any more: who finds the code later cannot take this device for itself. */
 const answerLifetime = 2 * linkCodeLifetime;
-const offerInterval = 15_000;
+/** Milliseconds between repetitions of an offer, for a holder that was restarted: the last goes on. The relay counts them. */
+const offerIntervals = [30_000, 60_000, 120_000];
 const pollInterval = 2_000;
 
 export class DeviceLinking {
@@ -79,15 +80,17 @@ export class DeviceLinking {
     const { clock } = this.#deps;
     await this.#load();
     const seen = new Set<string>();
-    let offered = Number.NEGATIVE_INFINITY;
+    let offers = 0;
+    let nextOffer = clock.now();
     for (;;) {
       await this.#requireWanted();
       if (scope === "full" && this.#alive().length === 0) return undefined;
       if (scope === "register") {
         const isNew = await this.#showCode(identity, account);
-        if (isNew || clock.now() >= offered + offerInterval) {
+        if (isNew) offers = 0;
+        if (isNew || clock.now() >= nextOffer) {
           await this.#offer(account, socket);
-          offered = clock.now();
+          nextOffer = clock.now() + offerIntervals[Math.min(offers++, offerIntervals.length - 1)]!;
         }
       }
       const linked = await this.#answered(identity, account, socket, seen);

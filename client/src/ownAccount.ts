@@ -81,7 +81,7 @@ const historyKey = "a/history";
 const siblingPrefix = "a/sibling/";
 const sendPrefix = "a/send/";
 
-/** Milliseconds that the holder waits for the offer of the device whose code it was given; that one repeats it every 15 seconds. */
+/** Milliseconds that the holder waits for the offer of the device whose code it was given. */
 const offerPatience = 60_000;
 const inboxInterval = 5_000;
 /** Longer than any code could be taken for a current one. */
