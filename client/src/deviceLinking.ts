@@ -161,10 +161,10 @@ export class DeviceLinking {
     if (verified === undefined) throw new TacitError("identity_invalid", "the account's record does not hold");
     const inline = encodeBase64Url(encodeAccountMessage(offerMessage(session)));
     // The same each time: it overwrites what is still unread.
-    const id = encodeBase64Url(sha256(provider, session.offer).slice(0, 16));
+    const message = encodeBase64Url(sha256(provider, session.offer).slice(0, 16));
     for (const { device } of verified.devices) {
       try {
-        await socket.request("sendInbox", { account, device, id, payload: { inline } });
+        await socket.request("sendInbox", { account, device, message, payload: { inline } });
       } catch (error) {
         // One that cannot be reached, now or ever, is not a reason not to ask the others; it is asked again.
         if (!(error instanceof Refused) || endsSocket(error)) throw error;

@@ -580,7 +580,7 @@ export class OwnAccount {
       (await store.scan(sendPrefix, { reverse: true, limit: 1 }))[0]?.[0].slice(sendPrefix.length) ?? 0,
     );
     for (const { device, message } of sends) {
-      const value = { device, id: randomId(provider), payload: encodeBase64Url(message) };
+      const value = { device, message: randomId(provider), payload: encodeBase64Url(message) };
       changes.push({ key: sendPrefix + String(++number).padStart(12, "0"), value: utf8(JSON.stringify(value)) });
     }
     await this.#save(after, changes);
@@ -597,9 +597,14 @@ export class OwnAccount {
     const { store, connection, failed } = this.#deps;
     const { account } = this.#enrolment;
     for (const [key, value] of await store.scan(sendPrefix)) {
-      const { device, id, payload } = JSON.parse(fromUtf8(value)) as Readonly<Record<string, string>>;
+      const { device, message, payload } = JSON.parse(fromUtf8(value)) as Readonly<Record<string, string>>;
       try {
-        await connection.request("sendInbox", { account, device: device!, id: id!, payload: { inline: payload! } });
+        await connection.request("sendInbox", {
+          account,
+          device: device!,
+          message: message!,
+          payload: { inline: payload! },
+        });
       } catch (error) {
         if (!(error instanceof Refused) || error.refusal.retryable) throw error;
         // The device may have been revoked meanwhile.
