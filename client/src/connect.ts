@@ -45,8 +45,8 @@ export interface ConnectOptions {
 }
 
 /**
- * Opens the store and the device in it. A new device registers first, so that takes a connection; after that it resolves at once
- * and connects in the background: `client.connection` tells, `client.caughtUp()` waits.
+ * Opens the store and the device in it. A new device registers first, or is linked, so that takes a connection; after that it resolves at
+ * once and connects in the background: `client.connection` tells, `client.caughtUp()` waits.
  * @throws TacitError `refused`, `token_failed`, `account_mismatch`, `device_not_linked`, `link_cancelled`, `store_corrupt`, `vault_failed`,
  *   `connection_lost` (a new device could not reach the relay), `unsupported_platform`, `invalid_argument`
  */
@@ -110,6 +110,7 @@ async function registered(client: TacitClient, cancelled: AbortSignal | undefine
     const end = client.connection.subscribe((state) => {
       if (state.status === "offline") last = state.reason ?? last;
       const isOver =
+        state.status === "catchingUp" ||
         state.status === "online" ||
         state.status === "closed" ||
         (state.status === "connecting" && state.attempt > firstAttempts && !client.isRegistered);
@@ -117,7 +118,7 @@ async function registered(client: TacitClient, cancelled: AbortSignal | undefine
       // Not before `subscribe` has answered.
       queueMicrotask(() => end());
       if (state.status === "closed") last = state.reason ?? new TacitError("closed", "the client was closed");
-      resolve(state.status === "online" ? undefined : last);
+      resolve(state.status === "catchingUp" || state.status === "online" ? undefined : last);
     });
   });
   cancelled?.removeEventListener("abort", cancel);

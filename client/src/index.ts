@@ -4,6 +4,8 @@ export type {
   ClientEvents,
   ConnectionState,
   Conversation,
+  ConversationInfo,
+  ConversationStatus,
   Device,
   IterateOptions,
   LinkCodeShown,
@@ -28,4 +30,5 @@ export type {
   Vault,
   Write,
 } from "./ports.ts";
+export type { Role } from "./session/groupData.ts";
 export type { TimelineItem, TimelineNotice, UnreadableReason } from "./session/timeline.ts";

@@ -14,11 +14,11 @@ import { subject, type Subject } from "./observable.ts";
 import type { BlobTransfer, Clock } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
-import { decodeAccountMessage } from "./session/accountMessage.ts";
+import { decodeAccountMessage, encodeAccountMessage } from "./session/accountMessage.ts";
 import { certificateFor, succession, verifyRecord, type VerifiedRecord } from "./session/accountRecord.ts";
 import { concat, fromUtf8, parseJson, sameBytes, utf8 } from "./session/bytes.ts";
 import type { Change } from "./session/conversationStore.ts";
-import { randomId, sha256, type CryptoContext } from "./session/cryptoContext.ts";
+import { randomId, sha256, type CryptoContext, type CryptoProvider } from "./session/cryptoContext.ts";
 import { isDeviceName, type DeviceNames } from "./session/deviceNames.ts";
 import type { ArchivedConversation } from "./session/historyArchive.ts";
 import {
@@ -45,6 +45,7 @@ import {
   makeTask,
   namesOf,
   tidings,
+  type AccountSend,
   type Intent,
   type RecordTask,
 } from "./session/recordTask.ts";
@@ -63,6 +64,8 @@ export interface OwnAccountDeps {
   /** What a device that is linked is given of the past. */
   readonly history: () => Promise<readonly ArchivedConversation[]>;
   readonly failed: (error: TacitError) => void;
+  /** The account has other devices than before, or one can be reached that could not: conversations are to follow. */
+  readonly reconcile: () => void;
   /** The account's record says that this device is not of the account any more: there is nothing left to do here. */
   readonly revoked: (error: TacitError) => void;
 }
@@ -78,6 +81,8 @@ const identityKey = "identity";
 const taskKey = "a/task";
 const usedCodesKey = "a/used";
 const historyKey = "a/history";
+/** Set until a device that was linked has told the others that it can be reached. */
+const announceKey = "a/announce";
 const siblingPrefix = "a/sibling/";
 const sendPrefix = "a/send/";
 
@@ -198,6 +203,22 @@ export class OwnAccount {
     await this.#deliver();
   }
 
+  /** This device has key packages out. The first time, the others are told, so that they put it into their conversations. */
+  async reachable(): Promise<void> {
+    await this.#alone(() => this.#announce());
+    await this.#deliver();
+  }
+
+  async #announce(): Promise<void> {
+    const { store, crypto } = this.#deps;
+    const record = this.record.current;
+    if (record === undefined || (await store.get(announceKey)) === undefined) return;
+    const message = encodeAccountMessage({ kind: "accountRecord", version: record.version });
+    const others = record.devices.filter(({ device }) => device !== this.#identity.device);
+    const sends = others.map(({ device }) => ({ device, message }));
+    await store.commit([{ key: announceKey }, ...(await this.#queued(sends, crypto.provider))]);
+  }
+
   /** Somebody knows of `version` of this account's record. @throws as `catchUp` */
   async heard(version: number): Promise<void> {
     if (version <= (this.record.current?.version ?? 0)) return;
@@ -223,6 +244,7 @@ export class OwnAccount {
       case "accountRecord":
         if (message.secret !== undefined) await this.#takeSecret(message.secret);
         await this.heard(message.version);
+        this.#deps.reconcile();
         break;
     }
     return true;
@@ -334,7 +356,7 @@ export class OwnAccount {
 
   async #becomeLinked({ identity, history, changes }: Linked): Promise<void> {
     const handed = history === undefined ? [] : [{ key: historyKey, value: encodeHandedHistory(history) }];
-    await this.#save(identity, [...changes, ...handed]);
+    await this.#save(identity, [...changes, ...handed, { key: announceKey, value: utf8("yes") }]);
   }
 
   async #takeHistory(): Promise<void> {
@@ -576,16 +598,19 @@ export class OwnAccount {
       changes.push(...intent.devices.map((device) => ({ key: siblingPrefix + device })));
     }
     const sends = await tidings(provider, after, verified, intent, siblings);
-    let number = Number(
-      (await store.scan(sendPrefix, { reverse: true, limit: 1 }))[0]?.[0].slice(sendPrefix.length) ?? 0,
-    );
-    for (const { device, message } of sends) {
-      const value = { device, message: randomId(provider), payload: encodeBase64Url(message) };
-      changes.push({ key: sendPrefix + String(++number).padStart(12, "0"), value: utf8(JSON.stringify(value)) });
-    }
+    changes.push(...(await this.#queued(sends, provider)));
     await this.#save(after, changes);
     this.#task = undefined;
     this.#landing.resolve();
+  }
+
+  async #queued(sends: readonly AccountSend[], provider: CryptoProvider): Promise<readonly Change[]> {
+    const [last] = await this.#deps.store.scan(sendPrefix, { reverse: true, limit: 1 });
+    const before = Number(last?.[0].slice(sendPrefix.length) ?? 0);
+    return sends.map(({ device, message }, index) => ({
+      key: sendPrefix + String(before + index + 1).padStart(12, "0"),
+      value: utf8(JSON.stringify({ device, message: randomId(provider), payload: encodeBase64Url(message) })),
+    }));
   }
 
   /** One delivery at a time, in order: a device must hear of a renewed secret after the answer that it was linked with. */
@@ -676,6 +701,7 @@ export class OwnAccount {
     const { enrolment } = identity;
     if (enrolment?.record !== before.enrolment?.record) {
       this.record.set(enrolment && (await verifyRecord(provider, enrolment.record, enrolment.account)));
+      this.#deps.reconcile();
     }
     const listed = this.#listed();
     if (JSON.stringify(listed) !== JSON.stringify(this.#devices.current)) this.#devices.set(listed);

@@ -1,5 +1,5 @@
 /** Alice and her devices: she links a phone and a tablet, names them, and takes one out again. */
-import { connect, type Client, type Device, type TacitError } from "@tacit/client";
+import { connect, type Client, type Conversation, type Device, type TacitError } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { codeOf, linked, newcomer } from "./support/household.ts";
 import { history, stage, suite } from "./support/stage.ts";
@@ -111,6 +111,90 @@ describe("linking a device", () => {
       first.device,
     ]);
     for (const client of clients) await client.close();
+  });
+});
+
+describe("a linked device", () => {
+  it("comes into all conversations, and is handed what was said before", async () => {
+    const world = stage();
+    const { clock, relay, arrive } = world;
+    const [alice, bob] = [await arrive("alice"), await arrive("bob")];
+    const failures = [alice, bob].map(failuresOf);
+    const chat = await clock.until(alice.conversation({ with: ["bob"] }));
+    const group = await clock.until(alice.createGroup({ title: "Tea", members: ["bob"] }));
+    for (const text of ["one", "two"]) await clock.until((await clock.until(chat.send({ text }))).sent);
+    await clock.until((await clock.until(group.send({ text: "in the group" }))).sent);
+    const atBob = bob.conversations().find(({ id }) => id === chat.id)!;
+    await clock.until((await clock.until(atBob.send({ text: "three" }))).sent);
+    await clock.settle();
+
+    const { client: phone } = await linked(world, alice, { name: "phone" });
+    failures.push(failuresOf(phone));
+    await clock.advance(60_000);
+    expect(
+      phone
+        .conversations()
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual([chat.id, group.id].sort());
+    const atPhone = phone.conversations().find(({ id }) => id === chat.id)!;
+    const groupAtPhone = phone.conversations().find(({ id }) => id === group.id)!;
+    expect(groupAtPhone.info.current.title).toBe("Tea");
+    const lines = async (conversation: Conversation) =>
+      (await history(conversation)).flatMap((item) =>
+        item.kind === "message" ? [`${item.mine ? "me" : item.from}: ${item.text}`] : [],
+      );
+    expect(await lines(atPhone)).toEqual(["me: one", "me: two", "bob: three"]);
+    expect(await lines(groupAtPhone)).toEqual(["me: in the group"]);
+
+    // From now on it reads for itself, and what it sends is the account's.
+    await clock.until((await clock.until(atPhone.send({ text: "from the phone" }))).sent);
+    await clock.until((await clock.until(atBob.send({ text: "four" }))).sent);
+    await clock.until((await clock.until(chat.send({ text: "from the desk" }))).sent);
+    await clock.advance(1_000);
+    const after = ["me: one", "me: two", "bob: three", "me: from the phone", "bob: four", "me: from the desk"];
+    expect(await lines(chat)).toEqual(after);
+    expect(await lines(atPhone)).toEqual(after);
+    const positions = (await history(atPhone)).map(({ position }) => position);
+    expect(positions).toEqual(positions.map((_, index) => index + 1));
+    const kinds = (await history(atPhone)).map(({ kind }) => kind);
+    expect(kinds.lastIndexOf("opened")).toBeGreaterThan(kinds.indexOf("message"));
+    expect(relay.unexpected).toEqual([]);
+    expect(failures).toEqual([[], [], []]);
+
+    // Taken out of the account, it is out of the conversations.
+    await clock.until(alice.revokeDevice(phone.device));
+    await clock.advance(60_000);
+    await clock.until((await clock.until(chat.send({ text: "without the phone" }))).sent);
+    expect(await lines(atPhone)).toEqual(after);
+    expect((await history(atBob)).at(-2)).toMatchObject({ kind: "devicesChanged", accounts: ["alice"] });
+    for (const client of [alice, bob, phone]) await client.close();
+  });
+
+  it("goes on without history where that is gone or damaged", async () => {
+    const world = stage();
+    const { clock, relay, arrive } = world;
+    const [alice, bob] = [await arrive("alice"), await arrive("bob")];
+    const chat = await clock.until(alice.conversation({ with: ["bob"] }));
+    await clock.until((await clock.until(chat.send({ text: "lost" }))).sent);
+    const waiting = newcomer(world, "alice");
+    const { text } = await clock.until(waiting.code);
+    const blobs = new Set(relay.tables.blobs.keys());
+    await clock.until(alice.linkDevice(text));
+    for (const name of relay.tables.blobs.keys()) if (!blobs.has(name)) relay.tables.blobs.delete(name);
+    // Listening as soon as there is something to listen to.
+    const listening = waiting.connected.then((client) => ({ phone: client, failures: failuresOf(client) }));
+    const { phone, failures } = await clock.until(listening);
+    await clock.until(phone.caughtUp());
+    await clock.advance(60_000);
+    expect(failures.map(({ code }) => code)).toEqual(["history_lost"]);
+    const [atPhone] = phone.conversations();
+    await clock.until((await clock.until(chat.send({ text: "heard" }))).sent);
+    await clock.advance(1_000);
+    expect((await history(atPhone!)).flatMap((item) => (item.kind === "message" ? [item.text] : []))).toEqual([
+      "heard",
+    ]);
+    for (const client of [alice, bob, phone]) await client.close();
   });
 });
 

@@ -13,7 +13,7 @@ import {
   recordWithoutDevices,
   type Signer,
 } from "../../../client/src/session/nextRecord.ts";
-import { now, provider, suite } from "../support/devices.ts";
+import { now, provider, suite } from "../support/primitives.ts";
 
 const context = { provider, suite };
 const enrolled = async (account: string) => enrol(provider, await createIdentity(context), account, now);

@@ -1,7 +1,7 @@
 /** The code that goes from screen to screen: whatever is typed, it is the same code or none. */
 import fc from "fast-check";
 import { linkCodeQr, linkCodeText, parseLinkCode } from "../../../client/src/session/linkCode.ts";
-import { provider } from "../support/devices.ts";
+import { provider } from "../support/primitives.ts";
 
 const bytes = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const codes = fc.record({ secret: bytes, offerHash: bytes });

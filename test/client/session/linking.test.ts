@@ -16,7 +16,7 @@ import {
   openOffer,
 } from "../../../client/src/session/linkOffer.ts";
 import { openSecret, sealSecret } from "../../../client/src/session/renewedSecret.ts";
-import { now, provider, suite } from "../support/devices.ts";
+import { now, provider, suite } from "../support/primitives.ts";
 
 const context = { provider, suite };
 
