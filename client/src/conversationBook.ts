@@ -2,7 +2,7 @@
 import type { ConversationDeps } from "./conversationDeps.ts";
 import { TacitError } from "./errors.ts";
 import { LiveConversation } from "./liveConversation.ts";
-import { newConversation, silent, type ConversationState } from "./session/conversation.ts";
+import { silent, type ConversationState } from "./session/conversation.ts";
 import { changes, conversationPrefix, decodeConversation, timelinePrefix } from "./session/conversationStore.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
 import { translate } from "./translate.ts";
@@ -88,8 +88,8 @@ export class ConversationBook {
   }
 
   /** Not known yet, not stored yet: a place for the steps of joining. */
-  provisional(log: string, account: string): LiveConversation {
-    return new LiveConversation(this.#deps, newConversation(log, [account]), undefined);
+  provisional(state: ConversationState): LiveConversation {
+    return new LiveConversation(this.#deps, state, undefined);
   }
 
   keep(conversation: LiveConversation): void {
