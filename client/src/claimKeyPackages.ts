@@ -1,22 +1,18 @@
 /** Taking key packages of somebody's devices, and checking that they are theirs. */
 import { decodeBase64Url, type Answer } from "@tacit/protocol";
+import type { AccountRecords } from "./accountRecords.ts";
 import type { Connection } from "./connection.ts";
 import { TacitError } from "./errors.ts";
 import type { PeerBook } from "./peerBook.ts";
 import { LostAnswer } from "./relaySocket.ts";
-import type { SealedStore } from "./sealedStore.ts";
-import { verifyRecord } from "./session/accountRecord.ts";
-import type { CryptoProvider } from "./session/cryptoContext.ts";
 import { isKeyPackageCurrent } from "./session/groupEngine.ts";
 import { isOf, type Claimed } from "./session/opening.ts";
 import { identityChanged } from "./translate.ts";
 
 export interface ClaimDeps {
   readonly connection: Connection;
-  readonly store: SealedStore;
   readonly peers: PeerBook;
-  readonly provider: CryptoProvider;
-  readonly identityChanged: (account: string) => void;
+  readonly records: AccountRecords;
 }
 
 /** How often to claim where the relay gives out key packages that have expired: each time it has one less of them. More it refuses. */
@@ -27,23 +23,10 @@ const longestClaim = 20;
  * @throws TacitError `identity_invalid`, `identity_changed`, `no_key_packages`; Refused; LostAnswer
  */
 export async function claimKeyPackages(deps: ClaimDeps, account: string): Promise<readonly Claimed[]> {
-  const { connection, store, peers, provider } = deps;
-  const { record } = await connection.request("getAccount", { account });
-  const verified = await verifyRecord(provider, record, account);
-  if (verified === undefined) throw new TacitError("identity_invalid", "the account's record does not hold");
-  const met = await peers.alone(async () => {
-    const meeting = peers.meet([{ account, accountKey: verified.accountKey, record: verified }]);
-    if (meeting.changes.length > 0) await store.commit(meeting.changes);
-    meeting.stored();
-    return meeting;
-  });
-  for (const changed of met.changed) deps.identityChanged(changed);
-  if (met.refused.length > 0) {
-    throw new TacitError("identity_invalid", "the account's record is older than, or not the one, that is known");
-  }
+  const { connection, peers, records } = deps;
+  const { devices } = await records.fetch(account);
   if (peers.isBlocked(account)) throw identityChanged();
 
-  const { devices } = verified;
   const usable = new Map<string, Claimed>();
   const ids = devices.map(({ device }) => device).sort();
   let first: string | undefined = ids[0];
