@@ -11,6 +11,7 @@ import type { SealedStore } from "./sealedStore.ts";
 import { verifyRecord, type VerifiedRecord } from "./session/accountRecord.ts";
 import { fromUtf8, utf8 } from "./session/bytes.ts";
 import type { CryptoProvider } from "./session/cryptoContext.ts";
+import type { Shown } from "./session/peers.ts";
 import { evidenceIn, isReceiptFor, verifyReceipt, type RecordEvidence } from "./session/receipt.ts";
 import { translate } from "./translate.ts";
 
@@ -74,7 +75,7 @@ export class AccountRecords {
     const checked = await this.check(account, await connection.request("getAccount", { account }));
     const { met, known } = await peers.alone(async () => {
       const before = peers.get(account)?.record?.receipt;
-      const meeting = peers.meet([{ ...checked, record: checked }]);
+      const meeting = peers.meet([shownBy(checked)]);
       if (meeting.changes.length > 0) await store.commit(meeting.changes);
       meeting.stored();
       return { met: meeting, known: before };
@@ -189,4 +190,9 @@ export class AccountRecords {
     this.#deps.failed(error);
     return error;
   }
+}
+
+function shownBy(record: CheckedRecord): Shown {
+  const { account, accountKey, rotations } = record;
+  return { account, accountKey, formerKeys: rotations.map(({ from }) => from), record };
 }

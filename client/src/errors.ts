@@ -14,6 +14,8 @@ export type Remedy =
   | "closeOther"
   /** Link or recover this device. */
   | "link"
+  /** Do it on the device that holds the account key. */
+  | "useHolder"
   /** Correct the call. */
   | "fix"
   /** Quote `requestId` to who operates the deployment. */
@@ -33,6 +35,14 @@ const table = {
   /** The account has devices, and this is none of them. */
   device_not_linked: [false, "link"],
   device_revoked: [false, "link"],
+  /** Only the device that holds the account key does this. */
+  not_holder: [false, "useHolder"],
+  /** What was typed is no recovery code, or not the one of this account. */
+  recovery_code_invalid: [false, "fix"],
+  /** There is nothing that a recovery code could open: no backup was made. */
+  no_backup: [false, "link"],
+  /** The relay does not have the backup as this device made it. It is made anew. */
+  backup_lost: [true, "wait"],
   /** Another client of the same device took over. */
   superseded: [false, "closeOther"],
   /** The client was closed. */

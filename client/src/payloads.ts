@@ -1,5 +1,5 @@
 /** Payloads on their way: inline in the frame, or by blob where they are larger (protocol/PROTOCOL.md, Blobs). */
-import { decodeBase64Url, encodeBase64Url, limits, type Payload } from "@tacit/protocol";
+import { decodeBase64Url, encodeBase64Url, limits, type BlobReference, type Payload } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
 import type { BlobTransfer } from "./ports.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
@@ -40,7 +40,11 @@ export async function sendableTogether(
   return payloads;
 }
 
-async function uploaded({ connection, blobs, provider }: PayloadDeps, bytes: Uint8Array): Promise<Payload> {
+/** By blob, whatever its size. @throws Refused, LostAnswer */
+export async function uploaded(
+  { connection, blobs, provider }: PayloadDeps,
+  bytes: Uint8Array,
+): Promise<{ readonly blob: BlobReference }> {
   const blob = { hash: encodeBase64Url(sha256(provider, bytes)), size: bytes.length };
   const { url, headers } = await connection.request("uploadBlob", blob);
   await passing("the upload failed", () => blobs.put(url, headers, bytes));

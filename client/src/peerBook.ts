@@ -2,7 +2,17 @@
 import type { SealedStore } from "./sealedStore.ts";
 import { utf8, fromUtf8 } from "./session/bytes.ts";
 import type { Change } from "./session/conversationStore.ts";
-import { accept, decodePeer, encodePeer, isBehind, isBlocked, meet, verified, type Peer, type Shown } from "./session/peers.ts";
+import {
+  accept,
+  decodePeer,
+  encodePeer,
+  isBehind,
+  isBlocked,
+  meet,
+  verified,
+  type Peer,
+  type Shown,
+} from "./session/peers.ts";
 
 const peerPrefix = "p/";
 const blockPrefix = "b/";

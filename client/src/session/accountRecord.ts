@@ -14,7 +14,6 @@ import {
 import { parseJson, utf8 } from "./bytes.ts";
 import { verifyCertificate } from "./certificate.ts";
 import { parse } from "./parse.ts";
-import { formerKeys } from "./rotations.ts";
 import { sha256, type CryptoProvider } from "./cryptoContext.ts";
 
 export async function sign(
@@ -37,12 +36,8 @@ export interface VerifiedRecord {
   readonly hash: string;
   /** That of the version before; null in the first. */
   readonly previous: string | null;
-  /** Keys that the account had before, oldest first, as each of them signed. */
-  readonly formerKeys: readonly string[];
   /** Those that are not revoked. */
   readonly devices: readonly DeviceCertificate[];
-  /** Ids of devices. */
-  readonly revoked: readonly string[];
 }
 
 /** Undefined where the record, or a certificate in it, does not hold. Whether its key is the pinned one is not looked at. */
@@ -59,8 +54,7 @@ export async function verifyRecord(
     signedBytes(accountRecordLabel, payload),
     decodeBase64Url(signed.signature),
   );
-  const former = await formerKeys(provider, account, record.accountKey, record.rotations);
-  if (!authentic || former === undefined) return undefined;
+  if (!authentic) return undefined;
   const devices: DeviceCertificate[] = [];
   for (const each of record.devices) {
     const certificate = parse(deviceCertificate, parseJson(decodeBase64Url(each.payload)));
@@ -74,7 +68,6 @@ export async function verifyRecord(
     }
     if (!record.revoked.includes(certificate.device)) devices.push(certificate);
   }
-  const { accountKey, version, previous, revoked } = record;
-  const hash = encodeBase64Url(sha256(provider, payload));
-  return { account, accountKey, version, hash, previous, formerKeys: former, devices, revoked };
+  const { accountKey, version, previous } = record;
+  return { account, accountKey, version, hash: encodeBase64Url(sha256(provider, payload)), previous, devices };
 }

@@ -57,7 +57,9 @@ export function decodeMark(value: unknown): LogMark | undefined {
 export function decodeRecordMark(value: unknown): RecordMark | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { version, hash: mark } = value as Readonly<Record<string, unknown>>;
-  return isCount(version) && version > 0 && parse(hash, mark) !== undefined ? { version, hash: mark as string } : undefined;
+  return isCount(version) && version > 0 && parse(hash, mark) !== undefined
+    ? { version, hash: mark as string }
+    : undefined;
 }
 
 /** Zero bytes to add to `length` bytes of content. */

@@ -1,7 +1,7 @@
 /**
  * What this device knows of another account: the account key that it pinned when it first met it, a different one that it showed since, and
  * how far its record has come. A changed key never decides whether a commit is valid; it blocks sending until the application accepts
- * it. A key that the pinned one signed the way to (rotations.ts) blocks as well, and is told apart: that account was recovered.
+ * it. A key that the pinned one signed the way to (accountRotations.ts) blocks as well, and is told apart: that account was recovered.
  *
  * A record that goes back, or is another one of the same version, is refused: whoever hands it out hides or adds a device. What a device
  * says inside a message of its own account's record counts as seen, so that a relay that gives nobody the newest record is found out by
@@ -71,7 +71,8 @@ export function meet(peer: Peer | undefined, shown: Shown): Meeting {
 
   const wasShown = peer.shown === accountKey;
   const isProven = formerKeys.includes(peer.pinned);
-  const showing = wasShown && (peer.proven !== undefined || !isProven) ? peer : show(peer, accountKey, isProven ? formerKeys : []);
+  const showing =
+    wasShown && (peer.proven !== undefined || !isProven) ? peer : show(peer, accountKey, isProven ? formerKeys : []);
   const met: Meeting = isProven ? learn(showing, shown) : { kind: "known", peer: showing };
   if (met.kind === "refused") return { ...met, peer: differs(peer, met.differs) };
   return { ...met, kind: wasShown ? "known" : "changed" };
@@ -87,12 +88,15 @@ function differs(peer: Peer, version: number | undefined): Peer {
 
 /** From a leaf or a record of the chain of keys that the peer is known by. */
 function learn(peer: Peer, { device, said, record }: Shown): Meeting {
-  const heard = said === undefined || device === undefined ? { kind: "known" as const, peer } : hear(peer, said, device);
+  const heard =
+    said === undefined || device === undefined ? { kind: "known" as const, peer } : hear(peer, said, device);
   if (record === undefined) return heard;
   if (contradicts(heard.peer, record)) {
     const { record: known, heard: mark } = heard.peer;
     const isAnother = [known, mark].some((each) => each?.version === record.version && each.hash !== record.hash);
-    return isAnother ? { ...differ(heard.peer, record.version), kind: "refused" } : { kind: "refused", peer: heard.peer };
+    return isAnother
+      ? { ...differ(heard.peer, record.version), kind: "refused" }
+      : { kind: "refused", peer: heard.peer };
   }
   return { ...heard, peer: withRecord(heard.peer, record) };
 }

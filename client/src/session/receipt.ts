@@ -3,7 +3,14 @@
  * record of that version, as this deployment shows it. Two of one version with different hashes prove, to anybody who knows the
  * deployment's key, that it showed people different accounts.
  */
-import { decodeBase64Url, recordReceipt, recordReceiptLabel, signedBytes, type RecordReceipt, type Signed } from "@tacit/protocol";
+import {
+  decodeBase64Url,
+  recordReceipt,
+  recordReceiptLabel,
+  signedBytes,
+  type RecordReceipt,
+  type Signed,
+} from "@tacit/protocol";
 import { parseJson } from "./bytes.ts";
 import type { CryptoProvider } from "./cryptoContext.ts";
 import { parse } from "./parse.ts";
