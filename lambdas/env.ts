@@ -6,6 +6,10 @@ export const env = {
   directoryTable: "TACIT_DIRECTORY_TABLE",
   connectionsTable: "TACIT_CONNECTIONS_TABLE",
   blobBucket: "TACIT_BLOB_BUCKET",
+  /** https://… of the queue of doorbells. */
+  bellQueueUrl: "TACIT_BELL_QUEUE_URL",
+  /** The key in KMS that signs receipts. */
+  receiptKeyId: "TACIT_RECEIPT_KEY_ID",
   /** https://… of @connections. */
   callbackEndpoint: "TACIT_CALLBACK_ENDPOINT",
   /** wss://… that clients connect to: the `htu` of their proofs. */
@@ -20,4 +24,8 @@ export const env = {
   claimsPerHour: "TACIT_CLAIMS_PER_HOUR",
   /** Messages that one device may append in a minute. */
   messagesPerMinute: "TACIT_MESSAGES_PER_MINUTE",
+  /** The queue of large fan-outs. */
+  bellQueueUrl: "TACIT_BELL_QUEUE_URL",
+  /** The KMS key that signs receipts. */
+  receiptKeyId: "TACIT_RECEIPT_KEY_ID",
 } as const;

@@ -2,6 +2,7 @@
 import { env } from "../env.ts";
 import { apiGatewaySockets } from "./apiGatewaySockets.ts";
 import { dynamoClient } from "./awsClients.ts";
+import { dynamoBackups } from "./dynamoBackups.ts";
 import { dynamoConnections } from "./dynamoConnections.ts";
 import { dynamoConversations } from "./dynamoConversations.ts";
 import { dynamoCounters } from "./dynamoCounters.ts";
@@ -10,6 +11,7 @@ import { dynamoInbox } from "./dynamoInbox.ts";
 import { dynamoKeyPackages } from "./dynamoKeyPackages.ts";
 import { dynamoLanding } from "./dynamoLanding.ts";
 import { dynamoLog } from "./dynamoLog.ts";
+import { dynamoStages } from "./dynamoStages.ts";
 import { numberVariable, s3Endpoint, variable } from "./environment.ts";
 import { logReports } from "./logReports.ts";
 import { nodeRandom, nodeVerify } from "./nodeCrypto.ts";
@@ -30,8 +32,10 @@ export function awsRelay() {
     log: dynamoLog(client, log),
     conversations: dynamoConversations(client, conversations),
     landing: dynamoLanding(client, { log, conversations, inbox }),
-    inbox: dynamoInbox(client, inbox),
+    inbox: dynamoInbox(client, inbox, systemClock),
+    stages: dynamoStages(client, inbox),
     directory: dynamoDirectory(client, directory),
+    backups: dynamoBackups(client, directory),
     keyPackages: dynamoKeyPackages(client, directory, nodeRandom, systemClock),
     counters: dynamoCounters(client, directory),
     connections: dynamoConnections(client, variable(env.connectionsTable), systemClock),

@@ -20,7 +20,7 @@ export type S3Options = {
 };
 
 type Request = Parameters<SignatureV4["presign"]>[0];
-type Method = "GET" | "HEAD" | "PUT";
+type Method = "DELETE" | "GET" | "HEAD" | "PUT";
 
 export function s3Blobs({ bucket, region, endpoint, clock }: S3Options): Blobs {
   const { protocol, hostname, port, host } = new URL(endpoint);
@@ -33,7 +33,7 @@ export function s3Blobs({ bucket, region, endpoint, clock }: S3Options): Blobs {
     uriEscapePath: false,
     applyChecksum: false,
   });
-  const pathOf = (place: BlobPlace, hash: string): string => `/${bucket}/${place}/${hash}`;
+  const pathOf = (place: BlobPlace, hash: string): string => `/${bucket}/${folderOf(place)}/${hash}`;
   const requestTo = (method: Method, path: string, headers: Record<string, string> = {}): Request => ({
     method,
     protocol,
@@ -73,8 +73,8 @@ export function s3Blobs({ bucket, region, endpoint, clock }: S3Options): Blobs {
       const modified = Date.parse(response.headers.get("last-modified") ?? "");
       return { size: Number(response.headers.get("content-length")), modified };
     },
-    async keep(from, hash) {
-      const response = await send("PUT", pathOf("kept", hash), {
+    async copy(from, to, hash) {
+      const response = await send("PUT", pathOf(to, hash), {
         "x-amz-copy-source": pathOf(from, hash),
         // Without it, S3 copies nothing onto itself.
         "x-amz-metadata-directive": "REPLACE",
@@ -82,6 +82,11 @@ export function s3Blobs({ bucket, region, endpoint, clock }: S3Options): Blobs {
       // S3 may begin a copy with 200 and end it with an error.
       const body = await response.text();
       if (!response.ok || body.includes("<Error>")) throw new Error(`s3: copy ${response.status}`);
+    },
+    async remove(place, hash) {
+      const response = await send("DELETE", pathOf(place, hash));
+      // The bucket keeps versions for a day, and says so whether there was one or not.
+      if (!response.ok && response.status !== 404) throw new Error(`s3: DELETE ${response.status}`);
     },
     async uploadUrl({ hash, size }) {
       const headers = { "x-amz-checksum-sha256": Buffer.from(decodeBase64Url(hash)).toString("base64") };
@@ -91,6 +96,12 @@ export function s3Blobs({ bucket, region, endpoint, clock }: S3Options): Blobs {
     },
     downloadUrl: (place, hash) => urlFor("GET", pathOf(place, hash), {}),
   };
+}
+
+/** An account's name may hold what a path may not, and says who it is: its hash stands for it. */
+export function folderOf(place: BlobPlace): string {
+  if (typeof place === "string") return place;
+  return `backup/${createHash("sha256").update(place.backupOf).digest("base64url")}`;
 }
 
 const emptySha256 = createHash("sha256").digest("hex");

@@ -18,8 +18,8 @@ const SIGNING_ALGORITHM = "ED25519_SHA_512";
 const LARGEST_MESSAGE = 4096;
 
 export interface Kms extends Service {
-  /** Throws when the caller may not use the key by way of another service, as a table or bucket under it needs. */
-  authorizeVia(service: "dynamodb" | "s3", caller: Caller, keyArn: string, actions: readonly string[]): void;
+  /** Throws when the caller may not use the key by way of another service, as a table, bucket or queue under it needs. */
+  authorizeVia(service: "dynamodb" | "s3" | "sqs", caller: Caller, keyArn: string, actions: readonly string[]): void;
 }
 
 export interface KmsOptions {
