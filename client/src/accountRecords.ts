@@ -117,6 +117,11 @@ export class AccountRecords {
     }
   }
 
+  /** Pins `key` (base64url) where none is known yet. @throws TacitError `identity_invalid` where it is another one */
+  async expectReceiptKey(key: string): Promise<void> {
+    if ((await this.#pin(key)) !== key) throw this.#reported("receipts are signed with another key than is known");
+  }
+
   /** What was met in a conversation: tells the application, and fetches what this device has not seen. */
   follow(met: Met): void {
     for (const changed of met.changed) this.#deps.identityChanged(changed);

@@ -16,7 +16,7 @@ export interface PayloadDeps {
 export async function sendable({ connection, blobs, provider }: PayloadDeps, bytes: Uint8Array): Promise<Payload> {
   return bytes.length <= limits.inlinePayload
     ? { inline: encodeBase64Url(bytes) }
-    : uploaded({ connection, blobs, provider }, bytes);
+    : { blob: await uploaded({ connection, blobs, provider }, bytes) };
 }
 
 /**
@@ -36,19 +36,21 @@ export async function sendableTogether(
     inline.add(part);
   }
   const payloads: Payload[] = [];
-  for (const part of parts) payloads.push(await (inline.has(part) ? sendable(deps, part) : uploaded(deps, part)));
+  for (const part of parts) {
+    payloads.push(inline.has(part) ? await sendable(deps, part) : { blob: await uploaded(deps, part) });
+  }
   return payloads;
 }
 
-/** By blob, whatever its size. @throws Refused, LostAnswer */
+/** @throws Refused, LostAnswer */
 export async function uploaded(
   { connection, blobs, provider }: PayloadDeps,
   bytes: Uint8Array,
-): Promise<{ readonly blob: BlobReference }> {
+): Promise<BlobReference> {
   const blob = { hash: encodeBase64Url(sha256(provider, bytes)), size: bytes.length };
   const { url, headers } = await connection.request("uploadBlob", blob);
   await passing("the upload failed", () => blobs.put(url, headers, bytes));
-  return { blob };
+  return blob;
 }
 
 /** Undefined: the blob is gone, too large, or not what it was named after. @throws Refused, LostAnswer where it may be there later */

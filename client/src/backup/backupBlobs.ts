@@ -7,8 +7,7 @@ import { sha256 } from "../session/cryptoContext.ts";
 
 /** `sealed` was sealed under `key`. @throws Refused, LostAnswer */
 export async function uploadPart(deps: PayloadDeps, sealed: Uint8Array, key: Uint8Array): Promise<BackupPart> {
-  const { blob } = await uploaded(deps, sealed);
-  return { ...blob, key };
+  return { ...(await uploaded(deps, sealed)), key };
 }
 
 /** Where to fetch it; undefined where the relay has it no more. @throws Refused, LostAnswer */

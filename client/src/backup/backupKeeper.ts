@@ -4,7 +4,6 @@
  */
 import { TacitError } from "../errors.ts";
 import { subject, type Subject } from "../observable.ts";
-import type { Clock } from "../ports.ts";
 import { LostAnswer, Refused } from "../relaySocket.ts";
 import { backoff, uniformOf } from "../session/backoff.ts";
 import { newRecoveryCode } from "../session/recoveryCode.ts";
@@ -41,7 +40,6 @@ export interface BackupTimes {
 
 export interface BackupKeeperDeps extends MakeBackupDeps {
   readonly connection: MakeBackupDeps["connection"] & { readonly isUp: boolean };
-  readonly clock: Clock;
   readonly times?: BackupTimes;
 }
 
@@ -65,10 +63,10 @@ export class BackupKeeper {
   #spread: number;
   #work: Promise<unknown> = Promise.resolve();
   #cancelTimer: (() => void) | undefined;
-  #isClosed = false;
+  readonly #ending = new AbortController();
 
   private constructor(deps: BackupKeeperDeps, state: BackupState) {
-    this.#deps = deps;
+    this.#deps = { ...deps, signal: this.#ending.signal };
     this.#times = { ...defaults, ...deps.times };
     this.#state = state;
     this.#changedAt = deps.clock.now();
@@ -144,9 +142,17 @@ export class BackupKeeper {
     });
   }
 
+  /** Goes on with the backup that the relay has, which a recovery code opens. The next one is a whole one. */
+  adopt(key: Uint8Array, version: number): Promise<void> {
+    return this.#alone(async () => {
+      await this.#save({ ...withoutTrace(this.#state), key, version });
+      this.#plan();
+    });
+  }
+
   /** Waits for what is under way. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#ending.abort();
     this.#cancelTimer?.();
     await this.#work;
   }
@@ -170,7 +176,7 @@ export class BackupKeeper {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     this.#tell();
-    if (!this.#isOn || this.#isClosed) return;
+    if (!this.#isOn || this.#ending.signal.aborted) return;
     const now = this.#deps.clock.now();
     const due = this.#due().at;
     // Without a connection only the time at which it is late matters; `connected` plans anew.
@@ -182,7 +188,7 @@ export class BackupKeeper {
   }
 
   async #runDue(): Promise<void> {
-    if (this.#isClosed) return;
+    if (this.#ending.signal.aborted) return;
     const due = this.#due();
     try {
       if (this.#isOn && this.#deps.connection.isUp && due.at <= this.#deps.clock.now()) {
@@ -284,7 +290,5 @@ function withoutTrace(state: BackupState): BackupState {
 }
 
 function isSame(a: BackupHealth, b: BackupHealth): boolean {
-  return (
-    a.status === b.status && a.lastAt === b.lastAt && a.lastCheckedAt === b.lastCheckedAt && a.error === b.error
-  );
+  return a.status === b.status && a.lastAt === b.lastAt && a.lastCheckedAt === b.lastCheckedAt && a.error === b.error;
 }

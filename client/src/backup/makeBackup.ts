@@ -4,7 +4,8 @@ import { decodeBase64Url, encodeBase64Url, limits } from "@tacit/protocol";
 import type { Connection } from "../connection.ts";
 import { TacitError } from "../errors.ts";
 import type { PayloadDeps } from "../payloads.ts";
-import { Refused } from "../relaySocket.ts";
+import type { Clock } from "../ports.ts";
+import { LostAnswer, Refused } from "../relaySocket.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import {
   encodeIndex,
@@ -24,6 +25,7 @@ import { sha256, type CryptoProvider } from "../session/cryptoContext.ts";
 import { packHistory, type ArchivedConversation } from "../session/historyArchive.ts";
 import type { TimelineItem } from "../session/timeline.ts";
 import { locatePart, uploadPart } from "./backupBlobs.ts";
+import { restoredConversations } from "./restored.ts";
 import type { BackupState } from "./backupState.ts";
 
 /** What there is to back up, now. */
@@ -45,12 +47,17 @@ export interface AccountKeys {
 export interface MakeBackupDeps extends PayloadDeps {
   readonly connection: Pick<Connection, "request" | "now">;
   readonly store: SealedStore;
+  readonly clock: Clock;
   readonly source: BackupSource;
+  /** Ends waiting. */
+  readonly signal?: AbortSignal;
 }
 
 const pageSize = 200;
-/** How often to begin anew where the relay has another backup, or lacks a blob of this one. */
+/** How often to begin anew where the relay has another backup, lacks a blob of this one, or tidies up after the last. */
 const attempts = 4;
+/** Milliseconds that the relay may ask to wait. */
+const longestWait = 60_000;
 
 /**
  * The state after the backup was stored by the relay; undefined where it has it already. Nothing is stored here.
@@ -62,22 +69,48 @@ export async function makeBackup(deps: MakeBackupDeps, before: BackupState): Pro
     const made = await build(deps, state);
     if (made === undefined) return undefined;
     try {
-      const { version } = await deps.connection.request("putBackup", {
-        expected: state.version,
-        manifest: encodeBase64Url(made.manifest),
-        blobs: made.parts.map(({ hash, size }) => ({ hash, size })),
-      });
+      const version = await putManifest(deps, state.version, made.manifest, made.parts);
       return { ...made.state, version };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.refusal.code === "record_conflict")
-        state = { ...made.state, content: undefined, version: await currentVersion(deps) };
-      else if (error.refusal.code === "blob_missing")
-        state = { ...made.state, content: undefined, version: state.version, lost: await missing(deps, made.parts) };
+      const anew = { ...made.state, content: undefined, version: state.version };
+      if (error.refusal.code === "record_conflict") state = { ...anew, version: await currentVersion(deps) };
+      else if (error.refusal.code === "blob_missing") state = { ...anew, lost: await missing(deps, made.parts) };
       else throw error;
     }
   }
   throw new TacitError("backup_lost", "the relay does not take the backup");
+}
+
+/** Waits where the relay is still deleting what the backup before left out. Answers the version. @throws Refused; LostAnswer */
+export async function putManifest(
+  { connection, clock, signal }: Pick<MakeBackupDeps, "connection" | "clock" | "signal">,
+  expected: number,
+  manifest: Uint8Array,
+  parts: readonly BackupPart[],
+): Promise<number> {
+  const blobs = parts.map(({ hash, size }) => ({ hash, size }));
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return (await connection.request("putBackup", { expected, manifest: encodeBase64Url(manifest), blobs })).version;
+    } catch (error) {
+      const wait = error instanceof Refused && error.refusal.code === "busy" ? error.refusal.retryAfter : undefined;
+      if (wait === undefined || wait > longestWait || attempt === attempts) throw error;
+      await pause(clock, wait, signal);
+    }
+  }
+}
+
+/** @throws LostAnswer where it is ended before */
+async function pause(clock: Clock, milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const cancel = clock.after(milliseconds, resolve);
+    signal?.addEventListener("abort", () => {
+      cancel();
+      resolve();
+    });
+  });
+  if (signal?.aborted === true) throw new LostAnswer("the client was closed");
 }
 
 interface Built {
@@ -93,7 +126,11 @@ async function build(deps: MakeBackupDeps, state: BackupState): Promise<Built | 
     throw new TacitError("not_holder", "only the device that holds the account key makes backups");
   if (state.key === undefined) throw new TacitError("internal", "a backup needs a recovery code");
   const account = source.account();
-  const conversations = source.conversations();
+  const entered = source.conversations().map(plain);
+  const ids = new Set(entered.map(({ id }) => id));
+  // A backup that was restored from lives on, also before this device is back in its conversations.
+  const waiting = (await restoredConversations(deps.store)).filter(({ id }) => !ids.has(id)).map(plain);
+  const conversations = [...entered, ...waiting];
 
   const withHistory = await savedHistory(deps, state, conversations);
   const index = await indexPart(deps, state, {
@@ -110,6 +147,10 @@ async function build(deps: MakeBackupDeps, state: BackupState): Promise<Built | 
     parts: partsOf(manifest),
     state: { ...withHistory, index, content, manifest: hashOf(provider, sealed), renewing: false, lost: [] },
   };
+}
+
+function plain({ id, log, members, title }: BackedUpConversation): BackedUpConversation {
+  return { id, log, members, ...(title === undefined ? {} : { title }) };
 }
 
 /** A device's own account is not a peer to whoever recovers it. */
