@@ -1,11 +1,13 @@
 /** The shell: one device, its connection, its conversations. */
 import { decodeBase64Url, type Answer, type InboxItem, type Push } from "@tacit/protocol";
-import type { Client, ClientEvents, Conversation } from "./api.ts";
+import type { Client, ClientEvents, Conversation, Device, LinkOptions } from "./api.ts";
 import { claimKeyPackages } from "./claimKeyPackages.ts";
 import { Connection, type Hello } from "./connection.ts";
 import { TacitError } from "./errors.ts";
+import { archived } from "./historyHandOver.ts";
 import { LiveConversation, type LiveDeps } from "./liveConversation.ts";
 import { listenerSet, type ListenerSet } from "./observable.ts";
+import { loadOwnAccount, OwnAccount, type StoredAccount } from "./ownAccount.ts";
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
 import type { BlobTransfer, Clock, Logger, Transport } from "./ports.ts";
@@ -21,14 +23,8 @@ import {
 } from "./session/conversation.ts";
 import { changes, conversationPrefix, decodeConversation, timelinePrefix } from "./session/conversationStore.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
-import {
-  createIdentity,
-  decodeIdentity,
-  encodeIdentity,
-  enrol,
-  type Enrolment,
-  type Identity,
-} from "./session/identity.ts";
+import type { Enrolled, Enrolment } from "./session/identity.ts";
+import { behindImported, importedKey } from "./session/importedHistory.ts";
 import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
 import { joinByWelcome } from "./session/opening.ts";
 import { connectProtocols } from "./session/proof.ts";
@@ -45,14 +41,14 @@ export interface ClientDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly account: string | undefined;
+  readonly link: LinkOptions | undefined;
 }
 
-const identityKey = "identity";
 /** Even a device that is never rung looks at its logs this often: milliseconds, jittered. */
 const headCheckInterval = 15 * 60_000;
 const parallelReads = 4;
 
-type Enrolled = Identity & { readonly enrolment: Enrolment };
+type Invited = Extract<InboxItem, { kind: "welcome" }>;
 
 export class TacitClient implements Client {
   readonly #deps: ClientDeps;
@@ -62,9 +58,10 @@ export class TacitClient implements Client {
   readonly #listeners: { readonly [E in keyof ClientEvents]: ListenerSet<ClientEvents[E]> } = {
     conversation: listenerSet(),
     identityChanged: listenerSet(),
+    devicesChanged: listenerSet(),
     failure: listenerSet(),
   };
-  #identity: Identity;
+  readonly #own: OwnAccount;
   #live: LiveDeps | undefined;
   #inbox: Promise<void> | undefined;
   #inboxAgain = false;
@@ -73,9 +70,8 @@ export class TacitClient implements Client {
   /** Conversations that are being deleted from the store. */
   readonly #forgetting = new Map<string, Promise<void>>();
 
-  private constructor(deps: ClientDeps, identity: Identity, peers: PeerBook) {
+  private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook) {
     this.#deps = deps;
-    this.#identity = identity;
     this.#peers = peers;
     const { crypto, transport, clock, url } = deps;
     this.#connection = new Connection({
@@ -92,20 +88,26 @@ export class TacitClient implements Client {
         }),
       push: (push) => this.#receive(push),
     });
+    this.#own = new OwnAccount(
+      {
+        ...deps,
+        connection: this.#connection,
+        readInbox: () => this.#readInbox(),
+        history: () => Promise.all([...this.#conversations.values()].map((each) => archived(deps.store, each))),
+        failed: (error) => this.#listeners.failure.emit(error),
+        revoked: (error) => this.#connection.close(error),
+      },
+      stored,
+    );
+    this.#own.devices.subscribe((devices) => this.#listeners.devicesChanged.emit(devices));
   }
 
   /** Loads what the store holds; makes a device where it is empty. */
   static async open(deps: ClientDeps): Promise<TacitClient> {
     const { store, crypto } = deps;
-    const stored = await store.get(identityKey);
-    const identity = stored === undefined ? await createIdentity(crypto) : decodeIdentity(stored);
-    if (identity === undefined) throw new TacitError("store_corrupt", "the store is of another version");
-    if (!identity.signatureKeys.has(crypto.suite.id)) {
-      throw new TacitError("invalid_argument", "this store's device has no key for the suite");
-    }
-    if (stored === undefined) await store.commit([{ key: identityKey, value: encodeIdentity(identity) }]);
-    const client = new TacitClient(deps, identity, await PeerBook.load(store));
-    if (identity.enrolment !== undefined) await client.#load(identity as Enrolled);
+    const stored = await loadOwnAccount(store, crypto);
+    const client = new TacitClient(deps, stored, await PeerBook.load(store));
+    if (client.isRegistered) await client.#load(stored.identity as Enrolled);
     return client;
   }
 
@@ -113,17 +115,17 @@ export class TacitClient implements Client {
     return this.#enrolment.account;
   }
   get device(): string {
-    return this.#identity.device;
+    return this.#own.identity.device;
   }
   get connection(): Client["connection"] {
     return this.#connection.state;
   }
   get isRegistered(): boolean {
-    return this.#identity.enrolment?.registered === true;
+    return this.#own.isRegistered;
   }
 
   get #enrolment(): Enrolment {
-    const { enrolment } = this.#identity;
+    const { enrolment } = this.#own.identity;
     if (enrolment === undefined) throw new TacitError("offline", "this device has not been registered yet");
     return enrolment;
   }
@@ -187,6 +189,25 @@ export class TacitClient implements Client {
     for (const conversation of this.#conversations.values()) conversation.run();
   }
 
+  devices(): readonly Device[] {
+    return this.#own.devices.current;
+  }
+  linkDevice(code: string, options?: { readonly name?: string }): Promise<Device> {
+    return this.#own.linkDevice(code, options);
+  }
+  revokeDevice(id: string): Promise<void> {
+    return this.#own.revokeDevice(id);
+  }
+  renameDevice(id: string, name: string): Promise<void> {
+    return this.#own.renameDevice(id, name);
+  }
+
+  /** The new device that shows a code does not want to be linked any more. */
+  async cancelLinking(): Promise<void> {
+    this.#connection.close(new TacitError("link_cancelled", "linking was cancelled"));
+    await this.#own.cancelLinking();
+  }
+
   goOffline(): void {
     this.#connection.stop();
   }
@@ -200,6 +221,7 @@ export class TacitClient implements Client {
 
   async #close(): Promise<void> {
     this.#connection.close();
+    this.#own.close();
     this.#cancelHeadCheck?.();
     await Promise.all([...this.#conversations.values()].map((conversation) => conversation.close()));
     await this.#inbox?.catch(() => {});
@@ -219,57 +241,25 @@ export class TacitClient implements Client {
       throw new TacitError("token_failed", "the token callback failed", { cause });
     }
     const { url, crypto } = this.#deps;
-    return connectProtocols(crypto.provider, { url, token, deviceKey: this.#identity.deviceKey, now });
+    return connectProtocols(crypto.provider, { url, token, deviceKey: this.#own.identity.deviceKey, now });
   }
 
   async #welcomed(hello: Hello, socket: RelaySocket): Promise<"use" | "again"> {
-    const expected = this.#identity.enrolment?.account ?? this.#deps.account;
+    const { identity } = this.#own;
+    const expected = (this.isRegistered ? identity.enrolment?.account : undefined) ?? this.#deps.account;
     if (expected !== undefined && expected !== hello.account) {
       throw new TacitError("account_mismatch", "the token is of another account than this store");
     }
-    if (hello.device !== this.#identity.device)
-      throw new TacitError("internal", "the relay calls this device otherwise");
-    if (hello.scope === "register") {
-      await this.#register(hello, socket);
-      return "again";
-    }
-    if (!this.isRegistered) await this.#nowRegistered();
-    return "use";
-  }
-
-  async #register(hello: Hello, socket: RelaySocket): Promise<void> {
-    if (this.isRegistered) throw new TacitError("device_not_linked", "the relay does not know this device any more");
-    if (this.#identity.enrolment === undefined) {
-      const { provider } = this.#deps.crypto;
-      await this.#save(await enrol(provider, this.#identity, hello.account, hello.serverTime));
-    }
-    try {
-      // The very same record each time, so that a lost answer does no harm.
-      await socket.request("putAccount", { record: this.#enrolment.record });
-    } catch (error) {
-      if (error instanceof Refused && error.refusal.code === "record_conflict") {
-        throw new TacitError("device_not_linked", "the account exists already, and this device is not part of it");
-      }
-      throw error;
-    }
-  }
-
-  async #nowRegistered(): Promise<void> {
-    const { enrolment } = this.#identity;
-    if (enrolment === undefined) throw new TacitError("internal", "the relay knows a device that was never registered");
-    const registered = { ...this.#identity, enrolment: { ...enrolment, registered: true } };
-    await this.#save(registered);
-    await this.#load(registered);
-  }
-
-  async #save(identity: Identity): Promise<void> {
-    await this.#deps.store.commit([{ key: identityKey, value: encodeIdentity(identity) }]);
-    this.#identity = identity;
+    if (hello.device !== identity.device) throw new TacitError("internal", "the relay calls this device otherwise");
+    const verdict = await this.#own.welcomed(hello, socket);
+    if (verdict === "use" && this.#live === undefined) await this.#load(this.#own.identity as Enrolled);
+    return verdict;
   }
 
   /** Brings up the conversations, as soon as it is known whose device this is. */
   async #load(identity: Enrolled): Promise<void> {
     const { crypto, store } = this.#deps;
+    const own = this.#own;
     const { enrolment, signatureKeys, device } = identity;
     const signatureKey = signatureKeys.get(crypto.suite.id);
     if (signatureKey === undefined) throw new TacitError("store_corrupt", "the store lacks a key");
@@ -278,7 +268,9 @@ export class TacitClient implements Client {
       account: enrolment.account,
       device,
       member: { certificate: enrolment.certificate, signatureKey },
-      recordVersion: enrolment.recordVersion,
+      get recordVersion() {
+        return own.record.current?.version ?? enrolment.recordVersion;
+      },
     };
     const shared = {
       ...this.#deps,
@@ -360,6 +352,7 @@ export class TacitClient implements Client {
   }
 
   async #catchUp(): Promise<void> {
+    await this.#own.catchUp();
     await this.#readInbox();
     const unread = await this.#readLogs();
     if (this.#live !== undefined) await stockKeyPackages(this.#live);
@@ -417,7 +410,7 @@ export class TacitClient implements Client {
         );
         const done: string[] = [];
         for (const item of page.items) {
-          await this.#join(item);
+          await (item.kind === "message" ? this.#receiveMessage(item) : this.#join(item));
           done.push(item.id);
         }
         if (done.length > 0) await this.#connection.request("acknowledgeInbox", { ids: done });
@@ -429,12 +422,19 @@ export class TacitClient implements Client {
     }
   }
 
+  async #receiveMessage(item: Extract<InboxItem, { kind: "message" }>): Promise<void> {
+    const { crypto, blobs } = this.#deps;
+    const deps = { connection: this.#connection, blobs, provider: crypto.provider };
+    const bytes = await received(deps, item.payload);
+    if (bytes !== undefined) await this.#own.receive(item, bytes);
+  }
+
   /**
    * Stores what the item brings. Whoever can send an invitation must not be able to block the ones behind it: what cannot be used
    * is reported and passed over.
    * @throws LostAnswer, Refused, TacitError of the store, where it has to stay in the inbox
    */
-  async #join(item: InboxItem): Promise<void> {
+  async #join(item: Invited): Promise<void> {
     try {
       await this.#joinBy(item);
     } catch (error) {
@@ -449,7 +449,7 @@ export class TacitClient implements Client {
     }
   }
 
-  async #joinBy(item: InboxItem): Promise<void> {
+  async #joinBy(item: Invited): Promise<void> {
     const { store, crypto, blobs } = this.#deps;
     const live = this.#live;
     if (live === undefined) throw new LostAnswer("this device is not registered");
@@ -466,10 +466,11 @@ export class TacitClient implements Client {
     const used = keyPackage.lastResort ? [] : [{ key: keyPackageKey(keyPackage.hash) }];
     const invitation = { conversation: id, seq, turn, at, welcome, keyPackage };
     const known = this.#conversations.get(id);
-    const conversation = known ?? this.#provisional(id);
+    const handedOver = await store.get(importedKey(id));
+    const conversation = known ?? this.#provisional(id, handedOver);
     let joined = false;
     await conversation.take(async (state) => {
-      const outcome = await joinByWelcome(live.context, known && state, invitation);
+      const outcome = await joinByWelcome(live.context, known || handedOver ? state : undefined, invitation);
       if (outcome.kind === "foreign") throw new TacitError("cannot_follow", "an invitation is not what it says it is");
       if (outcome.kind === "member") return undefined;
       joined = true;
@@ -484,9 +485,11 @@ export class TacitClient implements Client {
   }
 
   /** Not known yet, not stored yet: a place for the steps of joining. */
-  #provisional(id: string): LiveConversation {
+  #provisional(id: string, handedOver: Uint8Array | undefined): LiveConversation {
     if (this.#live === undefined) throw new LostAnswer("this device is not registered");
-    return new LiveConversation(this.#live, newConversation(id, [this.account]), undefined);
+    const roster = [this.account];
+    const state = handedOver ? behindImported(id, roster, handedOver) : newConversation(id, roster);
+    return new LiveConversation(this.#live, state, undefined);
   }
 
   start(): void {

@@ -14,7 +14,7 @@ export type Remedy =
   | "closeOther"
   /** Link or recover this device. */
   | "link"
-  /** Do it on the device that holds the account key. */
+  /** Do it on the device that `devices()` calls the holder. */
   | "useHolder"
   /** Correct the call. */
   | "fix"
@@ -35,13 +35,21 @@ const table = {
   /** The account has devices, and this is none of them. */
   device_not_linked: [false, "link"],
   device_revoked: [false, "link"],
-  /** Only the device that holds the account key does this. */
+  /** What was typed or scanned is no code of a new device. */
+  link_code_invalid: [false, "fix"],
+  /** The code is older than ten minutes, was used, or no device shows it: let the new device show a fresh one. */
+  link_expired: [false, "link"],
+  /** Linking was cancelled on the new device. */
+  link_cancelled: [false, "link"],
+  /** Only the device that holds the account key changes the account's devices. */
   not_holder: [false, "useHolder"],
+  /** A linked device was given history that could not be fetched or opened; it goes on without. */
+  history_lost: [false, "report"],
   /** What was typed is no recovery code, or not the one of this account. */
   recovery_code_invalid: [false, "fix"],
   /** There is nothing that a recovery code could open: no backup was made. */
   no_backup: [false, "link"],
-  /** The relay does not have the backup as this device made it. It is made anew. */
+  /** The relay does not have the backup, or a part of it, as it was made. A backup is made anew; what was to be restored from it is lost. */
   backup_lost: [true, "wait"],
   /** Another client of the same device took over. */
   superseded: [false, "closeOther"],
