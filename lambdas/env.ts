@@ -6,10 +6,6 @@ export const env = {
   directoryTable: "TACIT_DIRECTORY_TABLE",
   connectionsTable: "TACIT_CONNECTIONS_TABLE",
   blobBucket: "TACIT_BLOB_BUCKET",
-  /** https://… of the queue of doorbells. */
-  bellQueueUrl: "TACIT_BELL_QUEUE_URL",
-  /** The key in KMS that signs receipts. */
-  receiptKeyId: "TACIT_RECEIPT_KEY_ID",
   /** https://… of @connections. */
   callbackEndpoint: "TACIT_CALLBACK_ENDPOINT",
   /** wss://… that clients connect to: the `htu` of their proofs. */

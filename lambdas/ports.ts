@@ -156,7 +156,10 @@ export interface Stages {
     welcome: Omit<WelcomeWrite, "by"> & { readonly at: number },
     from?: StageName,
   ): Promise<{ readonly laid: true } | { readonly laid: false; readonly heldBy: StageName | undefined }>;
-  /** Notes devices on whose places Welcomes lie. False where the stage is void or in force. `ttl` in seconds since 1970. */
+  /**
+   * Notes devices on whose places Welcomes lie. False where the stage is void or in force. Two writes: the stage, then the
+   * devices. `ttl` in seconds since 1970.
+   */
   note(stage: StageName, devices: readonly string[], ttl: number): Promise<boolean>;
   /** Undefined where nothing was noted. Without what ended before `now`, in seconds since 1970. */
   get(stage: StageName, now: number): Promise<Stage | undefined>;

@@ -12,10 +12,12 @@ import { dynamoKeyPackages } from "./dynamoKeyPackages.ts";
 import { dynamoLanding } from "./dynamoLanding.ts";
 import { dynamoLog } from "./dynamoLog.ts";
 import { dynamoStages } from "./dynamoStages.ts";
-import { numberVariable, s3Endpoint, variable } from "./environment.ts";
+import { numberVariable, s3Endpoint, sqsEndpoint, variable } from "./environment.ts";
+import { kmsReceipts } from "./kmsReceipts.ts";
 import { logReports } from "./logReports.ts";
 import { nodeRandom, nodeVerify } from "./nodeCrypto.ts";
 import { s3Blobs } from "./s3Blobs.ts";
+import { sqsBellQueue } from "./sqsBellQueue.ts";
 import { systemClock } from "./systemClock.ts";
 
 const day = 24 * 60 * 60_000;
@@ -27,6 +29,7 @@ export function awsRelay() {
   const inbox = variable(env.inboxTable);
   const directory = variable(env.directoryTable);
   const region = variable("AWS_REGION");
+  const queueUrl = variable(env.bellQueueUrl);
   const reports = logReports("relay");
   return {
     log: dynamoLog(client, log),
@@ -41,6 +44,14 @@ export function awsRelay() {
     connections: dynamoConnections(client, variable(env.connectionsTable), systemClock),
     sockets: apiGatewaySockets(variable(env.callbackEndpoint), reports),
     blobs: s3Blobs({ bucket: variable(env.blobBucket), region, endpoint: s3Endpoint(region), clock: systemClock }),
+    bells: sqsBellQueue({
+      queueUrl,
+      region,
+      endpoint: sqsEndpoint(queueUrl),
+      clock: systemClock,
+      random: nodeRandom,
+    }),
+    receipts: kmsReceipts(variable(env.receiptKeyId)),
     clock: systemClock,
     random: nodeRandom,
     verify: nodeVerify,

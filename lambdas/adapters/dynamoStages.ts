@@ -53,15 +53,12 @@ export function dynamoStages(client: DynamoDBClient, table: string): Stages {
       return { laid: false, heldBy: isOwnStaged ? readStageName(found) : undefined };
     },
     async note(stage, devices, ttl) {
-      const hash = createHash("sha256").update(devices.join()).digest("base64url");
-      await client.send(
-        new PutItemCommand({
-          TableName: table,
-          Item: { ...devicesKey(stage, hash), d: list(devices), ttl: number(ttl) },
-        }),
-      );
       const { done } = await attempt(client.send(touchHead("SET #ttl = :ttl", isOpen, headKey(stage), ttl)));
-      return done;
+      if (!done) return false;
+      const hash = createHash("sha256").update(devices.join()).digest("base64url");
+      const item = { ...devicesKey(stage, hash), d: list(devices), ttl: number(ttl) };
+      await client.send(new PutItemCommand({ TableName: table, Item: item }));
+      return true;
     },
     async get(stage, now) {
       const items: Item[] = [];
