@@ -19,10 +19,10 @@ import {
 } from "../session/backup.ts";
 import { chunkBytes, planChunks, withGivenUp, type Chunk, type Segment } from "../session/backupChunks.ts";
 import { utf8 } from "../session/bytes.ts";
-import type { RecordMark } from "../session/content.ts";
 import { decodeTimelineItem, timelineKey, timelinePrefix } from "../session/conversationStore.ts";
 import { sha256, type CryptoProvider } from "../session/cryptoContext.ts";
 import { packHistory, type ArchivedConversation } from "../session/historyArchive.ts";
+import type { RecordMark } from "../session/recordMark.ts";
 import type { TimelineItem } from "../session/timeline.ts";
 import { locatePart, uploadPart } from "./backupBlobs.ts";
 import { restoredConversations } from "./restored.ts";

@@ -16,9 +16,9 @@ import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import type { KeyPair } from "@tacit/mls";
 import { accountId, blobReference, bytes, conversationId, decodeBase64Url, encodeBase64Url } from "@tacit/protocol";
 import { concat, isCount, parseJson, utf8 } from "./bytes.ts";
-import { decodeRecordMark, type RecordMark } from "./content.ts";
 import { parse } from "./parse.ts";
 import type { Peer } from "./peers.ts";
+import { decodeRecordMark, type RecordMark } from "./recordMark.ts";
 
 /** A blob of the backup. */
 export interface BackupPart {

@@ -10,16 +10,11 @@
 import { entryId, hash } from "@tacit/protocol";
 import { isCount, parseJson, utf8 } from "./bytes.ts";
 import { parse } from "./parse.ts";
+import { decodeRecordMark, type RecordMark } from "./recordMark.ts";
 
 /** A place in the log, and the hash up to it; base64url. */
 export interface LogMark {
   readonly seq: number;
-  readonly hash: string;
-}
-
-/** A version of an account's record, and the SHA-256 of its payload, base64url. */
-export interface RecordMark {
-  readonly version: number;
   readonly hash: string;
 }
 
@@ -52,14 +47,6 @@ export function decodeMark(value: unknown): LogMark | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { seq, hash: mark } = value as Readonly<Record<string, unknown>>;
   return isCount(seq) && parse(hash, mark) !== undefined ? { seq, hash: mark as string } : undefined;
-}
-
-export function decodeRecordMark(value: unknown): RecordMark | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const { version, hash: mark } = value as Readonly<Record<string, unknown>>;
-  return isCount(version) && version > 0 && parse(hash, mark) !== undefined
-    ? { version, hash: mark as string }
-    : undefined;
 }
 
 /** Zero bytes to add to `length` bytes of content. */

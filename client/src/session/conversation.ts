@@ -5,9 +5,9 @@
 import { directConversationName, encodeBase64Url } from "@tacit/protocol";
 import type { LeafIdentity } from "./authenticate.ts";
 import { utf8 } from "./bytes.ts";
-import type { RecordMark } from "./content.ts";
 import { sha256, type CryptoContext, type CryptoProvider } from "./cryptoContext.ts";
 import { accountsOf, type Group, type Member } from "./groupEngine.ts";
+import type { RecordMark } from "./recordMark.ts";
 import type { TimelineItem, TimelineNotice } from "./timeline.ts";
 
 /** What a step knows of the device that takes it. */

@@ -10,7 +10,7 @@
  */
 import type { Signed } from "@tacit/protocol";
 import { parseJson, utf8 } from "./bytes.ts";
-import type { RecordMark } from "./content.ts";
+import type { RecordMark } from "./recordMark.ts";
 
 export interface Peer {
   readonly account: string;

@@ -1,21 +1,21 @@
 /**
  * What two people compare, to know that nobody stands between them: 60 digits to read out, or a payload to scan. Both sides have the same.
  *
- *     h(0)  = SHA-512("tacit safety number 1" 0x00 || length of account (2) || account || account key)
- *     h(i)  = SHA-512(h(i - 1) || account key)                                         i = 1 … 5,200
+ *     h(0)  = SHA-256("tacit safety number 1" 0x00 || length of account (2) || account || account key)
+ *     h(i)  = SHA-256(h(i - 1) || account key)                                         i = 1 … 5,200
  *     print = h(5,200)
  *
- *     text  = the two prints in the order of their accounts, each as 30 digits: its first 32 bytes, big-endian, modulo 10^30
- *     qr    = "tacit-safety:1:" || base64url of the first 32 bytes of each print, in the same order
+ *     text  = the two prints in the order of their accounts, each as 30 digits: big-endian, modulo 10^30
+ *     qr    = "tacit-safety:1:" || base64url of both prints, in the same order
  *
  * The account is in its print, so keys cannot be exchanged between two people, nor a number be shown for somebody else's. Each half
  * stands for one key by itself: who wants to be taken for Bob needs a key whose print begins with Bob's 30 digits, 2^99.6 tries of 5,201
  * hashes each, 2^112 in all; halves do not help each other, and both ends of a pair cannot be chosen to meet. A scan compares 256
  * bits of each. What is hashed are account keys, so that a person has one number, however many devices they have.
  */
-import { sha512 } from "@noble/hashes/sha2.js";
 import { encodeBase64Url } from "@tacit/protocol";
 import { concat, utf8 } from "./bytes.ts";
+import { sha256, type CryptoProvider } from "./cryptoContext.ts";
 
 export interface SafetyNumber {
   /** Twelve groups of five digits, blanks between them. */
@@ -36,8 +36,8 @@ const rounds = 5_200;
 const digitsEach = 30;
 
 /** The same whichever of the two is named first. */
-export function safetyNumber(a: Person, b: Person): SafetyNumber {
-  const prints = [a, b].sort((x, y) => (x.account < y.account ? -1 : 1)).map(printOf);
+export function safetyNumber(provider: CryptoProvider, a: Person, b: Person): SafetyNumber {
+  const prints = [a, b].sort((x, y) => (x.account < y.account ? -1 : 1)).map((person) => printOf(provider, person));
   const digits = prints.map(digitsOf).join("");
   return {
     text: digits.match(/.{5}/g)!.join(" "),
@@ -54,12 +54,12 @@ export function isSameNumber(expected: SafetyNumber, scanned: string): boolean |
   return isSame(expected.text.replaceAll(" ", ""), digits);
 }
 
-function printOf({ account, accountKey }: Person): Uint8Array {
+function printOf(provider: CryptoProvider, { account, accountKey }: Person): Uint8Array {
   const name = utf8(account);
   const length = Uint8Array.of(name.length >> 8, name.length & 255);
-  let hash = sha512(concat(label, length, name, accountKey));
-  for (let round = 0; round < rounds; round++) hash = sha512(concat(hash, accountKey));
-  return hash.subarray(0, 32);
+  let hash = sha256(provider, concat(label, length, name, accountKey));
+  for (let round = 0; round < rounds; round++) hash = sha256(provider, concat(hash, accountKey));
+  return hash;
 }
 
 function digitsOf(print: Uint8Array): string {

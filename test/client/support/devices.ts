@@ -14,6 +14,7 @@ import {
 import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
 import { makeKeyPackage, type StockedKeyPackage } from "../../../client/src/session/keyPackages.ts";
 import { createPending, joinByWelcome } from "../../../client/src/session/opening.ts";
+import { markOf } from "../../../client/src/session/recordMark.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
 
 export const provider = nodeProvider();
@@ -24,7 +25,7 @@ export async function device(account: string): Promise<SessionContext> {
   const identity = await enrol(provider, await createIdentity({ provider, suite }), account, now);
   const signatureKey = identity.signatureKeys.get(suite.id)!;
   const member = { certificate: identity.enrolment.certificate, signatureKey };
-  return { provider, suite, account, device: identity.device, member, recordVersion: 1 };
+  return { provider, suite, account, device: identity.device, member, record: markOf(provider, 1, identity.enrolment.record) };
 }
 
 export function keyPackageOf(context: SessionContext): Promise<StockedKeyPackage> {
