@@ -1,6 +1,6 @@
 /**
  * Which blobs hold the history of a backup. Timelines grow at their end and are never changed, so what was backed up stays in its blob, and
- * what is new makes another one. Small blobs are made one again, four at a time, so that there are few: each item is uploaded a handful of
+ * what is new makes another one. Small blobs are made one again, four at a time, so that there are few: each item is uploaded some ten
  * times in its life, and most of them lie in blobs that no backup touches any more.
  *
  *     tier        0          1           2          whole

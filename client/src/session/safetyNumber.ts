@@ -9,8 +9,8 @@
  *     qr    = "tacit-safety:1:" || base64url of both prints, in the same order
  *
  * The account is in its print, so keys cannot be exchanged between two people, nor a number be shown for somebody else's. Each half
- * stands for one key by itself: who wants to be taken for Bob needs a key whose print begins with Bob's 30 digits, 2^99.6 tries of 5,201
- * hashes each, 2^112 in all; halves do not help each other, and both ends of a pair cannot be chosen to meet. A scan compares 256
+ * stands for one key by itself: who wants to be taken for Bob needs a key whose print has Bob's 30 digits: 2^99.6 tries of 5,201
+ * hashes each, 2^112 in all, for Bob alone; and between two people one needs it twice. A scan compares 256
  * bits of each. What is hashed are account keys, so that a person has one number, however many devices they have.
  */
 import { encodeBase64Url } from "@tacit/protocol";
