@@ -44,7 +44,7 @@ export interface BareDevice {
   readonly peers: PeerBook;
   readonly records: AccountRecords;
   readonly keeper: BackupKeeper;
-  readonly connection: { readonly request: RelaySocket["request"]; now(): number; isUp: boolean };
+  readonly connection: { readonly request: RelaySocket["request"]; now(): number; readonly isUp: boolean };
   /** Conversations that the device is in. */
   readonly conversations: BackedUpConversation[];
   readonly restored: readonly RestoredConversation[];
@@ -82,13 +82,27 @@ export async function bareDevice({ clock, relay }: Stage, account: string, optio
   let keeper: BackupKeeper | undefined;
   const peers = await PeerBook.load(store, () => keeper?.touch());
   let socket: RelaySocket | undefined;
+  let isClosed = false;
+  // Comes back when it is needed: leases end.
+  const request: RelaySocket["request"] = async (operation, fields) => {
+    for (let attempt = 0; ; attempt++) {
+      if (isClosed || !relay.reachable) throw new LostAnswer("there is no connection");
+      if (socket?.isOpen !== true) await open();
+      try {
+        return await socket!.request(operation, fields);
+      } catch (error) {
+        const isLease = error instanceof Refused && /lease|token/.test(error.refusal.code);
+        if (!isLease || attempt > 0) throw error;
+        socket!.close();
+      }
+    }
+  };
   const connection: BareDevice["connection"] = {
-    request: (operation, fields) => {
-      if (socket === undefined) return Promise.reject(new LostAnswer("there is no connection"));
-      return socket.request(operation, fields);
-    },
+    request,
     now: () => clock.now(),
-    isUp: false,
+    get isUp() {
+      return !isClosed && relay.reachable;
+    },
   };
   const records = await AccountRecords.load({
     connection,
@@ -121,9 +135,7 @@ export async function bareDevice({ clock, relay }: Stage, account: string, optio
     const { deviceKey } = identity;
     const protocols = await connectProtocols(provider, { url, token, deviceKey, now: clock.now() });
     const { signal } = new AbortController();
-    const closed = (): void => void (connection.isUp = false);
-    socket = await openRelaySocket({ transport, clock, url, protocols, signal, push: () => {}, closed });
-    connection.isUp = true;
+    socket = await openRelaySocket({ transport, clock, url, protocols, signal, push: () => {}, closed: () => {} });
     return (await socket.request("hello", {})).scope;
   };
   try {
@@ -188,6 +200,7 @@ export async function bareDevice({ clock, relay }: Stage, account: string, optio
       keeper.touch();
     },
     async close() {
+      isClosed = true;
       socket?.close();
       await keeper.close();
       await records.settled();
