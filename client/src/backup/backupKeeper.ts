@@ -96,31 +96,18 @@ export class BackupKeeper {
 
   /**
    * A new recovery code, and a backup that it opens. Resolves when the relay has that backup: the code before ends then, and not sooner. It
-   * is shown once and kept nowhere.
+   * is kept nowhere. `show` is given the code before the old one ends, and may take its time until it was written down; where it rejects,
+   * nothing changes.
    * @throws TacitError `not_holder`, `connection_lost` and whatever keeps a backup from being made; the code before is valid still
    */
-  createRecoveryCode(): Promise<string> {
-    return this.#alone(async () => {
-      if (this.#deps.source.holder() === undefined) {
-        throw new TacitError("not_holder", "only the device that holds the account key has a recovery code");
-      }
-      const { text, key } = newRecoveryCode(this.#deps.provider.random);
-      const before = this.#state;
-      // From here on the relay may have a backup that nobody's code opens: whoever dies now makes one under the old key first of all.
-      await this.#save({ ...before, renewing: true });
-      try {
-        const made = await makeBackup(this.#deps, withoutTrace({ ...before, key }));
-        if (made === undefined) throw new Error("a backup under another key is another one");
-        await this.#saveMade(made);
-      } catch (error) {
-        await this.#save(withoutTrace(before));
-        this.#plan();
-        throw translate(error);
-      }
-      await this.#check().catch((error: unknown) => this.#failed(error));
-      this.#plan();
-      return text;
-    });
+  async createRecoveryCode(show?: (code: string) => void | Promise<void>): Promise<string> {
+    if (this.#deps.source.holder() === undefined) {
+      throw new TacitError("not_holder", "only the device that holds the account key has a recovery code");
+    }
+    const { text, key } = newRecoveryCode(this.#deps.provider.random);
+    await show?.(text);
+    await this.#alone(() => this.#renew(key));
+    return text;
   }
 
   /**
@@ -155,6 +142,24 @@ export class BackupKeeper {
     this.#ending.abort();
     this.#cancelTimer?.();
     await this.#work;
+  }
+
+  async #renew(key: Uint8Array): Promise<void> {
+    const before = this.#state;
+    // From here on the relay may have a backup that nobody's code opens: whoever dies now makes one under the old key first of all.
+    await this.#save({ ...before, renewing: true });
+    try {
+      const made = await makeBackup(this.#deps, withoutTrace({ ...before, key }));
+      if (made === undefined) throw new Error("a backup under another key is another one");
+      await this.#saveMade(made);
+    } catch (error) {
+      await this.#save(withoutTrace(before));
+      throw translate(error);
+    } finally {
+      this.#plan();
+    }
+    await this.#check().catch((error: unknown) => this.#failed(error));
+    this.#plan();
   }
 
   get #isOn(): boolean {

@@ -154,15 +154,15 @@ export async function restoreBackup(deps: RestoreDeps): Promise<readonly Restore
 }
 
 /**
- * The last step: hands the application a new recovery code. Without `onNewCode` the old one stays.
- * @throws what `createRecoveryCode` does: to be called again
+ * The last step: shows the application a new recovery code, which is in force when this resolves. Without `onNewCode` the old one stays.
+ * @throws what `createRecoveryCode` and `onNewCode` do: to be called again, with another code
  */
 export async function finishRecovery(
   { store, keeper }: Pick<RestoreDeps, "store" | "keeper">,
   onNewCode: ((code: string) => void | Promise<void>) | undefined,
 ): Promise<void> {
   if ((await loadProgress(store))?.step !== "code") return;
-  if (onNewCode !== undefined) await onNewCode(await keeper.createRecoveryCode());
+  if (onNewCode !== undefined) await keeper.createRecoveryCode(onNewCode);
   await store.commit([{ key: progressKey }]);
 }
 

@@ -20,10 +20,13 @@ class Shelf {
   uploaded = 0;
   #number = 1;
 
-  constructor(
-    readonly itemSize: number,
-    readonly room: number,
-  ) {}
+  readonly itemSize: number;
+  readonly room: number;
+
+  constructor(itemSize: number, room: number) {
+    this.itemSize = itemSize;
+    this.room = room;
+  }
 
   backUp(lost: readonly string[] = []): void {
     const plan = planChunks(this.saved, { last: this.last, room: this.room, lost: new Set(lost) });
