@@ -19,7 +19,7 @@ interface Home {
   /** Requests that Alice's device made, by operation. */
   readonly asked: Map<string, number>;
   readonly history: BackupHealth[];
-  times(operation: string): number;
+  readonly times: (operation: string) => number;
 }
 
 async function home(more: Partial<BareOptions> = {}): Promise<Home> {

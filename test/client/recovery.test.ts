@@ -39,7 +39,7 @@ const recordAt = ({ relay }: Stage, account: string): AccountRecord =>
 const codeOf = (promise: Promise<unknown>): Promise<string> =>
   promise.then(
     () => "none",
-    (error: { readonly code?: string }) => error.code ?? String(error),
+    (error: { readonly code?: string }) => error.code ?? "another error",
   );
 const signerOf = (holder: Holder): Signer => ({
   provider,

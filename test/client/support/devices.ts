@@ -25,7 +25,14 @@ export async function device(account: string): Promise<SessionContext> {
   const identity = await enrol(provider, await createIdentity({ provider, suite }), account, now);
   const signatureKey = identity.signatureKeys.get(suite.id)!;
   const member = { certificate: identity.enrolment.certificate, signatureKey };
-  return { provider, suite, account, device: identity.device, member, record: markOf(provider, 1, identity.enrolment.record) };
+  return {
+    provider,
+    suite,
+    account,
+    device: identity.device,
+    member,
+    record: markOf(provider, 1, identity.enrolment.record),
+  };
 }
 
 export function keyPackageOf(context: SessionContext): Promise<StockedKeyPackage> {
