@@ -47,17 +47,17 @@ export class AccountRecords {
   #pinning: Promise<unknown> = Promise.resolve();
   readonly #following = new Map<string, Promise<void>>();
 
-  private constructor(deps: AccountRecordsDeps, receiptKey: string | undefined) {
+  constructor(deps: AccountRecordsDeps) {
     this.#deps = deps;
-    this.#receiptKey = receiptKey;
   }
 
-  static async load(deps: AccountRecordsDeps): Promise<AccountRecords> {
-    const stored = await deps.store.get(receiptKeyName);
+  /** Before anything else. */
+  async load(): Promise<void> {
+    const { store, receiptKey: given } = this.#deps;
+    const stored = await store.get(receiptKeyName);
     const pinned = stored && fromUtf8(stored);
-    const given = deps.receiptKey;
-    if (given !== undefined && given !== pinned) await deps.store.commit([{ key: receiptKeyName, value: utf8(given) }]);
-    return new AccountRecords(deps, given ?? pinned);
+    if (given !== undefined && given !== pinned) await store.commit([{ key: receiptKeyName, value: utf8(given) }]);
+    this.#receiptKey = given ?? pinned;
   }
 
   /** The key that receipts are held against, base64url; undefined before the first one. */

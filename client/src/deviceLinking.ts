@@ -46,7 +46,8 @@ export interface Linked {
 const sessionsKey = "a/link";
 /** Milliseconds after which a code's answer is not believed any more: who finds the code later cannot take this device for itself. */
 const answerLifetime = 2 * linkCodeLifetime;
-const offerInterval = 15_000;
+/** Milliseconds between repetitions of an offer, for a holder that was restarted: the last goes on. The relay counts them. */
+const offerIntervals = [30_000, 60_000, 120_000];
 const pollInterval = 2_000;
 
 export class DeviceLinking {
@@ -79,15 +80,17 @@ export class DeviceLinking {
     const { clock } = this.#deps;
     await this.#load();
     const seen = new Set<string>();
-    let offered = Number.NEGATIVE_INFINITY;
+    let offers = 0;
+    let nextOffer = clock.now();
     for (;;) {
       await this.#requireWanted();
       if (scope === "full" && this.#alive().length === 0) return undefined;
       if (scope === "register") {
         const isNew = await this.#showCode(identity, account);
-        if (isNew || clock.now() >= offered + offerInterval) {
+        if (isNew) offers = 0;
+        if (isNew || clock.now() >= nextOffer) {
           await this.#offer(account, socket);
-          offered = clock.now();
+          nextOffer = clock.now() + offerIntervals[Math.min(offers++, offerIntervals.length - 1)]!;
         }
       }
       const linked = await this.#answered(identity, account, socket, seen);
@@ -158,10 +161,10 @@ export class DeviceLinking {
     if (verified === undefined) throw new TacitError("identity_invalid", "the account's record does not hold");
     const inline = encodeBase64Url(encodeAccountMessage(offerMessage(session)));
     // The same each time: it overwrites what is still unread.
-    const id = encodeBase64Url(sha256(provider, session.offer).slice(0, 16));
+    const message = encodeBase64Url(sha256(provider, session.offer).slice(0, 16));
     for (const { device } of verified.devices) {
       try {
-        await socket.request("sendInbox", { account, device, id, payload: { inline } });
+        await socket.request("sendInbox", { account, device, message, payload: { inline } });
       } catch (error) {
         // One that cannot be reached, now or ever, is not a reason not to ask the others; it is asked again.
         if (!(error instanceof Refused) || endsSocket(error)) throw error;

@@ -10,13 +10,13 @@ import type { HandedHistory } from "./session/linkAnswer.ts";
 /** The newest of what the timeline of a conversation holds. */
 export async function archived(
   store: SealedStore,
-  conversation: { readonly id: string; readonly members: readonly string[]; readonly title?: string },
+  conversation: Required<Omit<ArchivedConversation, "items">>,
 ): Promise<ArchivedConversation> {
-  const { id, members, title } = conversation;
+  const { id, log, members, title } = conversation;
   const limit = handOverLimits.itemsPerConversation;
   const newest = await store.scan(timelinePrefix(id), { reverse: true, limit });
   const items = newest.map(([, value]) => decodeTimelineItem(value)).reverse();
-  return { id, members, items, ...(title === undefined ? {} : { title }) };
+  return { id, members, items, ...(log === id ? {} : { log }), ...(title === "" ? {} : { title }) };
 }
 
 /** Undefined where there is nothing to hand over. @throws Refused, LostAnswer */
@@ -27,7 +27,7 @@ export async function handOver(
   if (conversations.length === 0) return undefined;
   const { key, chunks } = packHistory((length) => deps.provider.random(length), conversations, handOverLimits);
   const blobs = [];
-  for (const chunk of chunks) blobs.push(await uploaded(deps, chunk));
+  for (const chunk of chunks) blobs.push((await uploaded(deps, chunk)).blob);
   return { key, blobs };
 }
 

@@ -4,6 +4,7 @@
  */
 import { encodeBase64Url, type Signed } from "@tacit/protocol";
 import type { Device, LinkOptions, Observable } from "./api.ts";
+import type { RecoveredIdentity } from "./backup/recovery.ts";
 import type { Connection, Hello } from "./connection.ts";
 import { deferred, type Deferred } from "./deferred.ts";
 import { DeviceLinking, type Linked } from "./deviceLinking.ts";
@@ -14,11 +15,11 @@ import { subject, type Subject } from "./observable.ts";
 import type { BlobTransfer, Clock } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
-import { decodeAccountMessage } from "./session/accountMessage.ts";
+import { decodeAccountMessage, encodeAccountMessage } from "./session/accountMessage.ts";
 import { certificateFor, succession, verifyRecord, type VerifiedRecord } from "./session/accountRecord.ts";
 import { concat, fromUtf8, parseJson, sameBytes, utf8 } from "./session/bytes.ts";
 import type { Change } from "./session/conversationStore.ts";
-import { randomId, sha256, type CryptoContext } from "./session/cryptoContext.ts";
+import { randomId, sha256, type CryptoContext, type CryptoProvider } from "./session/cryptoContext.ts";
 import { isDeviceName, type DeviceNames } from "./session/deviceNames.ts";
 import type { ArchivedConversation } from "./session/historyArchive.ts";
 import {
@@ -45,6 +46,7 @@ import {
   makeTask,
   namesOf,
   tidings,
+  type AccountSend,
   type Intent,
   type RecordTask,
 } from "./session/recordTask.ts";
@@ -58,13 +60,27 @@ export interface OwnAccountDeps {
   readonly connection: Pick<Connection, "request" | "now">;
   readonly blobs: BlobTransfer;
   readonly link: LinkOptions | undefined;
+  /** Where the account is to be recovered on this device. */
+  readonly recovery: AccountRecovery | undefined;
+  /** @throws TacitError where the relay's receipt is not for that record, or not of the relay; reported already */
+  readonly checkReceipt: (record: VerifiedRecord, receipt: Signed) => Promise<void>;
+  /** The relay showed another record of the version that is known. */
+  readonly contradicted: (version: number, known: Signed | undefined, shown: Signed) => void;
   /** Looks into the inbox now; what it finds comes back by `receive`. */
   readonly readInbox: () => Promise<void>;
   /** What a device that is linked is given of the past. */
   readonly history: () => Promise<readonly ArchivedConversation[]>;
   readonly failed: (error: TacitError) => void;
+  /** The account has other devices than before, or one can be reached that could not: conversations are to follow. */
+  readonly reconcile: () => void;
   /** The account's record says that this device is not of the account any more: there is nothing left to do here. */
   readonly revoked: (error: TacitError) => void;
+}
+
+/** Enters the account by its recovery code. */
+export interface AccountRecovery {
+  /** The account's next record, with this device alone, and what to store with it. @throws TacitError; Refused, LostAnswer */
+  enter(identity: Identity, hello: Hello, socket: RelaySocket): Promise<RecoveredIdentity>;
 }
 
 /** What the store has of it. */
@@ -78,10 +94,12 @@ const identityKey = "identity";
 const taskKey = "a/task";
 const usedCodesKey = "a/used";
 const historyKey = "a/history";
+/** Set until a device that was linked has told the others that it can be reached. */
+const announceKey = "a/announce";
 const siblingPrefix = "a/sibling/";
 const sendPrefix = "a/send/";
 
-/** Milliseconds that the holder waits for the offer of the device whose code it was given; that one repeats it every 15 seconds. */
+/** Milliseconds that the holder waits for the offer of the device whose code it was given. */
 const offerPatience = 60_000;
 const inboxInterval = 5_000;
 /** Longer than any code could be taken for a current one. */
@@ -173,6 +191,12 @@ export class OwnAccount {
       return "use";
     }
     if (this.isRegistered) throw notLinked("the relay does not know this device any more");
+    if (enrolment === undefined && this.#deps.recovery !== undefined) {
+      const { identity, changes } = await this.#deps.recovery.enter(this.#identity, hello, socket);
+      await this.#save(identity, changes);
+      return this.#putRecovered(socket);
+    }
+    if (enrolment !== undefined && this.#deps.recovery !== undefined) return this.#putRecovered(socket);
     if (enrolment === undefined && (await exists(hello.account, socket))) return this.#beLinked(hello, socket);
     const { provider } = this.#deps.crypto;
     if (enrolment === undefined) {
@@ -188,6 +212,19 @@ export class OwnAccount {
     return "again";
   }
 
+  /** The record that takes the account over. Where the relay has another one by now, that of the recovery is made anew. */
+  async #putRecovered(socket: RelaySocket): Promise<"again"> {
+    try {
+      await socket.request("putAccount", { record: this.#enrolment.record });
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      const { enrolment: _, ...identity } = this.#identity;
+      await this.#save({ ...identity, accountKey: undefined, accountSecret: undefined, secretSince: 0 });
+      throw new LostAnswer("the account's record has gone on");
+    }
+    return "again";
+  }
+
   /** Brings what waits to the relay, and the record up to date. @throws TacitError `device_revoked`; Refused, LostAnswer */
   async catchUp(): Promise<void> {
     await this.#alone(async () => {
@@ -196,6 +233,22 @@ export class OwnAccount {
     });
     await this.#takeHistory();
     await this.#deliver();
+  }
+
+  /** This device has key packages out. The first time, the others are told, so that they put it into their conversations. */
+  async reachable(): Promise<void> {
+    await this.#alone(() => this.#announce());
+    await this.#deliver();
+  }
+
+  async #announce(): Promise<void> {
+    const { store, crypto } = this.#deps;
+    const record = this.record.current;
+    if (record === undefined || (await store.get(announceKey)) === undefined) return;
+    const message = encodeAccountMessage({ kind: "accountRecord", version: record.version });
+    const others = record.devices.filter(({ device }) => device !== this.#identity.device);
+    const sends = others.map(({ device }) => ({ device, message }));
+    await store.commit([{ key: announceKey }, ...(await this.#queued(sends, crypto.provider))]);
   }
 
   /** Somebody knows of `version` of this account's record. @throws as `catchUp` */
@@ -223,6 +276,7 @@ export class OwnAccount {
       case "accountRecord":
         if (message.secret !== undefined) await this.#takeSecret(message.secret);
         await this.heard(message.version);
+        this.#deps.reconcile();
         break;
     }
     return true;
@@ -334,7 +388,7 @@ export class OwnAccount {
 
   async #becomeLinked({ identity, history, changes }: Linked): Promise<void> {
     const handed = history === undefined ? [] : [{ key: historyKey, value: encodeHandedHistory(history) }];
-    await this.#save(identity, [...changes, ...handed]);
+    await this.#save(identity, [...changes, ...handed, { key: announceKey, value: utf8("yes") }]);
   }
 
   async #takeHistory(): Promise<void> {
@@ -576,16 +630,19 @@ export class OwnAccount {
       changes.push(...intent.devices.map((device) => ({ key: siblingPrefix + device })));
     }
     const sends = await tidings(provider, after, verified, intent, siblings);
-    let number = Number(
-      (await store.scan(sendPrefix, { reverse: true, limit: 1 }))[0]?.[0].slice(sendPrefix.length) ?? 0,
-    );
-    for (const { device, message } of sends) {
-      const value = { device, id: randomId(provider), payload: encodeBase64Url(message) };
-      changes.push({ key: sendPrefix + String(++number).padStart(12, "0"), value: utf8(JSON.stringify(value)) });
-    }
+    changes.push(...(await this.#queued(sends, provider)));
     await this.#save(after, changes);
     this.#task = undefined;
     this.#landing.resolve();
+  }
+
+  async #queued(sends: readonly AccountSend[], provider: CryptoProvider): Promise<readonly Change[]> {
+    const [last] = await this.#deps.store.scan(sendPrefix, { reverse: true, limit: 1 });
+    const before = Number(last?.[0].slice(sendPrefix.length) ?? 0);
+    return sends.map(({ device, message }, index) => ({
+      key: sendPrefix + String(before + index + 1).padStart(12, "0"),
+      value: utf8(JSON.stringify({ device, message: randomId(provider), payload: encodeBase64Url(message) })),
+    }));
   }
 
   /** One delivery at a time, in order: a device must hear of a renewed secret after the answer that it was linked with. */
@@ -597,9 +654,14 @@ export class OwnAccount {
     const { store, connection, failed } = this.#deps;
     const { account } = this.#enrolment;
     for (const [key, value] of await store.scan(sendPrefix)) {
-      const { device, id, payload } = JSON.parse(fromUtf8(value)) as Readonly<Record<string, string>>;
+      const { device, message, payload } = JSON.parse(fromUtf8(value)) as Readonly<Record<string, string>>;
       try {
-        await connection.request("sendInbox", { account, device: device!, id: id!, payload: { inline: payload! } });
+        await connection.request("sendInbox", {
+          account,
+          device: device!,
+          message: message!,
+          payload: { inline: payload! },
+        });
       } catch (error) {
         if (!(error instanceof Refused) || error.refusal.retryable) throw error;
         // The device may have been revoked meanwhile.
@@ -628,6 +690,14 @@ export class OwnAccount {
     const verdict = shown === undefined || known === undefined ? undefined : succession(known, shown);
     if (shown === undefined || verdict === undefined || verdict === "behind" || verdict === "contradiction") {
       failed(new TacitError("identity_invalid", "the relay shows a record that cannot follow the one that is known"));
+      if (shown !== undefined && shown.version === known?.version) {
+        this.#deps.contradicted(shown.version, this.#enrolment.receipt, receipt);
+      }
+      return;
+    }
+    try {
+      await this.#deps.checkReceipt(shown, receipt);
+    } catch {
       return;
     }
     const { device, enrolment } = this.#identity;
@@ -671,6 +741,7 @@ export class OwnAccount {
     const { enrolment } = identity;
     if (enrolment?.record !== before.enrolment?.record) {
       this.record.set(enrolment && (await verifyRecord(provider, enrolment.record, enrolment.account)));
+      this.#deps.reconcile();
     }
     const listed = this.#listed();
     if (JSON.stringify(listed) !== JSON.stringify(this.#devices.current)) this.#devices.set(listed);

@@ -16,7 +16,7 @@ export interface PayloadDeps {
 export async function sendable({ connection, blobs, provider }: PayloadDeps, bytes: Uint8Array): Promise<Payload> {
   return bytes.length <= limits.inlinePayload
     ? { inline: encodeBase64Url(bytes) }
-    : { blob: await uploaded({ connection, blobs, provider }, bytes) };
+    : uploaded({ connection, blobs, provider }, bytes);
 }
 
 /**
@@ -36,9 +36,7 @@ export async function sendableTogether(
     inline.add(part);
   }
   const payloads: Payload[] = [];
-  for (const part of parts) {
-    payloads.push(inline.has(part) ? await sendable(deps, part) : { blob: await uploaded(deps, part) });
-  }
+  for (const part of parts) payloads.push(await (inline.has(part) ? sendable(deps, part) : uploaded(deps, part)));
   return payloads;
 }
 
@@ -46,21 +44,24 @@ export async function sendableTogether(
 export async function uploaded(
   { connection, blobs, provider }: PayloadDeps,
   bytes: Uint8Array,
-): Promise<BlobReference> {
+): Promise<{ readonly blob: BlobReference }> {
   const blob = { hash: encodeBase64Url(sha256(provider, bytes)), size: bytes.length };
   const { url, headers } = await connection.request("uploadBlob", blob);
   await passing("the upload failed", () => blobs.put(url, headers, bytes));
-  return blob;
+  return { blob };
 }
 
 /** Undefined: the blob is gone, too large, or not what it was named after. @throws Refused, LostAnswer where it may be there later */
-export async function received(
-  { connection, blobs, provider }: PayloadDeps,
-  payload: Payload,
-): Promise<Uint8Array | undefined> {
+export async function received(deps: PayloadDeps, payload: Payload): Promise<Uint8Array | undefined> {
   if ("inline" in payload) return decodeBase64Url(payload.inline);
-  if (isTooLarge(payload)) return undefined;
-  const { hash, size } = payload.blob;
+  return isTooLarge(payload) ? undefined : fetched(deps, payload.blob);
+}
+
+/** The same for a blob of any size that the caller is ready to hold. */
+export async function fetched(
+  { connection, blobs, provider }: PayloadDeps,
+  { hash, size }: BlobReference,
+): Promise<Uint8Array | undefined> {
   let url: string;
   try {
     ({ url } = await connection.request("downloadBlob", { hash }));

@@ -35,21 +35,18 @@ export class PeerBook {
   readonly #store: SealedStore;
   readonly #peers: Map<string, Peer>;
   readonly #shunned: Set<string>;
-  readonly #changed: () => void;
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(store: SealedStore, peers: readonly Peer[], shunned: readonly string[], changed: () => void) {
+  private constructor(store: SealedStore, peers: readonly Peer[], shunned: readonly string[]) {
     this.#store = store;
     this.#peers = new Map(peers.map((peer) => [peer.account, peer]));
     this.#shunned = new Set(shunned);
-    this.#changed = changed;
   }
 
-  /** `changed`: told after each change that is stored. */
-  static async load(store: SealedStore, changed: () => void = () => {}): Promise<PeerBook> {
+  static async load(store: SealedStore): Promise<PeerBook> {
     const peers = (await store.scan(peerPrefix)).map(([, value]) => decodePeer(value));
     const shunned = (await store.scan(blockPrefix)).map(([, value]) => fromUtf8(value));
-    return new PeerBook(store, peers, shunned, changed);
+    return new PeerBook(store, peers, shunned);
   }
 
   get(account: string): Peer | undefined {
@@ -104,7 +101,6 @@ export class PeerBook {
       behind: [...met.values()].filter(isBehind).map(({ account }) => account),
       stored: () => {
         for (const peer of met.values()) this.#peers.set(peer.account, peer);
-        if (met.size > 0) this.#changed();
       },
     };
   }
@@ -124,7 +120,6 @@ export class PeerBook {
       if (this.#shunned.has(account)) return;
       await this.#store.commit([this.#block(account)]);
       this.#shunned.add(account);
-      this.#changed();
     });
   }
 
@@ -133,7 +128,6 @@ export class PeerBook {
       if (!this.#shunned.has(account)) return;
       await this.#store.commit([{ key: this.#block(account).key }]);
       this.#shunned.delete(account);
-      this.#changed();
     });
   }
 
@@ -156,7 +150,6 @@ export class PeerBook {
       if (peer === undefined || peer === known) return;
       await this.#store.commit([this.#change(peer)]);
       this.#peers.set(account, peer);
-      this.#changed();
     });
   }
 

@@ -27,7 +27,7 @@ const perNewcomers = 300;
 type Sending = Request<"sendInbox">;
 
 export async function sendInbox(relay: Relay, caller: Caller, request: Sending): Promise<Done<"sendInbox">> {
-  const { account, device, id, payload } = request;
+  const { account, device, message, payload } = request;
   await requireReach(relay, caller, request);
   await count(relay, caller, account);
   await keepBlobs(relay, [payload], []);
@@ -39,7 +39,7 @@ export async function sendInbox(relay: Relay, caller: Caller, request: Sending):
     account,
     device,
     // Says to nobody who sent what to whom, but to those who know the id.
-    mark: digest(relay, JSON.stringify([from.account, from.device, account, device, id])),
+    mark: digest(relay, JSON.stringify([from.account, from.device, account, device, message])),
     // Sorts by time, like claims.
     id: at.toString(16).padStart(12, "0") + relay.random.id(16),
     from,

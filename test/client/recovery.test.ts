@@ -13,7 +13,6 @@ import {
   type Identity,
 } from "../../client/src/session/identity.ts";
 import { connectProtocols } from "../../client/src/session/proof.ts";
-import { importedKey } from "../../client/src/session/importedHistory.ts";
 import { recordWithDevice, recordWithNames, type Signer } from "../../client/src/session/nextRecord.ts";
 import { readRecoveryCode } from "../../client/src/session/recoveryCode.ts";
 import { bareDevice, message, provider, type BareDevice, type BareOptions } from "./support/bareDevice.ts";
@@ -116,8 +115,6 @@ async function expectRestored(device: BareDevice): Promise<void> {
     { ...direct, kind: "direct", nextPosition: 2 },
     { ...tea, kind: "group", nextPosition: 4 },
   ]);
-  const imported = JSON.parse(Buffer.from((await device.store.get(importedKey(tea.id)))!).toString()) as unknown;
-  expect(imported).toEqual({ count: 3, members: ["alice", "bob"] });
 }
 
 describe("a recovered account", () => {

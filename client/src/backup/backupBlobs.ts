@@ -7,7 +7,8 @@ import { sha256 } from "../session/cryptoContext.ts";
 
 /** `sealed` was sealed under `key`. @throws Refused, LostAnswer */
 export async function uploadPart(deps: PayloadDeps, sealed: Uint8Array, key: Uint8Array): Promise<BackupPart> {
-  return { ...(await uploaded(deps, sealed)), key };
+  const { blob } = await uploaded(deps, sealed);
+  return { ...blob, key };
 }
 
 /** Where to fetch it; undefined where the relay has it no more. @throws Refused, LostAnswer */

@@ -53,6 +53,9 @@ export interface MakeBackupDeps extends PayloadDeps {
   readonly signal?: AbortSignal;
 }
 
+/** Where the store has what a backup holds: timelines, people, the block list, the account. */
+export const backedUpPrefixes: readonly string[] = ["t/", "p/", "b/", "identity"];
+
 const pageSize = 200;
 /** How often to begin anew where the relay has another backup, lacks a blob of this one, or tidies up after the last. */
 const attempts = 4;
@@ -149,8 +152,14 @@ async function build(deps: MakeBackupDeps, state: BackupState): Promise<Built | 
   };
 }
 
-function plain({ id, log, members, title }: BackedUpConversation): BackedUpConversation {
-  return { id, log, members, ...(title === undefined ? {} : { title }) };
+function plain({ id, log, members, title, ended }: BackedUpConversation): BackedUpConversation {
+  return {
+    id,
+    log,
+    members,
+    ...(title === undefined ? {} : { title }),
+    ...(ended === undefined ? {} : { ended }),
+  };
 }
 
 /** A device's own account is not a peer to whoever recovers it. */

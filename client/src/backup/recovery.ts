@@ -36,8 +36,14 @@ import { deviceKeysOf, newAccountSecret, type Holder, type Identity } from "../s
 import { recordUnderNewKey } from "../session/nextRecord.ts";
 import { downloadPart, locatePart, uploadPart } from "./backupBlobs.ts";
 import type { BackupKeeper } from "./backupKeeper.ts";
-import { restored, restoredChanges, type RestoredConversation } from "./restored.ts";
+import { restored, storedRestored, type RestoredConversation } from "./restored.ts";
 import { putManifest, type AccountKeys, type MakeBackupDeps } from "./makeBackup.ts";
+
+export interface RecoveredIdentity {
+  readonly identity: Holder;
+  /** To be stored with it. */
+  readonly changes: readonly Change[];
+}
 
 interface Progress {
   readonly step: "carry" | "history" | "code";
@@ -71,7 +77,7 @@ export async function recoveredIdentity(
   account: string,
   key: Uint8Array,
   now: number,
-): Promise<{ readonly identity: Holder; readonly changes: readonly Change[] }> {
+): Promise<RecoveredIdentity> {
   const { version: backupVersion, manifest: sealed } = await ask("getBackup", {});
   if (sealed === undefined) throw new TacitError("no_backup", "the account has no backup");
   const manifest = openManifest(key, account, decodeBase64Url(sealed));
@@ -235,7 +241,7 @@ async function restoreHistory(deps: RestoreDeps, begun: Progress): Promise<reado
     const [newest] = await store.scan(timelinePrefix(conversation.id), { reverse: true, limit: 1 });
     came.push(restored(conversation, newest === undefined ? 0 : decodeTimelineItem(newest[1]).position));
   }
-  await store.commit(came.flatMap(restoredChanges));
+  await store.commit(came.map(storedRestored));
   await keeper.adopt(decodeBase64Url(progress.key), progress.version);
   await saved(store, { ...progress, step: "code" });
   return came;

@@ -1,10 +1,14 @@
-/** Conversations that a backup brought: their past is in the timeline, and this device is not in them yet. */
+/**
+ * Conversations that a backup brought: their past is in the timeline, and this device is not in them yet. It cannot follow them, as a device
+ * that lost its state cannot, and asks to be put in anew (repairRequest.ts), with the proof that the account is the same.
+ */
 import { isDirect } from "@tacit/protocol";
 import type { SealedStore } from "../sealedStore.ts";
 import type { BackedUpConversation } from "../session/backup.ts";
 import { parseJson, utf8 } from "../session/bytes.ts";
+import { newConversation, type ConversationState } from "../session/conversation.ts";
 import type { Change } from "../session/conversationStore.ts";
-import { importedKey } from "../session/importedHistory.ts";
+import { plainData } from "../session/groupData.ts";
 
 export interface RestoredConversation extends BackedUpConversation {
   readonly kind: "direct" | "group";
@@ -19,13 +23,8 @@ export function restored(conversation: BackedUpConversation, lastPosition: numbe
   return { ...conversation, kind, nextPosition: lastPosition + 1 };
 }
 
-/** The second one is what a Welcome to the conversation looks for. */
-export function restoredChanges(conversation: RestoredConversation): readonly Change[] {
-  const { id, nextPosition, members } = conversation;
-  return [
-    { key: restoredPrefix + id, value: utf8(JSON.stringify(conversation)) },
-    { key: importedKey(id), value: utf8(JSON.stringify({ count: nextPosition - 1, members })) },
-  ];
+export function storedRestored(conversation: RestoredConversation): Change {
+  return { key: restoredPrefix + conversation.id, value: utf8(JSON.stringify(conversation)) };
 }
 
 /** Those that this device has not entered yet. */
@@ -37,7 +36,22 @@ export async function restoredConversations(store: SealedStore): Promise<readonl
   });
 }
 
-/** To be written with the step by which this device enters the conversation, or forgets it. */
+/** Once this device has the conversation. */
 export function withoutRestored(id: string): Change {
   return { key: restoredPrefix + id };
+}
+
+export function restoredState({
+  id,
+  log,
+  members,
+  title,
+  ended,
+  nextPosition,
+}: RestoredConversation): ConversationState {
+  const fresh = newConversation(id, members, title === undefined ? plainData : { ...plainData, title });
+  const placed = { ...fresh, log, nextPosition };
+  return ended === true
+    ? { ...placed, phase: "ended" }
+    : { ...placed, phase: "stuck", repair: { attempts: 0, due: 0, after: 0 } };
 }

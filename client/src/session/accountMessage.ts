@@ -5,7 +5,8 @@
  *     { "v": 1, "kind": "linkOffer", "offer", "mac" }             a new device to all (linkOffer.ts)
  *     { "v": 1, "kind": "linkAnswer", "offer", "kem", "sealed" }  the holder to the new device (linkAnswer.ts)
  *     { "v": 1, "kind": "accountRecord", "version", "secret"? }   the holder to the others: there is a new version of the record, and a
- *                                                                 renewed secret where it revokes a device (renewedSecret.ts)
+ *                                                                 renewed secret where it revokes a device (renewedSecret.ts); a
+ *                                                                 linked device to the others: it can be reached now
  */
 import { encodeBase64Url, signed, type Signed } from "@tacit/protocol";
 import { isCount, parseJson, utf8 } from "./bytes.ts";

@@ -49,6 +49,8 @@ export interface BackedUpConversation {
   /** Accounts. */
   readonly members: readonly string[];
   readonly title?: string;
+  /** The account is not in it any more. */
+  readonly ended?: true;
 }
 
 export interface BackupIndex {
@@ -190,13 +192,14 @@ function decodePart(value: unknown): BackupPart | undefined {
 }
 
 function isConversation(value: unknown): boolean {
-  const { id, log, members, title } = fields(value);
+  const { id, log, members, title, ended } = fields(value);
   return (
     parse(conversationId, id) !== undefined &&
     parse(conversationId, log) !== undefined &&
     Array.isArray(members) &&
     members.every(isAccount) &&
-    (title === undefined || typeof title === "string")
+    (title === undefined || typeof title === "string") &&
+    (ended === undefined || ended === true)
   );
 }
 

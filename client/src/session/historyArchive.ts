@@ -4,7 +4,7 @@
  * An archive is a random key of 32 bytes and chunks that are opened together, in order:
  *
  *     chunk i of n = nonce (24) || XChaCha20-Poly1305(key, nonce, aad = "tacit history 1" 0x00 "i/n", plain), i from 1, decimal
- *     plain        = UTF-8 JSON { "v": 1, "parts": [{ "id", "members", "title"?, "items": [TimelineItem] }] }, then blanks up to 4,096 bytes
+ *     plain        = UTF-8 JSON { "v": 1, "parts": [{ "id", "log"?, "members", "title"?, "items": [TimelineItem] }] }, then blanks up to 4,096 bytes
  *
  * So a chunk that is missing, repeated, exchanged or of another archive is noticed. A conversation that does not fit goes on in the next
  * chunk; its items stand in the order of the timeline, oldest first, and are its newest. Items of a kind that this version does not know
@@ -13,11 +13,14 @@
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { accountId, conversationId, deviceId, entryId } from "@tacit/protocol";
 import { concat, isCount, parseJson, utf8 } from "./bytes.ts";
+import type { Role } from "./groupData.ts";
 import { parse } from "./parse.ts";
 import type { TimelineItem, TimelineMessage, TimelineNotice, UnreadableReason } from "./timeline.ts";
 
 export interface ArchivedConversation {
   readonly id: string;
+  /** The log that it is in, where that is not the one that it began in. */
+  readonly log?: string;
   /** Accounts. */
   readonly members: readonly string[];
   readonly title?: string;
@@ -133,8 +136,8 @@ function chunked(packed: readonly Packed[], chunkBytes: number): readonly Uint8A
     size = 0;
   };
   for (const { conversation, items } of packed) {
-    const { id, members, title } = conversation;
-    const head = JSON.stringify({ id, members, ...(title === undefined ? {} : { title }) }).slice(0, -1);
+    const { id, log, members, title } = conversation;
+    const head = JSON.stringify({ id, log, members, title }).slice(0, -1);
     const headSize = utf8(head).length;
     let rest = items;
     do {
@@ -171,8 +174,9 @@ function decodeParts(plain: Uint8Array): readonly ArchivedConversation[] | undef
 
 function decodePart(value: unknown): ArchivedConversation | undefined {
   if (!isObject(value)) return undefined;
-  const { id, members, title, items } = value;
-  if (parse(conversationId, id) === undefined || !accounts(members) || !optional(text)(title)) return undefined;
+  const { id, log, members, title, items } = value;
+  if (!conversation(id) || !optional(conversation)(log) || !accounts(members) || !optional(text)(title))
+    return undefined;
   if (!Array.isArray(items)) return undefined;
   const decoded: TimelineItem[] = [];
   for (const item of items) {
@@ -182,6 +186,7 @@ function decodePart(value: unknown): ArchivedConversation | undefined {
   }
   return {
     id: id as string,
+    ...(log === undefined ? {} : { log: log as string }),
     members,
     ...(title === undefined ? {} : { title: title as string }),
     items: decoded,
@@ -196,6 +201,7 @@ type Check = (value: unknown) => boolean;
 
 const text: Check = (value) => typeof value === "string";
 const flag: Check = (value) => typeof value === "boolean";
+const conversation: Check = (value) => parse(conversationId, value) !== undefined;
 const account: Check = (value) => parse(accountId, value) !== undefined;
 const accounts = (value: unknown): value is readonly string[] => Array.isArray(value) && value.every(account);
 const exactly =
@@ -212,6 +218,7 @@ const reasons: Readonly<Record<UnreadableReason, true>> = {
   blob_lost: true,
   cannot_follow: true,
 };
+const roles: Readonly<Record<Role, true>> = { owner: true, admin: true, member: true };
 
 type Checks<Item> = { readonly [Field in Exclude<keyof Item, "kind">]-?: Check };
 
@@ -231,6 +238,12 @@ const message: Checks<TimelineMessage> = {
 /** What each kind says; a kind that is new in the timeline has its line here. */
 const notices: { readonly [K in TimelineNotice["kind"]]: Checks<Extract<TimelineNotice, { kind: K }>> } = {
   opened: { by: text },
+  left: { accounts },
+  titleChanged: { title: text, by: text },
+  pictureChanged: { by: text },
+  roleChanged: { account, role: (value) => text(value) && Object.hasOwn(roles, value as string), by: text },
+  deviceRestored: { account, device: (value) => parse(deviceId, value) !== undefined, by: text },
+  rejoined: { by: text, after: isCount, successor: flag },
   missing: { after: isCount, before: isCount },
   unreadable: { reason: (value) => text(value) && Object.hasOwn(reasons, value as string), retryable: flag },
   keysChanged: { by: text },
@@ -238,7 +251,7 @@ const notices: { readonly [K in TimelineNotice["kind"]]: Checks<Extract<Timeline
   void: { by: text },
   cannotFollow: {},
   logMismatch: { with: text },
-  identityChanged: { account: text },
+  identityChanged: { account: text, proven: optional(flag) },
   membersChanged: { added: accounts, removed: accounts, by: text },
 };
 

@@ -7,26 +7,26 @@ import { newConversation, type ConversationState } from "./conversation.ts";
 import { timelineKey, type Change } from "./conversationStore.ts";
 import type { ArchivedConversation } from "./historyArchive.ts";
 
-/** Where the store has it that the timeline of `conversation` begins with what was handed over. */
-export function importedKey(conversation: string): string {
-  return `a/imported/${conversation}`;
+/** Where the store has it that a timeline begins with what was handed over, by the log that the conversation was in then. */
+export function importedKey(log: string): string {
+  return `a/imported/${log}`;
 }
 
 /** What to write for a conversation that the store has nothing of. */
-export function imported(account: string, { id, members, items }: ArchivedConversation): readonly Change[] {
+export function imported(account: string, { id, log = id, items }: ArchivedConversation): readonly Change[] {
   const placed = items.map((item, index) => {
     const position = index + 1;
     return item.kind === "message" ? { ...item, position, mine: item.from === account } : { ...item, position };
   });
   return [
     ...placed.map((item) => ({ key: timelineKey(id, item.position), value: utf8(JSON.stringify(item)) })),
-    { key: importedKey(id), value: utf8(JSON.stringify({ count: items.length, members })) },
+    { key: importedKey(log), value: utf8(JSON.stringify({ id, count: items.length })) },
   ];
 }
 
-/** The conversation as it is before this device joins it, its timeline going on behind what `stored` tells of. */
-export function behindImported(id: string, roster: readonly string[], stored: Uint8Array): ConversationState {
-  const count = parseJson(stored)?.["count"];
-  if (!isCount(count)) throw new Error("a stored import is damaged");
-  return { ...newConversation(id, roster), nextPosition: count + 1 };
+/** The conversation in `log` as it is before this device joins it, going on behind what `stored` tells of. */
+export function behindImported(log: string, roster: readonly string[], stored: Uint8Array): ConversationState {
+  const { id, count } = parseJson(stored) ?? {};
+  if (typeof id !== "string" || !isCount(count)) throw new Error("a stored import is damaged");
+  return { ...newConversation(id, roster), log, nextPosition: count + 1 };
 }

@@ -57,6 +57,12 @@ describe("an archive", () => {
     const at = { seq: 1, storedAt: 2 };
     const notices = [
       { kind: "opened", by: "al" },
+      { kind: "left", accounts: ["bob"] },
+      { kind: "titleChanged", title: "", by: "al" },
+      { kind: "pictureChanged", by: "al" },
+      { kind: "roleChanged", account: "bob", role: "admin", by: "al" },
+      { kind: "deviceRestored", account: "bob", device: hash(3), by: "al" },
+      { kind: "rejoined", by: "al", after: 0, successor: true },
       { kind: "missing", after: 1, before: 4 },
       { kind: "unreadable", reason: "blob_lost", retryable: false },
       { kind: "keysChanged", by: "al" },
@@ -68,7 +74,7 @@ describe("an archive", () => {
       { kind: "membersChanged", added: [], removed: ["bob"], by: "al" },
     ] as const;
     const items = notices.map((notice, index) => ({ ...notice, ...at, position: index + 1 }));
-    const conversations = [conversation(1, items)];
+    const conversations = [conversation(1, items), { ...conversation(2, []), log: group(3) }];
     expect(unpackHistory(packHistory(random, conversations, limits))).toEqual(conversations);
   });
 
@@ -130,6 +136,7 @@ describe("an archive", () => {
       { ...good, text: null },
       { ...joined(1), added: "bob" },
       { ...joined(1), by: undefined },
+      { ...joined(1), kind: "roleChanged", account: "bob", role: "valueOf" },
       { kind: "unreadable", position: 1, seq: 1, storedAt: 1, reason: "toString", retryable: false },
       { kind: 1 },
       "message",
@@ -141,6 +148,7 @@ describe("an archive", () => {
       { v: 2, parts: [] },
       { v: 1, parts: {} },
       { v: 1, parts: [{ ...part, id: "g-x" }] },
+      { v: 1, parts: [{ ...part, log: "x" }] },
       { v: 1, parts: [{ ...part, members: ["a b"] }] },
       { v: 1, parts: [{ ...part, title: 1 }] },
       { v: 1, parts: [{ ...part, items: {} }] },

@@ -4,7 +4,7 @@ import { cipherSuites, getCipherSuite } from "@tacit/mls";
 import { nodeProvider } from "@tacit/mls/providers/node";
 import { AccountRecords, type RelayEquivocation } from "../../../client/src/accountRecords.ts";
 import { BackupKeeper, type BackupTimes } from "../../../client/src/backup/backupKeeper.ts";
-import type { BackupSource } from "../../../client/src/backup/makeBackup.ts";
+import { backedUpPrefixes, type BackupSource } from "../../../client/src/backup/makeBackup.ts";
 import {
   finishRecovery,
   pendingRecovery,
@@ -15,7 +15,7 @@ import type { RestoredConversation } from "../../../client/src/backup/restored.t
 import type { TacitError } from "../../../client/src/errors.ts";
 import { PeerBook } from "../../../client/src/peerBook.ts";
 import { LostAnswer, openRelaySocket, Refused, type RelaySocket } from "../../../client/src/relaySocket.ts";
-import { sealedStore, type SealedStore } from "../../../client/src/sealedStore.ts";
+import { sealedStore, watchedStore, type SealedStore } from "../../../client/src/sealedStore.ts";
 import type { BackedUpConversation } from "../../../client/src/session/backup.ts";
 import { utf8 } from "../../../client/src/session/bytes.ts";
 import { timelineKey } from "../../../client/src/session/conversationStore.ts";
@@ -66,7 +66,9 @@ export interface BareOptions {
 
 /** Opens the store, and the account in it; does nothing that a client would not do in this order. */
 export async function bareDevice({ clock, relay }: Stage, account: string, options: BareOptions): Promise<BareDevice> {
-  const store = await sealedStore(options.store, options.store.vault!, provider.random);
+  let keeper: BackupKeeper | undefined;
+  const sealed = await sealedStore(options.store, options.store.vault!, provider.random);
+  const store = watchedStore(sealed, backedUpPrefixes, () => keeper?.touch());
   const stored = await store.get("identity");
   let identity = stored === undefined ? await createIdentity({ provider, suite }) : decodeIdentity(stored)!;
   const save = async (next: Identity, more: Parameters<SealedStore["commit"]>[0] = []): Promise<void> => {
@@ -79,8 +81,7 @@ export async function bareDevice({ clock, relay }: Stage, account: string, optio
   const identityChanges: BareDevice["identityChanges"] = [];
   const equivocations: RelayEquivocation[] = [];
   const failed = (error: TacitError): void => void failures.push(error);
-  let keeper: BackupKeeper | undefined;
-  const peers = await PeerBook.load(store, () => keeper?.touch());
+  const peers = await PeerBook.load(store);
   let socket: RelaySocket | undefined;
   let isClosed = false;
   // Comes back when it is needed: leases end.
@@ -104,7 +105,7 @@ export async function bareDevice({ clock, relay }: Stage, account: string, optio
       return !isClosed && relay.reachable;
     },
   };
-  const records = await AccountRecords.load({
+  const records = new AccountRecords({
     connection,
     store,
     peers,
@@ -114,6 +115,7 @@ export async function bareDevice({ clock, relay }: Stage, account: string, optio
     equivocation: (event) => void equivocations.push(event),
     failed,
   });
+  await records.load();
 
   const conversations: BackedUpConversation[] = [];
   const source: BackupSource = {
@@ -176,10 +178,7 @@ export async function bareDevice({ clock, relay }: Stage, account: string, optio
   return {
     account,
     identity: () => identity,
-    become: async (next) => {
-      await save(next);
-      keeper.touch();
-    },
+    become: (next) => save(next),
     store,
     peers,
     records,
@@ -190,14 +189,12 @@ export async function bareDevice({ clock, relay }: Stage, account: string, optio
     failures,
     identityChanges,
     equivocations,
-    async say(conversation, ...items) {
-      await store.commit(
-        items.map((item) => ({
-          key: timelineKey(conversation, item.position),
-          value: utf8(JSON.stringify(item)),
-        })),
-      );
-      keeper.touch();
+    say(conversation, ...items) {
+      const written = items.map((item) => ({
+        key: timelineKey(conversation, item.position),
+        value: utf8(JSON.stringify(item)),
+      }));
+      return store.commit(written);
     },
     async close() {
       isClosed = true;
