@@ -241,6 +241,8 @@ export class TacitClient implements Client {
     const isNew = !(wanted instanceof LiveConversation);
     const conversation = isNew ? await this.#book.start(wanted) : wanted;
     if (isNew) this.#listeners.conversation.emit(conversation);
+    // Whoever asks for it wants it.
+    else await conversation.accept();
     await this.#unlessOffline(conversation.opened());
     return conversation;
   }
