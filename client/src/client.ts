@@ -1,38 +1,48 @@
 /** The shell: one device, its connection, its conversations. */
-import { decodeBase64Url, type Answer, type InboxItem, type Push } from "@tacit/protocol";
-import type { Client, ClientEvents, Conversation } from "./api.ts";
+import { decodeBase64Url, encodeBase64Url, type InboxItem, type Push, type Signed } from "@tacit/protocol";
+import { AccountRecords, type RelayEquivocation } from "./accountRecords.ts";
+import type { Client, ClientEvents, Conversation, Device, LinkOptions, Observable } from "./api.ts";
+import { BackupKeeper, type BackupHealth, type BackupTimes } from "./backup/backupKeeper.ts";
+import { backedUpPrefixes, type BackupSource } from "./backup/makeBackup.ts";
+import { finishRecovery, pendingRecovery, recoveredIdentity, restoreBackup } from "./backup/recovery.ts";
+import { restoredConversations, restoredState, withoutRestored } from "./backup/restored.ts";
 import { claimKeyPackages } from "./claimKeyPackages.ts";
+import { Contacts, type Contact } from "./contacts.ts";
 import { Connection, type Hello } from "./connection.ts";
+import { ConversationBook } from "./conversationBook.ts";
+import type { ConversationDeps } from "./conversationDeps.ts";
 import { TacitError } from "./errors.ts";
-import { LiveConversation, type LiveDeps } from "./liveConversation.ts";
+import { archived } from "./historyHandOver.ts";
+import { Inbox } from "./inbox.ts";
+import { LiveConversation } from "./liveConversation.ts";
 import { listenerSet, type ListenerSet } from "./observable.ts";
+import { loadOwnAccount, OwnAccount, type StoredAccount } from "./ownAccount.ts";
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
+import { storePicture } from "./picture.ts";
 import type { BlobTransfer, Clock, Logger, Transport } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
-import type { SealedStore } from "./sealedStore.ts";
+import { watchedStore, type SealedStore } from "./sealedStore.ts";
+import type { BackedUpConversation } from "./session/backup.ts";
 import { uniformOf } from "./session/backoff.ts";
 import {
   directConversationId,
   newConversation,
-  silent,
   type ConversationState,
+  type HeardRecord,
   type SessionContext,
 } from "./session/conversation.ts";
-import { changes, conversationPrefix, decodeConversation, timelinePrefix } from "./session/conversationStore.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
-import {
-  createIdentity,
-  decodeIdentity,
-  encodeIdentity,
-  enrol,
-  type Enrolment,
-  type Identity,
-} from "./session/identity.ts";
-import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
-import { joinByWelcome } from "./session/opening.ts";
+import type { ArchivedConversation } from "./session/historyArchive.ts";
+import { longestTitle, plainData } from "./session/groupData.ts";
+import { isHolder, type Enrolled, type Enrolment } from "./session/identity.ts";
+import { newIntent, withIntent } from "./session/intents.ts";
 import { connectProtocols } from "./session/proof.ts";
+import { evidenceIn } from "./session/receipt.ts";
+import type { Person, SafetyNumber } from "./session/safetyNumber.ts";
+import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "./session/repairRequest.ts";
 import { stockKeyPackages } from "./stockKeyPackages.ts";
+import { takeWelcome } from "./takeWelcome.ts";
 import { identityChanged, translate } from "./translate.ts";
 
 export interface ClientDeps {
@@ -45,39 +55,59 @@ export interface ClientDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly account: string | undefined;
+  readonly link: LinkOptions | undefined;
+  /** base64url. */
+  readonly receiptKey: string | undefined;
+  readonly recover: RecoverDeps | undefined;
+  readonly backup: BackupTimes | undefined;
 }
 
-const identityKey = "identity";
+export interface RecoverDeps {
+  /** Of the recovery code. */
+  readonly key: Uint8Array;
+  readonly onNewCode: ((code: string) => void | Promise<void>) | undefined;
+}
+
 /** Even a device that is never rung looks at its logs this often: milliseconds, jittered. */
 const headCheckInterval = 15 * 60_000;
 const parallelReads = 4;
+/** Members whom the commit that creates a group adds itself; more are invited after it. */
+const membersAtOnce = 25;
+/** How long somebody who asks to be put in anew waits until this device does it, unless another was faster: milliseconds. */
+const readmissionDelay = { own: 1_000, others: 5_000 };
 
-type Enrolled = Identity & { readonly enrolment: Enrolment };
+/** What there is once it is known whose device this is. */
+interface Loaded {
+  readonly deps: Omit<ConversationDeps, "moved" | "abandoned">;
+  readonly book: ConversationBook;
+  readonly keeper: BackupKeeper;
+}
 
 export class TacitClient implements Client {
   readonly #deps: ClientDeps;
   readonly #connection: Connection;
   readonly #peers: PeerBook;
-  readonly #conversations = new Map<string, LiveConversation>();
   readonly #listeners: { readonly [E in keyof ClientEvents]: ListenerSet<ClientEvents[E]> } = {
     conversation: listenerSet(),
     identityChanged: listenerSet(),
+    relayEquivocation: listenerSet(),
+    devicesChanged: listenerSet(),
     failure: listenerSet(),
   };
-  #identity: Identity;
-  #live: LiveDeps | undefined;
-  #inbox: Promise<void> | undefined;
-  #inboxAgain = false;
+  readonly #inbox: Inbox;
+  readonly #own: OwnAccount;
+  readonly #records: AccountRecords;
+  readonly #contacts: Contacts;
+  #finishing: Promise<void> | undefined;
+  /** Versions of the own record of which another was told. */
+  readonly #contradicted = new Set<number>();
+  #enrolled: Loaded | undefined;
   #cancelHeadCheck: (() => void) | undefined;
+  #keptUp: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
-  /** Conversations that are being deleted from the store. */
-  readonly #forgetting = new Map<string, Promise<void>>();
-  /** Conversations that an invitation is bringing: until they are stored, nobody else may begin one of that name. */
-  readonly #joining = new Map<string, Promise<void>>();
 
-  private constructor(deps: ClientDeps, identity: Identity, peers: PeerBook) {
-    this.#deps = deps;
-    this.#identity = identity;
+  private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook, recoveryKey: Uint8Array | undefined) {
+    this.#deps = { ...deps, store: watchedStore(deps.store, backedUpPrefixes, () => this.#enrolled?.keeper.touch()) };
     this.#peers = peers;
     const { crypto, transport, clock, url } = deps;
     this.#connection = new Connection({
@@ -94,20 +124,57 @@ export class TacitClient implements Client {
         }),
       push: (push) => this.#receive(push),
     });
+    this.#inbox = new Inbox({
+      connection: this.#connection,
+      take: (item) => this.#take(item),
+      failed: (error) => this.#listeners.failure.emit(error),
+    });
+    const { store } = this.#deps;
+    const { provider } = crypto;
+    this.#records = new AccountRecords({
+      connection: this.#connection,
+      store,
+      peers,
+      provider,
+      receiptKey: deps.receiptKey,
+      identityChanged: (event) => this.#listeners.identityChanged.emit(event),
+      equivocation: (event) => this.#listeners.relayEquivocation.emit(event),
+      failed: (error) => this.#listeners.failure.emit(error),
+    });
+    this.#contacts = new Contacts({ peers, records: this.#records, provider, self: () => this.#self() });
+    this.#own = new OwnAccount(
+      {
+        ...this.#deps,
+        connection: this.#connection,
+        readInbox: () => this.#inbox.read(),
+        history: () => this.#history(),
+        failed: (error) => this.#listeners.failure.emit(error),
+        recovery: recoveryKey && {
+          enter: (identity, hello, socket) => {
+            const ask: RelaySocket["request"] = (operation, fields) => socket.request(operation, fields);
+            const deps = { ask, provider, records: this.#records };
+            return recoveredIdentity(deps, identity, hello.account, recoveryKey, hello.serverTime);
+          },
+        },
+        checkReceipt: (record, receipt) => this.#records.checkReceipt(record, receipt),
+        contradicted: (version, known, shown) => void this.#contradict(version, known, shown),
+        reconcile: () => this.#keepUpSoon(),
+        revoked: (error) => this.#connection.close(error),
+      },
+      stored,
+    );
+    this.#own.devices.subscribe((devices) => this.#listeners.devicesChanged.emit(devices));
   }
 
   /** Loads what the store holds; makes a device where it is empty. */
   static async open(deps: ClientDeps): Promise<TacitClient> {
     const { store, crypto } = deps;
-    const stored = await store.get(identityKey);
-    const identity = stored === undefined ? await createIdentity(crypto) : decodeIdentity(stored);
-    if (identity === undefined) throw new TacitError("store_corrupt", "the store is of another version");
-    if (!identity.signatureKeys.has(crypto.suite.id)) {
-      throw new TacitError("invalid_argument", "this store's device has no key for the suite");
-    }
-    if (stored === undefined) await store.commit([{ key: identityKey, value: encodeIdentity(identity) }]);
-    const client = new TacitClient(deps, identity, await PeerBook.load(store));
-    if (identity.enrolment !== undefined) await client.#load(identity as Enrolled);
+    const stored = await loadOwnAccount(store, crypto);
+    const isNew = stored.identity.enrolment?.registered !== true;
+    const recoveryKey = isNew ? (deps.recover?.key ?? (await pendingRecovery(store))) : undefined;
+    const client = new TacitClient(deps, stored, await PeerBook.load(store), recoveryKey);
+    await client.#records.load();
+    if (client.isRegistered) await client.#load(stored.identity as Enrolled);
     return client;
   }
 
@@ -115,19 +182,24 @@ export class TacitClient implements Client {
     return this.#enrolment.account;
   }
   get device(): string {
-    return this.#identity.device;
+    return this.#own.identity.device;
   }
   get connection(): Client["connection"] {
     return this.#connection.state;
   }
   get isRegistered(): boolean {
-    return this.#identity.enrolment?.registered === true;
+    return this.#own.isRegistered;
   }
 
   get #enrolment(): Enrolment {
-    const { enrolment } = this.#identity;
+    const { enrolment } = this.#own.identity;
     if (enrolment === undefined) throw new TacitError("offline", "this device has not been registered yet");
     return enrolment;
+  }
+
+  get #book(): ConversationBook {
+    if (this.#enrolled === undefined) throw new TacitError("offline", "this device has not been registered yet");
+    return this.#enrolled.book;
   }
 
   async conversation({ with: others }: { readonly with: readonly string[] }): Promise<Conversation> {
@@ -135,13 +207,42 @@ export class TacitClient implements Client {
     if (others.length !== 1 || peer === undefined || peer === this.account) {
       throw new TacitError("invalid_argument", "conversation: name one other account");
     }
-    if (!/^[\x21-\x7e]{1,128}$/.test(peer)) throw new TacitError("invalid_argument", "conversation: no account's name");
+    requireAccount("conversation", peer);
     const id = directConversationId(this.#deps.crypto.provider, this.account, peer);
-    await this.#forgetting.get(id);
-    await this.#joining.get(id);
-    const known = this.#conversations.get(id);
+    await this.#book.settled(id);
+    const known = this.#book.get(id);
     if (known === undefined && this.#peers.isBlocked(peer)) throw identityChanged();
-    const conversation = known ?? (await this.#start(id, [this.account, peer]));
+    return this.#opened(known === undefined ? newConversation(id, [this.account, peer]) : known);
+  }
+
+  async createGroup({ title = "", picture, members }: Parameters<Client["createGroup"]>[0]): Promise<Conversation> {
+    if (title.length > longestTitle) {
+      throw new TacitError("invalid_argument", `createGroup: a title has at most ${longestTitle} characters`);
+    }
+    const others = [...new Set(members)].filter((account) => account !== this.account);
+    for (const account of others) {
+      requireAccount("createGroup", account);
+      if (this.#peers.isBlocked(account)) throw identityChanged();
+    }
+    const { deps } = this.#requireEnrolled();
+    const id = `g-${encodeBase64Url(this.#deps.crypto.provider.random(16))}`;
+    const stored = picture === undefined ? undefined : await storePicture({ ...deps, ...noBook }, picture);
+    const data = { ...plainData, title, picture: stored, owners: [this.account] };
+    const atOnce = others.length <= membersAtOnce ? others : [];
+    const state = newConversation(id, [this.account, ...atOnce], data);
+    const invitation = { kind: "invite", accounts: others, claimed: [] } as const;
+    return this.#opened(
+      others.length === atOnce.length ? state : withIntent(state, newIntent(deps.context(), invitation)),
+    );
+  }
+
+  /** Shown at once; with a connection, when it stands. */
+  async #opened(wanted: ConversationState | LiveConversation): Promise<Conversation> {
+    const isNew = !(wanted instanceof LiveConversation);
+    const conversation = isNew ? await this.#book.start(wanted) : wanted;
+    if (isNew) this.#listeners.conversation.emit(conversation);
+    // Whoever asks for it wants it.
+    else await conversation.accept();
     await this.#unlessOffline(conversation.opened());
     return conversation;
   }
@@ -157,16 +258,8 @@ export class TacitClient implements Client {
     await Promise.race([done, offline]).finally(end);
   }
 
-  async #start(id: string, roster: readonly string[]): Promise<LiveConversation> {
-    const state = newConversation(id, roster);
-    const conversation = this.#adopt(state, undefined);
-    await conversation.take(() => silent(state), changes(undefined, silent(state)));
-    this.#listeners.conversation.emit(conversation);
-    return conversation;
-  }
-
   conversations(): readonly Conversation[] {
-    return [...this.#conversations.values()];
+    return this.#enrolled?.book.all() ?? [];
   }
 
   on<E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): () => void {
@@ -187,7 +280,65 @@ export class TacitClient implements Client {
 
   async acceptIdentity(account: string): Promise<void> {
     await this.#peers.accept(account);
-    for (const conversation of this.#conversations.values()) conversation.run();
+    for (const conversation of this.#enrolled?.book.all() ?? []) conversation.run();
+  }
+
+  contact(account: string): Contact | undefined {
+    return this.#contacts.contact(account);
+  }
+  safetyNumber(account: string): Promise<SafetyNumber> {
+    return this.#contacts.safetyNumber(account);
+  }
+  async verify(account: string, scanned: string): Promise<boolean> {
+    const isSame = await this.#contacts.verify(account, scanned);
+    if (isSame) for (const conversation of this.#enrolled?.book.all() ?? []) conversation.run();
+    return isSame;
+  }
+  block(account: string): Promise<void> {
+    return this.#peers.shun(account);
+  }
+  unblock(account: string): Promise<void> {
+    return this.#peers.unshun(account);
+  }
+
+  get backup(): Observable<BackupHealth> {
+    return this.#keeper.health;
+  }
+  backupNow(): Promise<void> {
+    return this.#keeper.backupNow();
+  }
+  createRecoveryCode(): Promise<string> {
+    return this.#keeper.createRecoveryCode();
+  }
+
+  get #keeper(): BackupKeeper {
+    if (this.#enrolled === undefined) throw new TacitError("offline", "this device has not been registered yet");
+    return this.#enrolled.keeper;
+  }
+
+  #self(): Person {
+    const record = this.#own.record.current;
+    if (record === undefined) throw new TacitError("offline", "this device has not been registered yet");
+    return { account: record.account, accountKey: decodeBase64Url(record.accountKey) };
+  }
+
+  devices(): readonly Device[] {
+    return this.#own.devices.current;
+  }
+  linkDevice(code: string, options?: { readonly name?: string }): Promise<Device> {
+    return this.#own.linkDevice(code, options);
+  }
+  revokeDevice(id: string): Promise<void> {
+    return this.#own.revokeDevice(id);
+  }
+  renameDevice(id: string, name: string): Promise<void> {
+    return this.#own.renameDevice(id, name);
+  }
+
+  /** The new device that shows a code does not want to be linked any more. */
+  async cancelLinking(): Promise<void> {
+    this.#connection.close(new TacitError("link_cancelled", "linking was cancelled"));
+    await this.#own.cancelLinking();
   }
 
   goOffline(): void {
@@ -203,10 +354,12 @@ export class TacitClient implements Client {
 
   async #close(): Promise<void> {
     this.#connection.close();
+    this.#own.close();
     this.#cancelHeadCheck?.();
-    await Promise.all([...this.#conversations.values()].map((conversation) => conversation.close()));
-    await this.#inbox?.catch(() => {});
-    await Promise.all(this.#forgetting.values());
+    await this.#enrolled?.keeper.close();
+    await this.#records.settled();
+    await this.#enrolled?.book.close();
+    await this.#inbox.idle();
     await this.#deps.store.close();
   }
 
@@ -222,127 +375,148 @@ export class TacitClient implements Client {
       throw new TacitError("token_failed", "the token callback failed", { cause });
     }
     const { url, crypto } = this.#deps;
-    return connectProtocols(crypto.provider, { url, token, deviceKey: this.#identity.deviceKey, now });
+    return connectProtocols(crypto.provider, { url, token, deviceKey: this.#own.identity.deviceKey, now });
   }
 
   async #welcomed(hello: Hello, socket: RelaySocket): Promise<"use" | "again"> {
-    const expected = this.#identity.enrolment?.account ?? this.#deps.account;
+    const { identity } = this.#own;
+    const expected = (this.isRegistered ? identity.enrolment?.account : undefined) ?? this.#deps.account;
     if (expected !== undefined && expected !== hello.account) {
       throw new TacitError("account_mismatch", "the token is of another account than this store");
     }
-    if (hello.device !== this.#identity.device)
-      throw new TacitError("internal", "the relay calls this device otherwise");
-    if (hello.scope === "register") {
-      await this.#register(hello, socket);
-      return "again";
-    }
-    if (!this.isRegistered) await this.#nowRegistered();
-    return "use";
+    if (hello.device !== identity.device) throw new TacitError("internal", "the relay calls this device otherwise");
+    const verdict = await this.#own.welcomed(hello, socket);
+    if (verdict === "use" && this.#enrolled === undefined) await this.#load(this.#own.identity as Enrolled);
+    return verdict;
   }
 
-  async #register(hello: Hello, socket: RelaySocket): Promise<void> {
-    if (this.isRegistered) throw new TacitError("device_not_linked", "the relay does not know this device any more");
-    if (this.#identity.enrolment === undefined) {
-      const { provider } = this.#deps.crypto;
-      await this.#save(await enrol(provider, this.#identity, hello.account, hello.serverTime));
-    }
-    try {
-      // The very same record each time, so that a lost answer does no harm.
-      await socket.request("putAccount", { record: this.#enrolment.record });
-    } catch (error) {
-      if (error instanceof Refused && error.refusal.code === "record_conflict") {
-        throw new TacitError("device_not_linked", "the account exists already, and this device is not part of it");
-      }
-      throw error;
-    }
-  }
-
-  async #nowRegistered(): Promise<void> {
-    const { enrolment } = this.#identity;
-    if (enrolment === undefined) throw new TacitError("internal", "the relay knows a device that was never registered");
-    const registered = { ...this.#identity, enrolment: { ...enrolment, registered: true } };
-    await this.#save(registered);
-    await this.#load(registered);
-  }
-
-  async #save(identity: Identity): Promise<void> {
-    await this.#deps.store.commit([{ key: identityKey, value: encodeIdentity(identity) }]);
-    this.#identity = identity;
+  #requireEnrolled(): Loaded {
+    if (this.#enrolled === undefined) throw new LostAnswer("this device is not registered");
+    return this.#enrolled;
   }
 
   /** Brings up the conversations, as soon as it is known whose device this is. */
   async #load(identity: Enrolled): Promise<void> {
-    const { crypto, store } = this.#deps;
-    const { enrolment, signatureKeys, device } = identity;
-    const signatureKey = signatureKeys.get(crypto.suite.id);
-    if (signatureKey === undefined) throw new TacitError("store_corrupt", "the store lacks a key");
-    const context: SessionContext = {
-      ...crypto,
-      account: enrolment.account,
-      device,
-      member: { certificate: enrolment.certificate, signatureKey },
-      recordVersion: enrolment.recordVersion,
-    };
-    const shared = {
-      ...this.#deps,
-      connection: this.#connection,
-      peers: this.#peers,
-      identityChanged: (account: string) => this.#listeners.identityChanged.emit({ account }),
-    };
-    this.#live = {
+    const { crypto } = this.#deps;
+    if (identity.signatureKeys.get(crypto.suite.id) === undefined) {
+      throw new TacitError("store_corrupt", "the store lacks a key");
+    }
+    const { provider } = crypto;
+    const shared = { ...this.#deps, connection: this.#connection, peers: this.#peers };
+    const claims = { ...shared, records: this.#records };
+    const deps: Omit<ConversationDeps, "moved" | "abandoned"> = {
       ...shared,
-      context,
-      claim: (account) => claimKeyPackages({ ...shared, provider: crypto.provider }, account),
-      readInbox: () => this.#readInbox(),
+      context: () => this.#context(),
+      claim: (account, devices) => claimKeyPackages(claims, account, devices),
+      devicesOf: async (account) => (await this.#records.fetch(account)).devices.map(({ device }) => device),
+      follow: (met) => this.#records.follow(met),
+      heardOwn: (heard) => this.#heardOwn(heard),
+      repairRequest: (conversation, at) => {
+        const { certificate } = this.#enrolment;
+        const { deviceKey } = this.#own.identity;
+        return createRepairRequest(provider, { certificate, deviceKey }, { conversation, at });
+      },
+      readInbox: () => this.#inbox.read(),
       failed: (error) => this.#listeners.failure.emit(error),
-      abandoned: (conversation) => this.#abandon(conversation),
     };
-    const byConversation = new Map<string, Map<string, Uint8Array>>();
-    for (const [key, value] of await store.scan(conversationPrefix)) {
-      const [, id = "", ...rest] = key.split("/");
-      let pairs = byConversation.get(id);
-      if (pairs === undefined) byConversation.set(id, (pairs = new Map()));
-      pairs.set(rest.join("/"), value);
+    const book = new ConversationBook(deps);
+    await book.load(crypto);
+    const { clock, blobs, store, backup } = this.#deps;
+    const times = backup === undefined ? {} : { times: backup };
+    const source = this.#backupSource(book);
+    const keeper = await BackupKeeper.load({
+      connection: this.#connection,
+      clock,
+      blobs,
+      store,
+      provider,
+      source,
+      ...times,
+    });
+    this.#enrolled = { deps, book, keeper };
+  }
+
+  #backupSource(book: ConversationBook): BackupSource {
+    return {
+      account: () => this.account,
+      holder: () => {
+        const { identity, record } = this.#own;
+        if (!isHolder(identity) || !identity.enrolment.registered || record.current === undefined) return undefined;
+        const { accountKey, accountSecret, secretSince } = identity;
+        const { version, hash } = record.current;
+        return { accountKey, accountSecret: { secret: accountSecret, since: secretSince }, record: { version, hash } };
+      },
+      people: () => this.#peers.all(),
+      conversations: () => book.all().flatMap(backedUp),
+      receiptKey: () => this.#records.receiptKey,
+    };
+  }
+
+  /** What a backup brought, before anything is read; and the conversations in it, which this device enters anew. */
+  async #restore(): Promise<void> {
+    const { book, keeper } = this.#requireEnrolled();
+    const { store, blobs, clock, crypto } = this.#deps;
+    const { provider } = crypto;
+    const failed = (error: TacitError): void => this.#listeners.failure.emit(error);
+    const connection = this.#connection;
+    const source = this.#backupSource(book);
+    await restoreBackup({ connection, blobs, store, provider, clock, source, peers: this.#peers, keeper, failed });
+    for (const restored of await restoredConversations(store)) {
+      const { id, log } = restored;
+      const known = book.get(id) ?? book.inLog(log);
+      if (known === undefined) this.#listeners.conversation.emit(await book.start(restoredState(restored)));
+      await store.commit([withoutRestored(id)]);
     }
-    for (const [id, pairs] of byConversation) {
-      try {
-        const state = decodeConversation(crypto, id, pairs);
-        this.#adopt(state, state);
-      } catch (cause) {
-        throw new TacitError("store_corrupt", "a stored conversation cannot be read", { cause });
-      }
+  }
+
+  /** In the background: the application may take its time to show the code. */
+  #finishRecovery(): void {
+    const { keeper } = this.#requireEnrolled();
+    const { store, recover } = this.#deps;
+    this.#finishing ??= finishRecovery({ store, keeper }, recover?.onNewCode)
+      .catch((error: unknown) => this.#report(error))
+      .finally(() => (this.#finishing = undefined));
+  }
+
+  /** Another device of the own account knows a newer record, or another one. */
+  #heardOwn({ said, device }: HeardRecord): void {
+    const record = this.#own.record.current;
+    if (record === undefined || record.revoked.includes(device)) return;
+    this.#own.heard(said.version).catch((error: unknown) => this.#report(error));
+    if (said.version === record.version && said.hash !== record.hash) {
+      void this.#contradict(said.version, this.#enrolment.receipt, undefined);
     }
   }
 
-  #adopt(state: ConversationState, stored: ConversationState | undefined): LiveConversation {
-    if (this.#live === undefined) throw new TacitError("offline", "this device has not been registered yet");
-    const conversation = new LiveConversation(this.#live, state, stored);
-    this.#conversations.set(state.id, conversation);
-    return conversation;
+  async #contradict(version: number, known: Signed | undefined, shown: Signed | undefined): Promise<void> {
+    if (this.#contradicted.has(version)) return;
+    this.#contradicted.add(version);
+    const { provider } = this.#deps.crypto;
+    const evidence = known && shown && (await evidenceIn(provider, [known, shown]));
+    const event: RelayEquivocation = {
+      account: this.account,
+      version,
+      ...(known === undefined ? {} : { receipt: known }),
+      ...(evidence === undefined ? {} : { evidence }),
+    };
+    this.#listeners.relayEquivocation.emit(event);
   }
 
-  /** Forgets a conversation that could not be opened. */
-  #abandon(conversation: LiveConversation): void {
-    const { id } = conversation;
-    this.#conversations.delete(id);
-    const forgotten = this.#forget(conversation)
-      .catch((error: unknown) => this.#listeners.failure.emit(translate(error)))
-      .finally(() => this.#forgetting.delete(id));
-    this.#forgetting.set(id, forgotten);
-  }
-
-  async #forget(conversation: LiveConversation): Promise<void> {
-    await conversation.close();
-    const { store } = this.#deps;
-    const prefixes = [`${conversationPrefix}${conversation.id}/`, timelinePrefix(conversation.id)];
-    const stored = await Promise.all(prefixes.map((prefix) => store.scan(prefix)));
-    await store.commit(stored.flat().map(([key]) => ({ key })));
+  #context(): SessionContext {
+    const { crypto } = this.#deps;
+    const { signatureKeys, device } = this.#own.identity;
+    const { account, certificate } = this.#enrolment;
+    const signatureKey = signatureKeys.get(crypto.suite.id)!;
+    const known = this.#own.record.current;
+    if (known === undefined) throw new TacitError("internal", "who is in an account knows its record");
+    const record = { version: known.version, hash: known.hash };
+    return { ...crypto, account, device, member: { certificate, signatureKey }, record };
   }
 
   #receive(push: Push): void {
     switch (push.push) {
       case "entries": {
-        const known = this.#conversations.get(push.conversation);
+        const known = this.#enrolled?.book.inLog(push.conversation);
         // The ring for its Welcome was lost.
         if (known === undefined) this.#readInboxSoon();
         else known.ring(push);
@@ -352,8 +526,8 @@ export class TacitClient implements Client {
         this.#readInboxSoon();
         return;
       case "signal":
-        this.#conversations
-          .get(push.conversation)
+        this.#enrolled?.book
+          .inLog(push.conversation)
           ?.receiveSignal(decodeBase64Url(push.payload))
           .catch(() => this.#deps.logger.warn("signal failed", {}));
         return;
@@ -363,16 +537,24 @@ export class TacitClient implements Client {
   }
 
   async #catchUp(): Promise<void> {
-    await this.#readInbox();
+    await this.#own.catchUp();
+    await this.#restore();
+    await this.#inbox.read();
     const unread = await this.#readLogs();
-    if (this.#live !== undefined) await stockKeyPackages(this.#live);
+    const { deps } = this.#requireEnrolled();
+    await stockKeyPackages({ ...deps, context: deps.context() });
+    await this.#own.reachable();
+    await this.#keepUp();
     this.#checkHeadsLater();
+    this.#records.followAll();
+    this.#requireEnrolled().keeper.connected();
+    this.#finishRecovery();
     if (unread !== undefined) throw unread;
   }
 
   /** All of them, whatever happens to one; the answer is why one was not read to its end. */
   async #readLogs(): Promise<Error | undefined> {
-    const waiting = [...this.#conversations.values()];
+    const waiting = [...this.#requireEnrolled().book.all()];
     let unread: Error | undefined;
     const readers = Array.from({ length: parallelReads }, async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
@@ -390,12 +572,49 @@ export class TacitClient implements Client {
     this.#cancelHeadCheck = clock.after(delay, () => {
       if (!this.#connection.isUp) return;
       // What was not read is tried again when its conversation runs again, at the latest after the next connect.
-      void this.#readLogs().then(() => this.#checkHeadsLater());
+      void this.#readLogs()
+        .then(() => this.#keepUp())
+        .catch((error: unknown) => this.#report(error))
+        .then(() => this.#checkHeadsLater());
     });
   }
 
+  /** What nobody asks for: renewed keys, and the own devices in all conversations. One at a time. */
+  #keepUp(): Promise<void> {
+    const done = this.#keptUp.then(() => this.#keepUpNow());
+    this.#keptUp = done.catch(() => {});
+    return done;
+  }
+
+  async #keepUpNow(): Promise<void> {
+    const { book } = this.#requireEnrolled();
+    const own = this.#own.record.current?.devices.map(({ device }) => device) ?? [];
+    for (const conversation of book.all()) {
+      await conversation.reconcile(own);
+      await conversation.renewIfDue();
+    }
+  }
+
+  /** The own devices are others than before. */
+  #keepUpSoon(): void {
+    if (this.#enrolled === undefined || !this.#connection.isUp) return;
+    this.#keepUp().catch((error: unknown) => this.#report(error));
+  }
+
+  /** What a device that is linked is given of the past. */
+  #history(): Promise<readonly ArchivedConversation[]> {
+    const wanted = this.#requireEnrolled()
+      .book.all()
+      .filter(({ snapshot }) => snapshot.requestBy === undefined);
+    return Promise.all(
+      wanted.map(({ id, snapshot, members, info }) =>
+        archived(this.#deps.store, { id, log: snapshot.log, members, title: info.current.title }),
+      ),
+    );
+  }
+
   #readInboxSoon(): void {
-    this.#readInbox().catch((error: unknown) => this.#report(error));
+    this.#inbox.read().catch((error: unknown) => this.#report(error));
   }
 
   /** What is more than a network that is down or a relay that is busy. */
@@ -403,101 +622,61 @@ export class TacitClient implements Client {
     if (!(error instanceof LostAnswer || error instanceof Refused)) this.#listeners.failure.emit(translate(error));
   }
 
-  /** One reading at a time; a ring in between makes another. */
-  #readInbox(): Promise<void> {
-    this.#inboxAgain = true;
-    return (this.#inbox ??= this.#readWholeInbox().finally(() => (this.#inbox = undefined)));
-  }
-
-  async #readWholeInbox(): Promise<void> {
-    while (this.#inboxAgain) {
-      this.#inboxAgain = false;
-      let after: string | undefined;
-      do {
-        const page: Answer<"readInbox"> = await this.#connection.request(
-          "readInbox",
-          after === undefined ? {} : { after },
-        );
-        const done: string[] = [];
-        for (const item of page.items) {
-          await this.#join(item);
-          done.push(item.id);
-        }
-        if (done.length > 0) await this.#connection.request("acknowledgeInbox", { ids: done });
-        if (page.next !== undefined && after !== undefined && page.next <= after) {
-          throw new LostAnswer("the pages of the inbox do not advance");
-        }
-        after = page.next;
-      } while (after !== undefined);
-    }
-  }
-
-  /**
-   * Stores what the item brings. Whoever can send an invitation must not be able to block the ones behind it: what cannot be used
-   * is reported and passed over.
-   * @throws LostAnswer, Refused, TacitError of the store, where it has to stay in the inbox
-   */
-  async #join(item: InboxItem): Promise<void> {
-    try {
-      await this.#joinBy(item);
-    } catch (error) {
-      const isOfItem = error instanceof TacitError && error.code === "cannot_follow";
-      if (error instanceof LostAnswer || error instanceof Refused || (error instanceof TacitError && !isOfItem)) {
-        throw error;
-      }
-      const cause = { cause: error };
-      this.#listeners.failure.emit(
-        isOfItem ? error : new TacitError("cannot_follow", "an invitation cannot be opened", cause),
+  async #take(item: InboxItem): Promise<void> {
+    const { deps, book } = this.#requireEnrolled();
+    if (item.kind === "welcome") {
+      return takeWelcome(
+        {
+          ...deps,
+          book,
+          isShunned: (account) => this.#peers.isShunned(account),
+          arrived: (conversation) => this.#listeners.conversation.emit(conversation),
+        },
+        item,
       );
     }
+    const payload = await received({ ...deps, provider: this.#deps.crypto.provider }, item.payload);
+    if (payload === undefined || (await this.#own.receive(item, payload))) return;
+    await this.#considerRepair(payload);
   }
 
-  async #joinBy(item: InboxItem): Promise<void> {
-    const { store, crypto, blobs } = this.#deps;
-    const live = this.#live;
-    if (live === undefined) throw new LostAnswer("this device is not registered");
-    const { conversation: id, seq, turn, at } = item;
-    await this.#forgetting.get(id);
-    const stored = await store.get(keyPackageKey(item.keyPackage));
-    const welcome = await received({ connection: this.#connection, blobs, provider: crypto.provider }, item.payload);
-    if (stored === undefined || welcome === undefined) {
-      // A copy of a Welcome that was used comes here too: then the conversation is known.
-      if (this.#conversations.has(id)) return;
-      throw new TacitError("cannot_follow", "an invitation's key is not on this device");
-    }
-    const keyPackage = decodeKeyPackageItem(item.keyPackage, stored);
-    const used = keyPackage.lastResort ? [] : [{ key: keyPackageKey(keyPackage.hash) }];
-    const invitation = { conversation: id, seq, turn, at, welcome, keyPackage };
-    const known = this.#conversations.get(id);
-    const conversation = known ?? this.#provisional(id);
-    let joined = false;
-    const join = async (): Promise<void> => {
-      await conversation.take(async (state) => {
-        const outcome = await joinByWelcome(live.context, known && state, invitation);
-        if (outcome.kind === "foreign")
-          throw new TacitError("cannot_follow", "an invitation is not what it says it is");
-        if (outcome.kind === "member") return undefined;
-        joined = true;
-        return outcome.step;
-      }, used);
-      if (joined && known === undefined) this.#conversations.set(id, conversation);
-    };
-    const joining = join();
-    const settled = joining.catch(() => {});
-    this.#joining.set(id, settled);
-    await joining.finally(() => this.#joining.delete(id));
-    if (!joined) return;
-    if (known === undefined) this.#listeners.conversation.emit(conversation);
-    conversation.run();
-  }
-
-  /** Not known yet, not stored yet: a place for the steps of joining. */
-  #provisional(id: string): LiveConversation {
-    if (this.#live === undefined) throw new LostAnswer("this device is not registered");
-    return new LiveConversation(this.#live, newConversation(id, [this.account]), undefined);
+  /** Somebody asks to be put in anew. Another device may be faster; this one looks again when it is its turn. */
+  async #considerRepair(payload: Uint8Array): Promise<void> {
+    const { clock, crypto } = this.#deps;
+    const request = await openRepairRequest(crypto.provider, payload);
+    const conversation = request && this.#requireEnrolled().book.inLog(request.conversation);
+    if (request === undefined || conversation === undefined) return;
+    const isNeeded = (): boolean =>
+      conversation.snapshot.log === request.conversation &&
+      isToBeReadmitted(conversation.snapshot, request, this, this.#connection.now());
+    if (!isNeeded()) return;
+    const { account, device } = request.certificate;
+    const isOwn = account === this.account;
+    const delay = (isOwn ? readmissionDelay.own : readmissionDelay.others) * uniformOf(crypto.provider.random);
+    clock.after(delay, () => {
+      if (!isNeeded()) return;
+      conversation
+        .intend({ kind: "readmit", account, device, claimed: [] })
+        .catch((error: unknown) => this.#report(error));
+    });
   }
 
   start(): void {
     this.#connection.start();
   }
+}
+
+/** What a backup keeps of it; nothing of what the user has not said yet that they want. */
+function backedUp({ id, snapshot, members, info }: LiveConversation): readonly BackedUpConversation[] {
+  if (snapshot.requestBy !== undefined) return [];
+  const { title } = info.current;
+  const ended = snapshot.phase === "ended" ? { ended: true as const } : {};
+  return [{ id, log: snapshot.log, members, ...(title === "" ? {} : { title }), ...ended }];
+}
+
+/** For what is done before there is any conversation. */
+const noBook = { moved: () => {}, abandoned: () => {} };
+
+function requireAccount(verb: string, account: string): void {
+  if (!/^[\x21-\x7e]{1,128}$/.test(account)) throw new TacitError("invalid_argument", `${verb}: no account's name`);
 }
