@@ -34,8 +34,14 @@ const writes: ReadonlySet<string> = new Set([
   "conversations.raiseCeiling",
   "landing.land",
   "inbox.reserve",
+  "inbox.send",
   "inbox.remove",
+  "stages.lay",
+  "stages.note",
+  "stages.abandon",
   "directory.put",
+  "directory.setReceipt",
+  "backups.put",
   "keyPackages.add",
   "keyPackages.setLastResort",
   "keyPackages.take",
@@ -45,7 +51,9 @@ const writes: ReadonlySet<string> = new Set([
   "connections.register",
   "connections.unregister",
   "connections.block",
-  "blobs.keep",
+  "blobs.copy",
+  "blobs.remove",
+  "bells.send",
 ]);
 
 /** What a call answers where a transaction was in its way. */
@@ -60,12 +68,16 @@ const steps = [
   "conversations",
   "landing",
   "inbox",
+  "stages",
   "directory",
+  "receipts",
+  "backups",
   "keyPackages",
   "proofs",
   "counters",
   "connections",
   "blobs",
+  "bells",
 ] as const;
 
 /** One invocation. */
