@@ -33,6 +33,7 @@ import {
 } from "./groupEngine.ts";
 import { roleOf, type GroupData } from "./groupData.ts";
 import { haveOneKeyEach, mayRemove } from "./memberChange.ts";
+import { unsealed } from "./outbox.ts";
 
 export interface Invitation {
   /** The log. */
@@ -221,6 +222,7 @@ function joined(
     epochIncomplete: false,
     renewedAt: at,
     repair: undefined,
+    outbox: unsealed(known.outbox),
   };
   const opened = noted(state, notice, { seq, storedAt: at });
   const lost = known.pending === undefined ? [] : secretsOnlyIn(known.pending.next, group);

@@ -24,6 +24,11 @@ export function enqueue(
   };
 }
 
+/** Plain text again: for another group than it was sealed in, though that may be in a turn of the same number. */
+export function unsealed(outbox: ConversationState["outbox"]): ConversationState["outbox"] {
+  return outbox.map(({ sealed: _, ...item }) => item);
+}
+
 export function dropOutgoing(state: ConversationState, numbers: readonly number[]): ConversationState {
   return { ...state, outbox: state.outbox.filter(({ number }) => !numbers.includes(number)) };
 }

@@ -17,6 +17,7 @@ import {
 } from "./conversation.ts";
 import { dataAmong } from "./groupData.ts";
 import { exportKey, secretsOnlyIn, type Group } from "./groupEngine.ts";
+import { unsealed } from "./outbox.ts";
 
 /** Successors of one conversation that this device opens in its life: a loop must end. */
 const mostGenerations = 16;
@@ -49,6 +50,7 @@ export function succeeding(context: SessionContext, state: ConversationState): S
     leaving: undefined,
     epochIncomplete: false,
     group: undefined,
+    outbox: unsealed(state.outbox),
     recent: [],
     former: state.recent.flatMap(({ message }) => (message === undefined ? [] : [messageKey(message)])),
   };
