@@ -656,7 +656,7 @@ export class TacitClient implements Client {
     clock.after(delay, () => {
       if (!isNeeded()) return;
       conversation
-        .intend({ kind: "readmit", account, device, claimed: [] })
+        .intend({ kind: "readmit", account, device, at: request.at, claimed: [] })
         .catch((error: unknown) => this.#report(error));
     });
   }

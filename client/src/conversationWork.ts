@@ -241,7 +241,9 @@ export class ConversationWork {
         return undefined;
       case "awaitingWelcome":
         this.#mustRead = false;
-        return this.#opening.length > 0 && !waits ? "findWelcome" : this.#repairAction(waits);
+        return (this.#opening.length > 0 || state.repair === undefined) && !waits
+          ? "findWelcome"
+          : this.#repairAction(waits);
       case "stuck":
         this.#mustRead = false;
         return this.#repairAction(waits);

@@ -105,6 +105,8 @@ export type IntentBody =
       readonly kind: "readmit";
       readonly account: string;
       readonly device: string;
+      /** When it asked for that: another may have done it since. */
+      readonly at: number;
       readonly claimed: readonly Claimed[];
     }
   /** Commits what others proposed, and takes back those that the relay should serve. */

@@ -168,7 +168,8 @@ function planReadmission(
   intent: Extract<Intent, { kind: "readmit" }>,
 ): Plan {
   const ofAccount = leaves.filter(({ identity }) => identity.account === intent.account);
-  if (ofAccount.length === 0) return { kind: "done" };
+  const isDone = state.readmissions.some(({ device, at }) => device === intent.device && at >= intent.at);
+  if (ofAccount.length === 0 || isDone) return { kind: "done" };
   const [claimed] = intent.claimed.filter(({ device }) => device === intent.device);
   if (claimed === undefined) return { kind: "claim", accounts: [intent.account], devices: [intent.device] };
   const same = ofAccount.filter(({ identity }) => identity.device === intent.device);

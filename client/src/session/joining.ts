@@ -117,9 +117,13 @@ export function acceptInvitation(
 
 function open(known: ConversationState | undefined, opened: OpenedInvitation, request: boolean): JoinOutcome {
   const { conversation, accounts, by } = opened;
+  // One that this device was to be in before: its own creation expired before it was read, or the Welcome did not come.
+  const isLate = known?.repair !== undefined && opened.turn > 1;
   return joined(known ?? newConversation(conversation, accounts), opened, {
     requestBy: known === undefined && request ? by.account : known?.requestBy,
-    notice: { kind: "opened", by: by.account },
+    notice: isLate
+      ? { kind: "rejoined", by: by.account, after: 0, successor: false }
+      : { kind: "opened", by: by.account },
   });
 }
 
@@ -155,7 +159,7 @@ function rejoin(known: ConversationState, opened: OpenedInvitation, request: boo
       if (!isAhead || seq < known.cursor) return { kind: "refused" };
       return joined(known, opened, {
         requestBy: known.requestBy,
-        notice: { kind: "rejoined", by: by.account, after: known.cursor, successor: false },
+        notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: false },
       });
     }
   }
@@ -164,6 +168,8 @@ function rejoin(known: ConversationState, opened: OpenedInvitation, request: boo
 /** Members of an epoch go on together, as far as whoever calls them may leave somebody behind. */
 function succeed(known: ConversationState, opened: OpenedInvitation): JoinOutcome {
   const { data, by, accounts } = opened;
+  // Put in anew too late: it has gone on already.
+  if (data.generation < known.data.generation) return { kind: "member" };
   if (data.predecessor !== known.log || data.generation !== known.data.generation + 1) return { kind: "refused" };
   if (known.phase === "ended") return { kind: "refused" };
   const direct = isDirect(known.log);
@@ -196,8 +202,13 @@ function succeed(known: ConversationState, opened: OpenedInvitation): JoinOutcom
   };
   return joined(moved, opened, {
     requestBy: known.requestBy,
-    notice: { kind: "rejoined", by: by.account, after: known.cursor, successor: true },
+    notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: true },
   });
+}
+
+/** The entry at which a device finds that it cannot follow is one that it cannot read. */
+function lastRead({ repair, cursor }: ConversationState): number {
+  return Math.min(repair?.after ?? cursor, cursor);
 }
 
 function joined(
