@@ -227,10 +227,14 @@ describe("a slice", () => {
   });
 
   test("is smaller than a message of the queue, whatever the accounts are called", async () => {
-    const { stage, alice, conversation } = await crowd(900, (i) => "\\".repeat(124) + String(i).padStart(4, '"'));
-    const entries = Array.from({ length: 1 }, () => ({ id: randomId(), payload: payload(1, limits.inlinePayload) }));
-    expect((await ask(alice, "append", { conversation, turn: 1, entries })).ok).toBeDefined();
+    const { stage, alice, conversation, guests } = await crowd(
+      900,
+      (i) => "\\".repeat(124) + String(i).padStart(4, '"'),
+    );
+    const commit = commitOf(conversation, { remove: guests.slice(0, 110) });
+    expect((await ask(alice, "commit", commit)).ok).toBeDefined();
     const all = slices(stage);
+    expect(all[0]!.frame.length).toBeGreaterThan(25_000);
     for (const slice of all) {
       expect(Buffer.byteLength(JSON.stringify(slice))).toBeLessThan(128 * 1024);
       expect(Buffer.byteLength(slice.frame)).toBeLessThanOrEqual(limits.pushFrame);
