@@ -220,7 +220,7 @@ test("reading: many pages, each fits its frame, and nothing is left out or shown
   for (let i = 0; i < 120; i++) {
     stage.now += 1;
     const [from, into] = i % 2 === 0 ? [alice, conversation] : [long, shared.conversation];
-    await send(from!, bob, { conversation: into!, payload: payload(i, i < 30 ? limits.inboxPayload : 40) });
+    await send(from, bob, { conversation: into, payload: payload(i, i < 30 ? limits.inboxPayload : 40) });
   }
   const seen: string[] = [];
   let after: string | undefined;
