@@ -86,7 +86,7 @@ describe("a relay", () => {
           (error: { readonly code: string }) => error.code,
         ),
       );
-    relay.tables.accounts.set("bob", { ...account, signed: enrolment.record });
+    relay.tables.accounts.set("bob", { ...account, receipt: undefined, signed: enrolment.record });
     relay.tables.keyPackages.clear();
     relay.tables.lastResorts.clear();
     expect(await codeNow()).toBe("no_key_packages");
@@ -95,9 +95,9 @@ describe("a relay", () => {
     const devices = [enrolment.certificate];
     const other = { account: "bob", version: 1, previous: null, accountKey, devices, revoked: ["A".repeat(43)] };
     const signed = await sign(provider, "tacit account record 1", bobsKey, other);
-    relay.tables.accounts.set("bob", { ...account, signed });
+    relay.tables.accounts.set("bob", { ...account, receipt: undefined, signed });
     expect(await codeNow()).toBe("identity_invalid");
-    relay.tables.accounts.set("bob", { ...account, signed: enrolment.record });
+    relay.tables.accounts.set("bob", { ...account, receipt: undefined, signed: enrolment.record });
     expect(await codeNow()).toBe("no_key_packages");
     await alice.close();
   });
