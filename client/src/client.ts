@@ -210,7 +210,7 @@ export class TacitClient implements Client {
     }
     requireAccount("conversation", peer);
     const id = directConversationId(this.#deps.crypto.provider, this.account, peer);
-    await this.#book.forgotten(id);
+    await this.#book.settled(id);
     const known = this.#book.get(id);
     if (known === undefined && this.#peers.isBlocked(peer)) throw identityChanged();
     return this.#opened(known === undefined ? newConversation(id, [this.account, peer]) : known);

@@ -47,7 +47,7 @@ const sessionsKey = "a/link";
 /** Milliseconds after which a code's answer is not believed any more: who finds the code later cannot take this device for itself. */
 const answerLifetime = 2 * linkCodeLifetime;
 /** Milliseconds between repetitions of an offer, for a holder that was restarted: the last goes on. The relay counts them. */
-const offerIntervals = [30_000, 60_000, 120_000];
+const offerIntervals = [30_000, 60_000, 90_000];
 const pollInterval = 2_000;
 
 export class DeviceLinking {

@@ -30,7 +30,6 @@ import {
   isHolder,
   migrated,
   newAccountSecret,
-  type Enrolled,
   type Enrolment,
   type Holder,
   type Identity,
@@ -99,8 +98,8 @@ const announceKey = "a/announce";
 const siblingPrefix = "a/sibling/";
 const sendPrefix = "a/send/";
 
-/** Milliseconds that the holder waits for the offer of the device whose code it was given. */
-const offerPatience = 60_000;
+/** Milliseconds that the holder waits for the offer of the device whose code it was given: longer than that one takes to repeat it. */
+const offerPatience = 95_000;
 const inboxInterval = 5_000;
 /** Longer than any code could be taken for a current one. */
 const usedCodesKept = 6 * linkCodeLifetime;

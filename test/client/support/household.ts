@@ -1,6 +1,7 @@
 /** Several devices of one account. */
-import { connect, type Client, type Device, type LinkCodeShown, type Store, type Transport } from "@tacit/client";
+import { connect, type Client, type ConnectOptions, type Device, type LinkCodeShown, type Store } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
+import type { Doom } from "./crash.ts";
 import { suite, type Stage } from "./stage.ts";
 
 export interface Newcomer {
@@ -16,12 +17,13 @@ export interface Newcomer {
 export interface NewcomerOptions {
   readonly store?: Store;
   readonly name?: string;
-  readonly transport?: Transport;
+  /** Dies at one of its steps. */
+  readonly fate?: Doom | undefined;
 }
 
 /** A device that shows a code. */
-export function newcomer({ clock, relay }: Stage, account: string, options: NewcomerOptions = {}): Newcomer {
-  const { store = memoryStore(), name, transport = relay.transport } = options;
+export function newcomer(world: Stage, account: string, options: NewcomerOptions = {}): Newcomer {
+  const { store = memoryStore(), name, fate } = options;
   const codes: LinkCodeShown[] = [];
   const end = new AbortController();
   let first!: (code: LinkCodeShown) => void;
@@ -30,11 +32,19 @@ export function newcomer({ clock, relay }: Stage, account: string, options: Newc
     codes.push(shown);
     first(shown);
   };
-  const { url, blobs } = relay;
   const link = { onCode, signal: end.signal, ...(name === undefined ? {} : { name }) };
-  const connected = connect({ url, token: relay.token(account), store, suite, transport, blobs, clock, link });
+  const connected = connect({ ...connecting(world, account, store, fate), link });
   connected.catch(() => {});
   return { connected, codes, code, cancel: () => end.abort() };
+}
+
+/** What `connect` is to be given. */
+export function connecting({ clock, relay }: Stage, account: string, store: Store, fate?: Doom): ConnectOptions {
+  const { url, blobs, transport } = relay;
+  const options = { url, token: relay.token(account), suite, blobs };
+  return fate === undefined
+    ? { ...options, store, transport, clock }
+    : { ...options, store: fate.store(store), transport: fate.transport(transport), clock: fate.clock(clock) };
 }
 
 /** A device that `holder` has linked, and that has caught up. */
