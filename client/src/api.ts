@@ -1,5 +1,6 @@
 /** What an application sees: a client, its conversations, and what happens in them. */
 import type { TacitError } from "./errors.ts";
+import type { DeviceHint } from "./ports.ts";
 import type { TimelineItem, TimelineMessage } from "./session/timeline.ts";
 
 /** A value that changes. */
@@ -10,8 +11,11 @@ export interface Observable<T> {
 }
 
 export type ConnectionState =
-  /** No socket. `retryAt` is absent where the client stays away until `goOnline`. */
-  | { readonly status: "offline"; readonly reason?: TacitError; readonly retryAt?: number }
+  /**
+   * No socket. `retryAt` is absent where the client stays away: until `goOnline`, or with `resting`, because the app is in the
+   * background, until it is in the foreground, something is sent, or `caughtUp` is called.
+   */
+  | { readonly status: "offline"; readonly reason?: TacitError; readonly retryAt?: number; readonly resting?: true }
   | { readonly status: "connecting"; readonly attempt: number }
   /** Connected, and reading what was missed. */
   | { readonly status: "catchingUp" }
@@ -39,7 +43,10 @@ export interface Client {
   acceptIdentity(account: string): Promise<void>;
   /** Drops the connection and stays away: no network is used until `goOnline`. */
   goOffline(): void;
+  /** Comes back; where it is trying to already, or resting, at once. */
   goOnline(): void;
+  /** What the application knows of its device where the client cannot see it itself: see the option `hints` of `connect`. */
+  hint(hint: DeviceHint): void;
   /** Ends the connection, lets go of the store. Iterations end. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -8,7 +8,7 @@ import { LiveConversation, type LiveDeps } from "./liveConversation.ts";
 import { listenerSet, type ListenerSet } from "./observable.ts";
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
-import type { BlobTransfer, Clock, Logger, Transport } from "./ports.ts";
+import type { BlobTransfer, Clock, DeviceHint, DeviceHints, Logger, Transport } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
 import { uniformOf } from "./session/backoff.ts";
@@ -33,6 +33,7 @@ import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
 import { joinByWelcome } from "./session/opening.ts";
 import { connectProtocols } from "./session/proof.ts";
 import { stockKeyPackages } from "./stockKeyPackages.ts";
+import { tokenSource } from "./tokenSource.ts";
 import { identityChanged, translate } from "./translate.ts";
 
 export interface ClientDeps {
@@ -45,6 +46,8 @@ export interface ClientDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly account: string | undefined;
+  readonly hints?: DeviceHints | undefined;
+  readonly restAfter?: number | undefined;
 }
 
 const identityKey = "identity";
@@ -57,6 +60,7 @@ type Enrolled = Identity & { readonly enrolment: Enrolment };
 export class TacitClient implements Client {
   readonly #deps: ClientDeps;
   readonly #connection: Connection;
+  readonly #token: () => Promise<string>;
   readonly #peers: PeerBook;
   readonly #conversations = new Map<string, LiveConversation>();
   readonly #listeners: { readonly [E in keyof ClientEvents]: ListenerSet<ClientEvents[E]> } = {
@@ -77,12 +81,16 @@ export class TacitClient implements Client {
     this.#deps = deps;
     this.#identity = identity;
     this.#peers = peers;
-    const { crypto, transport, clock, url } = deps;
+    const { crypto, transport, clock, url, hints, restAfter } = deps;
+    this.#token = tokenSource(clock, deps.token);
     this.#connection = new Connection({
       transport,
       clock,
       random: crypto.provider.random,
       url,
+      hints,
+      restAfter,
+      isBusy: () => [...this.#conversations.values()].some((conversation) => conversation.outgoing().length > 0),
       protocols: (now) => this.#protocols(now),
       welcomed: (hello, socket) => this.#welcomed(hello, socket),
       catchUp: () =>
@@ -171,6 +179,7 @@ export class TacitClient implements Client {
   }
 
   async caughtUp(): Promise<void> {
+    this.#connection.freshen();
     const { state } = this.#connection;
     await new Promise<void>((resolve, reject) => {
       const end = state.subscribe((now) => {
@@ -193,6 +202,9 @@ export class TacitClient implements Client {
   goOnline(): void {
     this.#connection.start();
   }
+  hint(hint: DeviceHint): void {
+    this.#connection.hint(hint);
+  }
 
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -212,12 +224,7 @@ export class TacitClient implements Client {
   }
 
   async #protocols(now: number): Promise<readonly string[]> {
-    let token: string;
-    try {
-      token = await this.#deps.token();
-    } catch (cause) {
-      throw new TacitError("token_failed", "the token callback failed", { cause });
-    }
+    const token = await this.#token();
     const { url, crypto } = this.#deps;
     return connectProtocols(crypto.provider, { url, token, deviceKey: this.#identity.deviceKey, now });
   }

@@ -15,6 +15,8 @@ export { isTacitError, TacitError, type Remedy, type TacitErrorCode } from "./er
 export type {
   BlobTransfer,
   Clock,
+  DeviceHint,
+  DeviceHints,
   Logger,
   Random,
   ScanOptions,

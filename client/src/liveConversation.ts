@@ -137,6 +137,7 @@ export class LiveConversation implements Conversation {
       this.#outgoing.set(state.nextOutbox, outgoing);
       return silent(enqueue(state, message));
     });
+    this.#deps.connection.need();
     this.run();
     return outgoing!;
   }
