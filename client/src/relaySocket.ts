@@ -201,6 +201,8 @@ export function openRelaySocket(options: RelaySocketOptions): Promise<RelaySocke
           cancel();
           waiting.delete(id);
           if (waiting.size > 0) return;
+          cancelSuspicion?.();
+          cancelSuspicion = undefined;
           for (const settled of onSettled.splice(0)) settled();
           if (isDraining) end(1000);
         };

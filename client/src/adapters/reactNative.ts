@@ -38,6 +38,7 @@ export function reactNativeHints(modules: {
       if (AppState.currentState === "background") listener("background");
       let before: NetInfoStateLike | undefined;
       const end = NetInfo?.addEventListener((state) => {
+        if (state.isConnected === null) return;
         const hint = networkHint(before, state);
         before = state;
         if (hint !== undefined) listener(hint);
@@ -52,8 +53,7 @@ export function reactNativeHints(modules: {
 
 /** NetInfo repeats itself, e.g. as the strength of a signal changes: only another network counts. */
 function networkHint(before: NetInfoStateLike | undefined, now: NetInfoStateLike): DeviceHint | undefined {
-  if (now.isConnected === null) return undefined;
-  if (!now.isConnected) return before?.isConnected === false ? undefined : "networkDown";
+  if (now.isConnected === false) return before?.isConnected === false ? undefined : "networkDown";
   if (before?.isConnected === false) return "networkUp";
   return before !== undefined && identity(before) !== identity(now) ? "networkChanged" : undefined;
 }

@@ -12,7 +12,7 @@ export interface BackoffOptions {
 }
 
 /** Somebody waits. The first delay is short for whoever is alone; the second is long, because then many may be about. */
-export const reconnectBackoff: BackoffOptions = { first: 1_000, base: 12_000, cap: 45_000 };
+export const reconnectBackoff: BackoffOptions = { first: 1_000, base: 20_000, cap: 45_000 };
 /** Nobody waits, or nothing changes by itself: nobody looks at the app, there is no network, the deployment refuses. */
 export const patientBackoff: BackoffOptions = { base: 60_000, cap: 300_000 };
 export const retryBackoff: BackoffOptions = { base: 200, cap: 20_000 };
