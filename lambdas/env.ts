@@ -20,4 +20,8 @@ export const env = {
   claimsPerHour: "TACIT_CLAIMS_PER_HOUR",
   /** Messages that one device may append in a minute. */
   messagesPerMinute: "TACIT_MESSAGES_PER_MINUTE",
+  /** The queue of large fan-outs. */
+  bellQueueUrl: "TACIT_BELL_QUEUE_URL",
+  /** The KMS key that signs receipts. */
+  receiptKeyId: "TACIT_RECEIPT_KEY_ID",
 } as const;

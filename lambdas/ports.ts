@@ -61,6 +61,15 @@ export type WelcomeWrite = {
   readonly ttl: number;
 };
 
+/** Names a stage: Welcomes of one account that wait, unseen, for a commit that is still to come. */
+export type StageName = {
+  readonly conversation: string;
+  /** The id of the commit's entry. */
+  readonly entry: string;
+  /** The account that lays them there, and alone can land that commit with them. */
+  readonly by: string;
+};
+
 /** What lands together: an entry, the conversation as it is after it, and Welcomes. */
 export type LandingWrite = {
   readonly conversation: string;
@@ -69,6 +78,8 @@ export type LandingWrite = {
   readonly expected: Pick<Conversation, "turn" | "ceiling"> | undefined;
   readonly next: Conversation;
   readonly welcomes: readonly WelcomeWrite[];
+  /** Comes into force with the entry: until `ttl`, in seconds since 1970, and not where it ended before `now`. */
+  readonly stage?: { readonly name: StageName; readonly now: number; readonly ttl: number } | undefined;
 };
 
 export type LandingOutcome =
@@ -76,7 +87,9 @@ export type LandingOutcome =
   /** The conversation, the entry's place, or an item under another transaction is not as expected: read again. */
   | { readonly kind: "conflict" }
   /** The reservation of `welcomes[index]` is not there, not the caller's, or used. */
-  | { readonly kind: "notClaimed"; readonly index: number };
+  | { readonly kind: "notClaimed"; readonly index: number }
+  /** There is no such stage, it was abandoned, or it came into force with another entry. */
+  | { readonly kind: "notStaged" };
 
 /** The transactions. All of a landing is written, or nothing; a repetition of one that landed says `landed`. */
 export interface Landing {
@@ -94,20 +107,64 @@ export type Reservation = {
   readonly ttl: number;
 };
 
+/** Something that one device sends to another. */
+export type InboxMessage = {
+  /** Whose inbox: a device is known under its account alone, so nobody sends into a partition that another reads. */
+  readonly account: string;
+  readonly device: string;
+  /** Recognises a repetition, which overwrites what came first. */
+  readonly mark: string;
+  /** Where it goes, unless the mark was seen before: then it goes where that went. */
+  readonly id: string;
+  readonly from: { readonly account: string; readonly device: string };
+  readonly payload: Payload;
+  readonly at: number;
+  /** Seconds since 1970. */
+  readonly ttl: number;
+};
+
 export interface Inbox {
   /** Holds a place in the device's inbox for a Welcome. */
   reserve(reservation: Reservation): Promise<void>;
+  /** Two writes: the mark, then the message. A repetition ends what the first left half done. */
+  send(message: InboxMessage): Promise<void>;
   /**
-   * Up to `limit` Welcomes after `after` in order of their ids. Reservations are passed over, many in one call: anybody
-   * can make some. `next` when there is, or may be, more.
+   * Up to `limit` Welcomes and messages after `after` in order of their ids. Reservations, and Welcomes whose stage is not
+   * in force, are passed over, many in one call: anybody can make some. `next` when there is, or may be, more.
    */
   page(
+    account: string,
     device: string,
     after: string | undefined,
     limit: number,
   ): Promise<{ items: readonly InboxItem[]; next: string | undefined }>;
-  /** Deletes a Welcome; nothing happens where there is none, or a reservation. */
-  remove(device: string, id: string): Promise<void>;
+  /** Deletes a Welcome or a message; nothing happens where there is none, or what nobody may see yet. */
+  remove(account: string, device: string, id: string): Promise<void>;
+}
+
+/** `open` may still land; `void` never will; `inForce` has landed. */
+export type Stage = { readonly state: "open" | "void" | "inForce"; readonly devices: ReadonlySet<string> };
+
+/** Welcomes that wait for their commit. `Landing` brings a stage into force, `Inbox` shows what is. */
+export interface Stages {
+  /**
+   * Lays a Welcome into a reservation of the stage's account, or over one of the same stage, or, with `from`, over one of
+   * that stage. `heldBy` is the stage of that account's which has it.
+   */
+  lay(
+    stage: StageName,
+    welcome: Omit<WelcomeWrite, "by"> & { readonly at: number },
+    from?: StageName,
+  ): Promise<{ readonly laid: true } | { readonly laid: false; readonly heldBy: StageName | undefined }>;
+  /**
+   * Notes devices on whose places Welcomes lie. False where the stage is void or in force. Two writes: the stage, then the
+   * devices. `ttl` in seconds since 1970.
+   */
+  note(stage: StageName, devices: readonly string[], ttl: number): Promise<boolean>;
+  /** Undefined where nothing was noted. Without what ended before `now`, in seconds since 1970. */
+  get(stage: StageName, now: number): Promise<Stage | undefined>;
+  /** It will never come into force: false where it has. `ttl` as above. */
+  abandon(stage: StageName, ttl: number): Promise<boolean>;
 }
 
 export type StoredAccount = {
@@ -118,6 +175,8 @@ export type StoredAccount = {
   readonly accountKey: string;
   readonly devices: readonly string[];
   readonly revoked: readonly string[];
+  /** The relay's receipt for this version; undefined until it is signed. */
+  readonly receipt?: Signed | undefined;
 };
 
 export interface Directory {
@@ -128,6 +187,39 @@ export interface Directory {
     next: StoredAccount,
     expected: number | undefined,
   ): Promise<{ landed: true } | { landed: false; found: StoredAccount | undefined }>;
+  /**
+   * Stores the receipt with that version of the record, if it has none. Returns the one that the version has then;
+   * undefined where the Directory holds another version.
+   */
+  setReceipt(account: string, version: number, receipt: Signed): Promise<Signed | undefined>;
+}
+
+/** The key that signs receipts: Ed25519, and nobody can take it away. */
+export interface Receipts {
+  /** base64url. */
+  sign(message: Uint8Array): Promise<string>;
+  /** The raw public key, base64url; asked once per instance. */
+  key(): Promise<string>;
+}
+
+export type StoredBackup = {
+  /** From 1. */
+  readonly version: number;
+  readonly at: number;
+  readonly manifest: string;
+  readonly blobs: readonly BlobReference[];
+  /** Names of blobs that the version before had and this one has not. */
+  readonly removed: readonly string[];
+};
+
+/** One backup for each account. */
+export interface Backups {
+  get(account: string): Promise<StoredBackup | undefined>;
+  /** Puts `next` if the stored version is still the one before. `found` as in `PutOutcome`. */
+  put(
+    account: string,
+    next: StoredBackup,
+  ): Promise<{ landed: true } | { landed: false; found: StoredBackup | undefined }>;
 }
 
 export type KeyPackage = { readonly hash: string; readonly data: string };
@@ -194,14 +286,45 @@ export interface Sockets {
   close(connection: string): Promise<void>;
 }
 
-/** `staging` is for a day, `kept` for as long as entries live. */
-export type BlobPlace = "staging" | "kept";
+/** A socket to ring, and until when. */
+export type BellTarget = {
+  readonly account: string;
+  readonly device: string;
+  readonly connection: string;
+  readonly lease: number;
+  /** Something is in its inbox as well. */
+  readonly inbox?: true;
+};
+
+/** A part of a large fan-out. */
+export type BellSlice = {
+  readonly conversation: string;
+  /** The newest entry that it announces, and when that landed. */
+  readonly seq: number;
+  readonly at: number;
+  /** The doorbell as it is posted: at most `limits.pushFrame` bytes. */
+  readonly frame: string;
+  /** Not rung where the entry after `seq` landed before this time: that one rings instead. */
+  readonly coalesceUntil?: number;
+  /** At most 200, and so many that the slice as JSON has less than 128 KiB. */
+  readonly targets: readonly BellTarget[];
+};
+
+export interface BellQueue {
+  /** Throws where it was not taken: then nobody is rung, for a bell has no promise. */
+  send(slices: readonly BellSlice[], delaySeconds: number): Promise<void>;
+}
+
+/** `staging` is for a day, `kept` for as long as entries live, the one of an account's backup until that names it no more. */
+export type BlobPlace = "staging" | "kept" | { readonly backupOf: string };
 
 export interface Blobs {
   stat(place: BlobPlace, hash: string): Promise<{ size: number; modified: number } | undefined>;
-  /** Copies the blob from `from` to `kept`, where its life starts anew. */
-  keep(from: BlobPlace, hash: string): Promise<void>;
-  /** The URL takes these bytes and no others, by length and checksum. */
+  /** Copies the blob, also onto itself: its life starts anew. */
+  copy(from: BlobPlace, to: BlobPlace, hash: string): Promise<void>;
+  /** Deletes the blob; one that is not there is fine. */
+  remove(place: BlobPlace, hash: string): Promise<void>;
+  /** The URL takes these bytes and no others, by length and checksum, into `staging`. */
   uploadUrl(blob: BlobReference): Promise<{ url: string; headers: Record<string, string>; expires: number }>;
   downloadUrl(place: BlobPlace, hash: string): Promise<{ url: string; expires: number }>;
 }

@@ -16,7 +16,7 @@ export type OidcConfig = {
 };
 
 export type LimitsConfig = {
-  /** Key packages that one account may claim in an hour. Default: 600. */
+  /** Key packages that one account may claim in an hour: a group of a thousand devices takes as many. Default: 2,000. */
   readonly claimsPerHour: number;
   /** Messages that one device may append in a minute. Default: 300. */
   readonly messagesPerMinute: number;
@@ -91,7 +91,7 @@ export function parseConfig(input: unknown): DeploymentConfig {
     retentionDays: root.value("retentionDays", integer(1, 3650), 90),
     logRetentionDays: root.value("logRetentionDays", oneOf(logPeriods), 30),
     limits: {
-      claimsPerHour: limits.value("claimsPerHour", integer(1, 1_000_000), 600),
+      claimsPerHour: limits.value("claimsPerHour", integer(1, 1_000_000), 2_000),
       messagesPerMinute: limits.value("messagesPerMinute", integer(1, 100_000), 300),
       requestsPerSecond: limits.value("requestsPerSecond", integer(1, 1_000_000), 1_000),
       requestBurst: limits.value("requestBurst", integer(1, 1_000_000), 2_000),

@@ -1,6 +1,7 @@
 /** What an application sees: a client, its conversations, and what happens in them. */
 import type { TacitError } from "./errors.ts";
 import type { DeviceHint } from "./ports.ts";
+import type { Role } from "./session/groupData.ts";
 import type { TimelineItem, TimelineMessage } from "./session/timeline.ts";
 
 /** A value that changes. */
@@ -34,6 +35,15 @@ export interface Client {
    * @throws TacitError `unknown_account`, `no_key_packages`, `identity_changed`, `invalid_argument`
    */
   conversation(options: { readonly with: readonly string[] }): Promise<Conversation>;
+  /**
+   * A new group, with this account as its owner. With a connection it resolves when the group stands; invitations of many go out after that.
+   * @throws TacitError `unknown_account`, `no_key_packages`, `identity_changed`, `invalid_argument`
+   */
+  createGroup(options: {
+    readonly title?: string;
+    readonly picture?: Uint8Array;
+    readonly members: readonly string[];
+  }): Promise<Conversation>;
   /** All that this device is in. */
   conversations(): readonly Conversation[];
   on<E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): () => void;
@@ -53,7 +63,7 @@ export interface Client {
 }
 
 export interface ClientEvents {
-  /** A conversation is new on this device: opened here or by someone else. */
+  /** A conversation is new on this device: opened here or by someone else. One by a stranger is `requested`. */
   readonly conversation: Conversation;
   /** An account shows another key than the pinned one. Sending to it is blocked until `acceptIdentity`. */
   readonly identityChanged: { readonly account: string };
@@ -81,25 +91,74 @@ export interface IterateOptions {
   readonly signal?: AbortSignal;
 }
 
+/**
+ * `opening`: not in the log yet, or its Welcome has not come. `requested`: a stranger's invitation, which `accept`, `decline` or `block` answer.
+ * `repairing`: this device could not follow, and asks to be put in anew; what is sent waits. `ended`: left, removed or declined.
+ */
+export type ConversationStatus = "opening" | "requested" | "open" | "repairing" | "ended";
+
+export interface ConversationInfo {
+  /** Empty in a direct conversation. */
+  readonly title: string;
+  readonly hasPicture: boolean;
+  /** Sorted by account, one's own among them. */
+  readonly members: readonly {
+    readonly account: string;
+    readonly role: Role;
+    readonly devices: readonly string[];
+  }[];
+  /** While it is `requested`. */
+  readonly invitedBy?: string;
+}
+
 export interface Conversation {
   readonly id: string;
+  readonly kind: "direct" | "group";
   /** Accounts, one's own among them, sorted. */
   readonly members: readonly string[];
-  /** `opening`: not in the log yet, or its invitation has not come. `ended`: removed, or it cannot be followed. */
-  readonly state: Observable<"opening" | "open" | "ended">;
-  /** Resolves when the message is durable on this device; it is sent as soon as there is a connection, in order. */
+  readonly info: Observable<ConversationInfo>;
+  readonly state: Observable<ConversationStatus>;
+  /**
+   * Resolves when the message is durable on this device; it is sent as soon as there is a connection, in order. To answer a request is to
+   * accept it.
+   */
   send(message: { readonly text: string }): Promise<OutgoingMessage>;
   /** What waits to be sent, oldest first. */
   outgoing(): readonly OutgoingMessage[];
   /** Messages in the order of the log, one's own among them once the log has them: history, then live, without end. */
   messages(options?: IterateOptions): AsyncIterable<Message>;
-  /** Messages and everything else that happened: what is missing, what could not be read, changes of keys. */
+  /** Messages and everything else that happened: who came and went, what is missing, what could not be read, changes of keys. */
   timeline(options?: IterateOptions): AsyncIterable<TimelineItem>;
+
+  /*
+   * Changes of a group. Each resolves when it has become so, by a commit of this device or of another, and survives a restart. The members
+   * enforce the roles, not the relay: owners may do everything, admins invite, describe and remove members.
+   * @throws TacitError `forbidden` by the roles; `invalid_argument`, also in a direct conversation; `unknown_account`, `no_key_packages`
+   */
+  invite(accounts: readonly string[]): Promise<void>;
+  remove(accounts: readonly string[]): Promise<void>;
+  setRole(account: string, role: Role): Promise<void>;
+  setTitle(title: string): Promise<void>;
+  /** Bytes of an image, at most 2 MiB; undefined takes it away. */
+  setPicture(picture: Uint8Array | undefined): Promise<void>;
+  /** Undefined where there is none, or it is not at the relay any more. */
+  picture(): Promise<Uint8Array | undefined>;
+  /** Off at once for the relay; the others commit it. @throws TacitError `invalid_argument` in a direct conversation */
+  leave(): Promise<void>;
+
+  accept(): Promise<void>;
+  /** Leaves a group; a direct conversation ends on this device. */
+  decline(): Promise<void>;
+  /** Declines, and shows nothing more from whom it came. */
+  block(): Promise<void>;
+
   /** Says that the user is typing (or has stopped). Never stored, never retried; without a connection nothing happens. */
   sendTyping(active: boolean): Promise<void>;
   onTyping(listener: (typing: Typing) => void): () => void;
   /** Replaces this device's keys in the group, so that a key stolen before is worth nothing after. Resolves when it has happened. */
   rotateKeys(): Promise<void>;
+  /** Asks to be put in anew. It happens by itself where this device notices that it cannot follow. */
+  repair(): Promise<void>;
 }
 
 export interface Typing {

@@ -1,55 +1,36 @@
 /** Taking key packages of somebody's devices, and checking that they are theirs. */
 import { decodeBase64Url, type Answer } from "@tacit/protocol";
-import type { Connection } from "./connection.ts";
+import { accountRecordOf, type RecordDeps } from "./accountRecords.ts";
 import { TacitError } from "./errors.ts";
-import type { PeerBook } from "./peerBook.ts";
 import { LostAnswer } from "./relaySocket.ts";
-import type { SealedStore } from "./sealedStore.ts";
-import { verifyRecord } from "./session/accountRecord.ts";
-import type { CryptoProvider } from "./session/cryptoContext.ts";
+import { isOf } from "./session/claimed.ts";
+import type { Claimed } from "./session/conversation.ts";
 import { isKeyPackageCurrent } from "./session/groupEngine.ts";
-import { isOf, type Claimed } from "./session/opening.ts";
 import { identityChanged } from "./translate.ts";
-
-export interface ClaimDeps {
-  readonly connection: Connection;
-  readonly store: SealedStore;
-  readonly peers: PeerBook;
-  readonly provider: CryptoProvider;
-  readonly identityChanged: (account: string) => void;
-}
 
 /** How often to claim where the relay gives out key packages that have expired: each time it has one less of them. More it refuses. */
 const longestClaim = 20;
 
 /**
- * One key package of each device of `account` that has one left.
+ * One key package of each device of `account`, or of those `named`, that has one left.
  * @throws TacitError `identity_invalid`, `identity_changed`, `no_key_packages`; Refused; LostAnswer
  */
-export async function claimKeyPackages(deps: ClaimDeps, account: string): Promise<readonly Claimed[]> {
-  const { connection, store, peers, provider } = deps;
-  const { record } = await connection.request("getAccount", { account });
-  const verified = await verifyRecord(provider, record, account);
-  if (verified === undefined) throw new TacitError("identity_invalid", "the account's record does not hold");
-  const met = await peers.alone(async () => {
-    const meeting = peers.meet([{ account, accountKey: verified.accountKey, record: verified }]);
-    if (meeting.changes.length > 0) await store.commit(meeting.changes);
-    meeting.stored();
-    return meeting;
-  });
-  for (const changed of met.changed) deps.identityChanged(changed);
-  if (met.refused.length > 0) {
-    throw new TacitError("identity_invalid", "the account's record is older than, or not the one, that is known");
-  }
+export async function claimKeyPackages(
+  deps: RecordDeps,
+  account: string,
+  named?: readonly string[],
+): Promise<readonly Claimed[]> {
+  const { connection, peers } = deps;
+  const { devices } = await accountRecordOf(deps, account);
   if (peers.isBlocked(account)) throw identityChanged();
 
-  const { devices } = verified;
   const usable = new Map<string, Claimed>();
-  const ids = devices.map(({ device }) => device).sort();
+  const listed = devices.map(({ device }) => device).sort();
+  const ids = named === undefined ? listed : listed.filter((device) => named.includes(device));
   let first: string | undefined = ids[0];
   for (let round = 0; round < longestClaim && first !== undefined; round++) {
     const expired = new Set<string>();
-    for await (const given of claimAfter(connection, account, ids.filter((id) => id < first!).at(-1))) {
+    for await (const given of claimAfter(deps, { account, named, after: ids.filter((id) => id < first!).at(-1) })) {
       if (!holds(given, devices)) {
         throw new TacitError("identity_invalid", "a key package is not of the account's devices");
       }
@@ -62,19 +43,25 @@ export async function claimKeyPackages(deps: ClaimDeps, account: string): Promis
   return [...usable.values()];
 }
 
-/** One key package of each device behind `after`, where it has one. */
+interface ClaimFor {
+  readonly account: string;
+  readonly named: readonly string[] | undefined;
+  /** Devices behind this one. */
+  readonly after: string | undefined;
+}
+
 async function* claimAfter(
-  connection: Connection,
-  account: string,
-  after: string | undefined,
+  { connection }: Pick<RecordDeps, "connection">,
+  { account, named, after }: ClaimFor,
 ): AsyncGenerator<Claimed & { readonly lastResort: boolean }, void, undefined> {
+  const wanted = { account, ...(named === undefined ? {} : { devices: [...named] }) };
   for (let start = after; ;) {
     const page: Answer<"claimKeyPackages"> = await connection.request(
       "claimKeyPackages",
-      start === undefined ? { account } : { account, after: start },
+      start === undefined ? wanted : { ...wanted, after: start },
     );
     for (const { device, claim, data, lastResort } of page.keyPackages) {
-      yield { device, claim, keyPackage: decodeBase64Url(data), lastResort };
+      yield { account, device, claim, keyPackage: decodeBase64Url(data), lastResort };
     }
     if (page.next === undefined) return;
     if (start !== undefined && page.next <= start) throw new LostAnswer("the pages of key packages do not advance");

@@ -1,13 +1,18 @@
 /** The shell: one device, its connection, its conversations. */
-import { decodeBase64Url, type Answer, type InboxItem, type Push } from "@tacit/protocol";
+import { decodeBase64Url, encodeBase64Url, type InboxItem, type Push } from "@tacit/protocol";
+import { accountRecordOf, type RecordDeps } from "./accountRecords.ts";
 import type { Client, ClientEvents, Conversation } from "./api.ts";
 import { claimKeyPackages } from "./claimKeyPackages.ts";
 import { Connection, type Hello } from "./connection.ts";
+import { ConversationBook } from "./conversationBook.ts";
+import type { ConversationDeps } from "./conversationDeps.ts";
 import { TacitError } from "./errors.ts";
-import { LiveConversation, type LiveDeps } from "./liveConversation.ts";
+import { Inbox } from "./inbox.ts";
+import { LiveConversation } from "./liveConversation.ts";
 import { listenerSet, type ListenerSet } from "./observable.ts";
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
+import { storePicture } from "./picture.ts";
 import type { BlobTransfer, Clock, DeviceHint, DeviceHints, Logger, Transport } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
@@ -15,12 +20,11 @@ import { uniformOf } from "./session/backoff.ts";
 import {
   directConversationId,
   newConversation,
-  silent,
   type ConversationState,
   type SessionContext,
 } from "./session/conversation.ts";
-import { changes, conversationPrefix, decodeConversation, timelinePrefix } from "./session/conversationStore.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
+import { longestTitle, plainData } from "./session/groupData.ts";
 import {
   createIdentity,
   decodeIdentity,
@@ -29,10 +33,11 @@ import {
   type Enrolment,
   type Identity,
 } from "./session/identity.ts";
-import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
-import { joinByWelcome } from "./session/opening.ts";
+import { newIntent, withIntent } from "./session/intents.ts";
 import { connectProtocols } from "./session/proof.ts";
+import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "./session/repairRequest.ts";
 import { stockKeyPackages } from "./stockKeyPackages.ts";
+import { takeWelcome } from "./takeWelcome.ts";
 import { tokenSource } from "./tokenSource.ts";
 import { identityChanged, translate } from "./translate.ts";
 
@@ -54,6 +59,16 @@ const identityKey = "identity";
 /** Even a device that is never rung looks at its logs this often: milliseconds, jittered. */
 const headCheckInterval = 15 * 60_000;
 const parallelReads = 4;
+/** Members whom the commit that creates a group adds itself; more are invited after it. */
+const membersAtOnce = 25;
+/** How long somebody who asks to be put in anew waits until this device does it, unless another was faster: milliseconds. */
+const readmissionDelay = { own: 1_000, others: 5_000 };
+
+/** What there is once it is known whose device this is. */
+interface Loaded {
+  readonly deps: Omit<ConversationDeps, "moved" | "abandoned">;
+  readonly book: ConversationBook;
+}
 
 type Enrolled = Identity & { readonly enrolment: Enrolment };
 
@@ -62,20 +77,16 @@ export class TacitClient implements Client {
   readonly #connection: Connection;
   readonly #token: () => Promise<string>;
   readonly #peers: PeerBook;
-  readonly #conversations = new Map<string, LiveConversation>();
   readonly #listeners: { readonly [E in keyof ClientEvents]: ListenerSet<ClientEvents[E]> } = {
     conversation: listenerSet(),
     identityChanged: listenerSet(),
     failure: listenerSet(),
   };
+  readonly #inbox: Inbox;
   #identity: Identity;
-  #live: LiveDeps | undefined;
-  #inbox: Promise<void> | undefined;
-  #inboxAgain = false;
+  #enrolled: Loaded | undefined;
   #cancelHeadCheck: (() => void) | undefined;
   #closing: Promise<void> | undefined;
-  /** Conversations that are being deleted from the store. */
-  readonly #forgetting = new Map<string, Promise<void>>();
 
   private constructor(deps: ClientDeps, identity: Identity, peers: PeerBook) {
     this.#deps = deps;
@@ -90,7 +101,7 @@ export class TacitClient implements Client {
       url,
       hints,
       restAfter,
-      isBusy: () => [...this.#conversations.values()].some((conversation) => conversation.outgoing().length > 0),
+      isBusy: () => this.conversations().some((conversation) => conversation.outgoing().length > 0),
       protocols: (now) => this.#protocols(now),
       welcomed: (hello, socket) => this.#welcomed(hello, socket),
       catchUp: () =>
@@ -99,6 +110,11 @@ export class TacitClient implements Client {
           throw error;
         }),
       push: (push) => this.#receive(push),
+    });
+    this.#inbox = new Inbox({
+      connection: this.#connection,
+      take: (item) => this.#take(item),
+      failed: (error) => this.#listeners.failure.emit(error),
     });
   }
 
@@ -136,17 +152,52 @@ export class TacitClient implements Client {
     return enrolment;
   }
 
+  get #book(): ConversationBook {
+    if (this.#enrolled === undefined) throw new TacitError("offline", "this device has not been registered yet");
+    return this.#enrolled.book;
+  }
+
   async conversation({ with: others }: { readonly with: readonly string[] }): Promise<Conversation> {
     const [peer] = others;
     if (others.length !== 1 || peer === undefined || peer === this.account) {
       throw new TacitError("invalid_argument", "conversation: name one other account");
     }
-    if (!/^[\x21-\x7e]{1,128}$/.test(peer)) throw new TacitError("invalid_argument", "conversation: no account's name");
+    requireAccount("conversation", peer);
     const id = directConversationId(this.#deps.crypto.provider, this.account, peer);
-    await this.#forgetting.get(id);
-    const known = this.#conversations.get(id);
+    await this.#book.forgotten(id);
+    const known = this.#book.get(id);
     if (known === undefined && this.#peers.isBlocked(peer)) throw identityChanged();
-    const conversation = known ?? (await this.#start(id, [this.account, peer]));
+    return this.#opened(known === undefined ? newConversation(id, [this.account, peer]) : known);
+  }
+
+  async createGroup({ title = "", picture, members }: Parameters<Client["createGroup"]>[0]): Promise<Conversation> {
+    if (title.length > longestTitle) {
+      throw new TacitError("invalid_argument", `createGroup: a title has at most ${longestTitle} characters`);
+    }
+    const others = [...new Set(members)].filter((account) => account !== this.account);
+    for (const account of others) {
+      requireAccount("createGroup", account);
+      if (this.#peers.isBlocked(account)) throw identityChanged();
+    }
+    const { deps } = this.#requireEnrolled();
+    const id = `g-${encodeBase64Url(this.#deps.crypto.provider.random(16))}`;
+    const stored = picture === undefined ? undefined : await storePicture({ ...deps, ...noBook }, picture);
+    const data = { ...plainData, title, picture: stored, owners: [this.account] };
+    const atOnce = others.length <= membersAtOnce ? others : [];
+    const state = newConversation(id, [this.account, ...atOnce], data);
+    const invitation = { kind: "invite", accounts: others, claimed: [] } as const;
+    return this.#opened(
+      others.length === atOnce.length ? state : withIntent(state, newIntent(deps.context(), invitation)),
+    );
+  }
+
+  /** Shown at once; with a connection, when it stands. */
+  async #opened(wanted: ConversationState | LiveConversation): Promise<Conversation> {
+    const isNew = !(wanted instanceof LiveConversation);
+    const conversation = isNew ? await this.#book.start(wanted) : wanted;
+    if (isNew) this.#listeners.conversation.emit(conversation);
+    // Whoever asks for it wants it.
+    else await conversation.accept();
     await this.#unlessOffline(conversation.opened());
     return conversation;
   }
@@ -162,16 +213,8 @@ export class TacitClient implements Client {
     await Promise.race([done, offline]).finally(end);
   }
 
-  async #start(id: string, roster: readonly string[]): Promise<LiveConversation> {
-    const state = newConversation(id, roster);
-    const conversation = this.#adopt(state, undefined);
-    await conversation.take(() => silent(state), changes(undefined, silent(state)));
-    this.#listeners.conversation.emit(conversation);
-    return conversation;
-  }
-
   conversations(): readonly Conversation[] {
-    return [...this.#conversations.values()];
+    return this.#enrolled?.book.all() ?? [];
   }
 
   on<E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): () => void {
@@ -193,7 +236,7 @@ export class TacitClient implements Client {
 
   async acceptIdentity(account: string): Promise<void> {
     await this.#peers.accept(account);
-    for (const conversation of this.#conversations.values()) conversation.run();
+    for (const conversation of this.#enrolled?.book.all() ?? []) conversation.run();
   }
 
   goOffline(): void {
@@ -213,9 +256,8 @@ export class TacitClient implements Client {
   async #close(): Promise<void> {
     this.#connection.close();
     this.#cancelHeadCheck?.();
-    await Promise.all([...this.#conversations.values()].map((conversation) => conversation.close()));
-    await this.#inbox?.catch(() => {});
-    await Promise.all(this.#forgetting.values());
+    await this.#enrolled?.book.close();
+    await this.#inbox.idle();
     await this.#deps.store.close();
   }
 
@@ -274,79 +316,51 @@ export class TacitClient implements Client {
     this.#identity = identity;
   }
 
+  #requireEnrolled(): Loaded {
+    if (this.#enrolled === undefined) throw new LostAnswer("this device is not registered");
+    return this.#enrolled;
+  }
+
   /** Brings up the conversations, as soon as it is known whose device this is. */
   async #load(identity: Enrolled): Promise<void> {
-    const { crypto, store } = this.#deps;
-    const { enrolment, signatureKeys, device } = identity;
-    const signatureKey = signatureKeys.get(crypto.suite.id);
-    if (signatureKey === undefined) throw new TacitError("store_corrupt", "the store lacks a key");
-    const context: SessionContext = {
-      ...crypto,
-      account: enrolment.account,
-      device,
-      member: { certificate: enrolment.certificate, signatureKey },
-      recordVersion: enrolment.recordVersion,
-    };
-    const shared = {
-      ...this.#deps,
-      connection: this.#connection,
-      peers: this.#peers,
-      identityChanged: (account: string) => this.#listeners.identityChanged.emit({ account }),
-    };
-    this.#live = {
+    const { crypto } = this.#deps;
+    if (identity.signatureKeys.get(crypto.suite.id) === undefined) {
+      throw new TacitError("store_corrupt", "the store lacks a key");
+    }
+    const { provider } = crypto;
+    const identityChanged = (account: string): void => this.#listeners.identityChanged.emit({ account });
+    const shared = { ...this.#deps, connection: this.#connection, peers: this.#peers, identityChanged };
+    const records: RecordDeps = { ...shared, provider };
+    const deps: Omit<ConversationDeps, "moved" | "abandoned"> = {
       ...shared,
-      context,
-      claim: (account) => claimKeyPackages({ ...shared, provider: crypto.provider }, account),
-      readInbox: () => this.#readInbox(),
+      context: () => this.#context(),
+      claim: (account, devices) => claimKeyPackages(records, account, devices),
+      devicesOf: async (account) => (await accountRecordOf(records, account)).devices.map(({ device }) => device),
+      repairRequest: (conversation, at) => {
+        const { certificate } = this.#enrolment;
+        const { deviceKey } = this.#identity;
+        return createRepairRequest(provider, { certificate, deviceKey }, { conversation, at });
+      },
+      readInbox: () => this.#inbox.read(),
       failed: (error) => this.#listeners.failure.emit(error),
-      abandoned: (conversation) => this.#abandon(conversation),
     };
-    const byConversation = new Map<string, Map<string, Uint8Array>>();
-    for (const [key, value] of await store.scan(conversationPrefix)) {
-      const [, id = "", ...rest] = key.split("/");
-      let pairs = byConversation.get(id);
-      if (pairs === undefined) byConversation.set(id, (pairs = new Map()));
-      pairs.set(rest.join("/"), value);
-    }
-    for (const [id, pairs] of byConversation) {
-      try {
-        const state = decodeConversation(crypto, id, pairs);
-        this.#adopt(state, state);
-      } catch (cause) {
-        throw new TacitError("store_corrupt", "a stored conversation cannot be read", { cause });
-      }
-    }
+    const book = new ConversationBook(deps);
+    await book.load(crypto);
+    this.#enrolled = { deps, book };
   }
 
-  #adopt(state: ConversationState, stored: ConversationState | undefined): LiveConversation {
-    if (this.#live === undefined) throw new TacitError("offline", "this device has not been registered yet");
-    const conversation = new LiveConversation(this.#live, state, stored);
-    this.#conversations.set(state.id, conversation);
-    return conversation;
-  }
-
-  /** Forgets a conversation that could not be opened. */
-  #abandon(conversation: LiveConversation): void {
-    const { id } = conversation;
-    this.#conversations.delete(id);
-    const forgotten = this.#forget(conversation)
-      .catch((error: unknown) => this.#listeners.failure.emit(translate(error)))
-      .finally(() => this.#forgetting.delete(id));
-    this.#forgetting.set(id, forgotten);
-  }
-
-  async #forget(conversation: LiveConversation): Promise<void> {
-    await conversation.close();
-    const { store } = this.#deps;
-    const prefixes = [`${conversationPrefix}${conversation.id}/`, timelinePrefix(conversation.id)];
-    const stored = await Promise.all(prefixes.map((prefix) => store.scan(prefix)));
-    await store.commit(stored.flat().map(([key]) => ({ key })));
+  #context(): SessionContext {
+    const { crypto } = this.#deps;
+    const { signatureKeys, device } = this.#identity;
+    const { account, certificate, recordVersion } = this.#enrolment;
+    const signatureKey = signatureKeys.get(crypto.suite.id)!;
+    return { ...crypto, account, device, member: { certificate, signatureKey }, recordVersion };
   }
 
   #receive(push: Push): void {
     switch (push.push) {
       case "entries": {
-        const known = this.#conversations.get(push.conversation);
+        const known = this.#enrolled?.book.inLog(push.conversation);
         // The ring for its Welcome was lost.
         if (known === undefined) this.#readInboxSoon();
         else known.ring(push);
@@ -356,8 +370,8 @@ export class TacitClient implements Client {
         this.#readInboxSoon();
         return;
       case "signal":
-        this.#conversations
-          .get(push.conversation)
+        this.#enrolled?.book
+          .inLog(push.conversation)
           ?.receiveSignal(decodeBase64Url(push.payload))
           .catch(() => this.#deps.logger.warn("signal failed", {}));
         return;
@@ -367,16 +381,18 @@ export class TacitClient implements Client {
   }
 
   async #catchUp(): Promise<void> {
-    await this.#readInbox();
+    await this.#inbox.read();
     const unread = await this.#readLogs();
-    if (this.#live !== undefined) await stockKeyPackages(this.#live);
+    const { deps } = this.#requireEnrolled();
+    await stockKeyPackages({ ...deps, context: deps.context() });
+    await this.#keepUp();
     this.#checkHeadsLater();
     if (unread !== undefined) throw unread;
   }
 
   /** All of them, whatever happens to one; the answer is why one was not read to its end. */
   async #readLogs(): Promise<Error | undefined> {
-    const waiting = [...this.#conversations.values()];
+    const waiting = [...this.#requireEnrolled().book.all()];
     let unread: Error | undefined;
     const readers = Array.from({ length: parallelReads }, async () => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
@@ -394,12 +410,25 @@ export class TacitClient implements Client {
     this.#cancelHeadCheck = clock.after(delay, () => {
       if (!this.#connection.isUp) return;
       // What was not read is tried again when its conversation runs again, at the latest after the next connect.
-      void this.#readLogs().then(() => this.#checkHeadsLater());
+      void this.#readLogs()
+        .then(() => this.#keepUp())
+        .catch((error: unknown) => this.#report(error))
+        .then(() => this.#checkHeadsLater());
     });
   }
 
+  /** What nobody asks for: renewed keys, and the own devices in all conversations. */
+  async #keepUp(): Promise<void> {
+    const { deps, book } = this.#requireEnrolled();
+    const own = await deps.devicesOf(this.account);
+    for (const conversation of book.all()) {
+      await conversation.reconcile(own);
+      await conversation.renewIfDue();
+    }
+  }
+
   #readInboxSoon(): void {
-    this.#readInbox().catch((error: unknown) => this.#report(error));
+    this.#inbox.read().catch((error: unknown) => this.#report(error));
   }
 
   /** What is more than a network that is down or a relay that is busy. */
@@ -407,96 +436,52 @@ export class TacitClient implements Client {
     if (!(error instanceof LostAnswer || error instanceof Refused)) this.#listeners.failure.emit(translate(error));
   }
 
-  /** One reading at a time; a ring in between makes another. */
-  #readInbox(): Promise<void> {
-    this.#inboxAgain = true;
-    return (this.#inbox ??= this.#readWholeInbox().finally(() => (this.#inbox = undefined)));
-  }
-
-  async #readWholeInbox(): Promise<void> {
-    while (this.#inboxAgain) {
-      this.#inboxAgain = false;
-      let after: string | undefined;
-      do {
-        const page: Answer<"readInbox"> = await this.#connection.request(
-          "readInbox",
-          after === undefined ? {} : { after },
-        );
-        const done: string[] = [];
-        for (const item of page.items) {
-          await this.#join(item);
-          done.push(item.id);
-        }
-        if (done.length > 0) await this.#connection.request("acknowledgeInbox", { ids: done });
-        if (page.next !== undefined && after !== undefined && page.next <= after) {
-          throw new LostAnswer("the pages of the inbox do not advance");
-        }
-        after = page.next;
-      } while (after !== undefined);
-    }
-  }
-
-  /**
-   * Stores what the item brings. Whoever can send an invitation must not be able to block the ones behind it: what cannot be used
-   * is reported and passed over.
-   * @throws LostAnswer, Refused, TacitError of the store, where it has to stay in the inbox
-   */
-  async #join(item: InboxItem): Promise<void> {
-    try {
-      await this.#joinBy(item);
-    } catch (error) {
-      const isOfItem = error instanceof TacitError && error.code === "cannot_follow";
-      if (error instanceof LostAnswer || error instanceof Refused || (error instanceof TacitError && !isOfItem)) {
-        throw error;
-      }
-      const cause = { cause: error };
-      this.#listeners.failure.emit(
-        isOfItem ? error : new TacitError("cannot_follow", "an invitation cannot be opened", cause),
+  async #take(item: InboxItem): Promise<void> {
+    const { deps, book } = this.#requireEnrolled();
+    if (item.kind === "welcome") {
+      return takeWelcome(
+        {
+          ...deps,
+          book,
+          isShunned: (account) => this.#peers.isShunned(account),
+          arrived: (conversation) => this.#listeners.conversation.emit(conversation),
+        },
+        item,
       );
     }
+    const payload = await received({ ...deps, provider: this.#deps.crypto.provider }, item.payload);
+    if (payload !== undefined) await this.#considerRepair(payload);
   }
 
-  async #joinBy(item: InboxItem): Promise<void> {
-    const { store, crypto, blobs } = this.#deps;
-    const live = this.#live;
-    if (live === undefined) throw new LostAnswer("this device is not registered");
-    const { conversation: id, seq, turn, at } = item;
-    await this.#forgetting.get(id);
-    const stored = await store.get(keyPackageKey(item.keyPackage));
-    const welcome = await received({ connection: this.#connection, blobs, provider: crypto.provider }, item.payload);
-    if (stored === undefined || welcome === undefined) {
-      // A copy of a Welcome that was used comes here too: then the conversation is known.
-      if (this.#conversations.has(id)) return;
-      throw new TacitError("cannot_follow", "an invitation's key is not on this device");
-    }
-    const keyPackage = decodeKeyPackageItem(item.keyPackage, stored);
-    const used = keyPackage.lastResort ? [] : [{ key: keyPackageKey(keyPackage.hash) }];
-    const invitation = { conversation: id, seq, turn, at, welcome, keyPackage };
-    const known = this.#conversations.get(id);
-    const conversation = known ?? this.#provisional(id);
-    let joined = false;
-    await conversation.take(async (state) => {
-      const outcome = await joinByWelcome(live.context, known && state, invitation);
-      if (outcome.kind === "foreign") throw new TacitError("cannot_follow", "an invitation is not what it says it is");
-      if (outcome.kind === "member") return undefined;
-      joined = true;
-      return outcome.step;
-    }, used);
-    if (!joined) return;
-    if (known === undefined) {
-      this.#conversations.set(id, conversation);
-      this.#listeners.conversation.emit(conversation);
-    }
-    conversation.run();
-  }
-
-  /** Not known yet, not stored yet: a place for the steps of joining. */
-  #provisional(id: string): LiveConversation {
-    if (this.#live === undefined) throw new LostAnswer("this device is not registered");
-    return new LiveConversation(this.#live, newConversation(id, [this.account]), undefined);
+  /** Somebody asks to be put in anew. Another device may be faster; this one looks again when it is its turn. */
+  async #considerRepair(payload: Uint8Array): Promise<void> {
+    const { clock, crypto } = this.#deps;
+    const request = await openRepairRequest(crypto.provider, payload);
+    const conversation = request && this.#requireEnrolled().book.inLog(request.conversation);
+    if (request === undefined || conversation === undefined) return;
+    const isNeeded = (): boolean =>
+      conversation.snapshot.log === request.conversation &&
+      isToBeReadmitted(conversation.snapshot, request, this, this.#connection.now());
+    if (!isNeeded()) return;
+    const { account, device } = request.certificate;
+    const isOwn = account === this.account;
+    const delay = (isOwn ? readmissionDelay.own : readmissionDelay.others) * uniformOf(crypto.provider.random);
+    clock.after(delay, () => {
+      if (!isNeeded()) return;
+      conversation
+        .intend({ kind: "readmit", account, device, claimed: [] })
+        .catch((error: unknown) => this.#report(error));
+    });
   }
 
   start(): void {
     this.#connection.start();
   }
+}
+
+/** For what is done before there is any conversation. */
+const noBook = { moved: () => {}, abandoned: () => {} };
+
+function requireAccount(verb: string, account: string): void {
+  if (!/^[\x21-\x7e]{1,128}$/.test(account)) throw new TacitError("invalid_argument", `${verb}: no account's name`);
 }

@@ -52,6 +52,8 @@ const table = {
   /** The account's key is not the pinned one: nothing is sent until the application accepts it. */
   identity_changed: [false, "verifyPeer"],
   not_a_member: [false, "fix"],
+  /** The roles of the group do not allow it. */
+  forbidden: [false, "fix"],
   /** This device cannot follow the conversation any more. */
   cannot_follow: [false, "report"],
   too_large: [false, "fix"],

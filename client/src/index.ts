@@ -4,6 +4,8 @@ export type {
   ClientEvents,
   ConnectionState,
   Conversation,
+  ConversationInfo,
+  ConversationStatus,
   IterateOptions,
   Message,
   Observable,
@@ -27,4 +29,5 @@ export type {
   Vault,
   Write,
 } from "./ports.ts";
+export type { Role } from "./session/groupData.ts";
 export type { TimelineItem, TimelineNotice, UnreadableReason } from "./session/timeline.ts";

@@ -1,5 +1,5 @@
 /** Payloads on their way: inline in the frame, or by blob where they are larger (protocol/PROTOCOL.md, Blobs). */
-import { decodeBase64Url, encodeBase64Url, limits, type Payload } from "@tacit/protocol";
+import { decodeBase64Url, encodeBase64Url, limits, type BlobReference, type Payload } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
 import type { BlobTransfer } from "./ports.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
@@ -40,7 +40,11 @@ export async function sendableTogether(
   return payloads;
 }
 
-async function uploaded({ connection, blobs, provider }: PayloadDeps, bytes: Uint8Array): Promise<Payload> {
+/** @throws Refused, LostAnswer */
+export async function uploaded(
+  { connection, blobs, provider }: PayloadDeps,
+  bytes: Uint8Array,
+): Promise<{ readonly blob: BlobReference }> {
   const blob = { hash: encodeBase64Url(sha256(provider, bytes)), size: bytes.length };
   const { url, headers } = await connection.request("uploadBlob", blob);
   await passing("the upload failed", () => blobs.put(url, headers, bytes));
@@ -48,13 +52,16 @@ async function uploaded({ connection, blobs, provider }: PayloadDeps, bytes: Uin
 }
 
 /** Undefined: the blob is gone, too large, or not what it was named after. @throws Refused, LostAnswer where it may be there later */
-export async function received(
-  { connection, blobs, provider }: PayloadDeps,
-  payload: Payload,
-): Promise<Uint8Array | undefined> {
+export async function received(deps: PayloadDeps, payload: Payload): Promise<Uint8Array | undefined> {
   if ("inline" in payload) return decodeBase64Url(payload.inline);
-  if (isTooLarge(payload)) return undefined;
-  const { hash, size } = payload.blob;
+  return isTooLarge(payload) ? undefined : fetched(deps, payload.blob);
+}
+
+/** The same for a blob of any size that the caller is ready to hold. */
+export async function fetched(
+  { connection, blobs, provider }: PayloadDeps,
+  { hash, size }: BlobReference,
+): Promise<Uint8Array | undefined> {
   let url: string;
   try {
     ({ url } = await connection.request("downloadBlob", { hash }));

@@ -8,6 +8,7 @@ const prefix = "p/";
 export class PeerBook {
   readonly #store: SealedStore;
   readonly #peers: Map<string, Peer>;
+  readonly #shunned = new Set<string>();
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(store: SealedStore, peers: Map<string, Peer>) {
@@ -22,6 +23,14 @@ export class PeerBook {
 
   isBlocked(account: string): boolean {
     return isBlocked(this.#peers.get(account));
+  }
+
+  isShunned(account: string): boolean {
+    return this.#shunned.has(account);
+  }
+
+  async shun(account: string): Promise<void> {
+    this.#shunned.add(account);
   }
 
   /** One at a time: what `meet` answers stands on what is known, until `stored`. */

@@ -16,7 +16,19 @@ export function describeNotice(notice: TimelineNotice): string {
     case "void":
       return "A change that broke the rules was ignored.";
     case "cannotFollow":
-      return "This device cannot follow the conversation any more.";
+      return "This device cannot follow the conversation, and asks to be put in anew.";
+    case "rejoined":
+      return "This device is in again. Something may be missing.";
+    case "deviceRestored":
+      return "A device that could not follow was put in anew.";
+    case "left":
+      return `${notice.accounts.join(", ")} left.`;
+    case "titleChanged":
+      return `The group is called “${notice.title}” now.`;
+    case "pictureChanged":
+      return "The group has another picture.";
+    case "roleChanged":
+      return `${notice.account} is ${notice.role} now.`;
     case "logMismatch":
       return "The two devices were shown different logs.";
     case "identityChanged":

@@ -2,7 +2,7 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 
 /** Attempts that a client makes, with pauses between them, before it gives up. */
-const maxAttempts = 3;
+export const maxAttempts = 3;
 
 /** Without the last of them a request that hangs is only warned of. */
 export const requestHandler = { connectionTimeout: 1_000, requestTimeout: 2_000, throwOnRequestTimeout: true };

@@ -1,13 +1,22 @@
 /** Account records in the Directory: the item `record` of an account. */
-import { GetItemCommand, PutItemCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import {
+  GetItemCommand,
+  PutItemCommand,
+  UpdateItemCommand,
+  type AttributeValue,
+  type DynamoDBClient,
+} from "@aws-sdk/client-dynamodb";
+import type { Signed } from "@tacit/protocol";
 import type { Directory, StoredAccount } from "../ports.ts";
-import { binary, list, number, readBinary, readList, readNumber, text, type Item } from "./attributes.ts";
+import { binary, list, number, readBinary, readList, readMap, readNumber, text, type Item } from "./attributes.ts";
 import { attempt } from "./conditions.ts";
 
 /** The account has no record yet. */
 const isNew = "attribute_not_exists(version)";
-/** The record is still the one that the new one follows. */
+/** The record is still the one that the new one follows, or that the receipt is for. */
 const isAsRead = "version = :expected";
+/** Each version has one receipt. */
+const hasNoReceipt = "attribute_not_exists(receipt)";
 
 const key = (account: string): Item => ({ account: text(account), record: text("record") });
 
@@ -35,6 +44,23 @@ export function dynamoDirectory(client: DynamoDBClient, table: string): Director
       if (outcome.done) return { landed: true };
       return { landed: false, found: outcome.found && readAccount(outcome.found) };
     },
+    async setReceipt(account, version, receipt) {
+      const outcome = await attempt(
+        client.send(
+          new UpdateItemCommand({
+            TableName: table,
+            Key: key(account),
+            UpdateExpression: "SET receipt = :receipt",
+            ConditionExpression: `${isAsRead} AND ${hasNoReceipt}`,
+            ExpressionAttributeValues: { ":expected": number(version), ":receipt": receiptAttribute(receipt) },
+            ReturnValuesOnConditionCheckFailure: "ALL_OLD",
+          }),
+        ),
+      );
+      if (outcome.done) return receipt;
+      const found = outcome.found && readAccount(outcome.found);
+      return found?.version === version ? found.receipt : undefined;
+    },
   };
 }
 
@@ -50,12 +76,22 @@ function accountAttributes({ signed, version, accountKey, devices, revoked }: St
   };
 }
 
+/** Of its own, so that a put of the next version leaves none behind. */
+function receiptAttribute({ payload, signature }: Signed): AttributeValue {
+  return { M: { payload: binary(payload), signature: binary(signature) } };
+}
+
 function readAccount(item: Item): StoredAccount {
   return {
-    signed: { payload: readBinary(item, "payload"), signature: readBinary(item, "signature") },
+    signed: readSigned(item),
     version: readNumber(item, "version"),
     accountKey: readBinary(item, "accountKey"),
     devices: readList(item, "devices"),
     revoked: readList(item, "revoked"),
+    ...(item["receipt"] && { receipt: readSigned(readMap(item, "receipt")) }),
   };
+}
+
+function readSigned(item: Item): Signed {
+  return { payload: readBinary(item, "payload"), signature: readBinary(item, "signature") };
 }

@@ -6,11 +6,13 @@ import {
   type TransactWriteItem,
 } from "@aws-sdk/client-dynamodb";
 import type { Landing, LandingOutcome, LandingWrite, WelcomeWrite } from "../ports.ts";
-import { number, readBinary, text, type Item } from "./attributes.ts";
+import { number, readBinary, text } from "./attributes.ts";
 import { conversationAttributes } from "./conversationItem.ts";
 import { placeIsFree } from "./dynamoLog.ts";
 import { inboxKey, welcomeAttributes } from "./inboxItem.ts";
 import { logItem } from "./logItem.ts";
+import { setting } from "./setting.ts";
+import { headKey, inForceAttributes } from "./stageItem.ts";
 
 export type LandingTables = { readonly log: string; readonly conversations: string; readonly inbox: string };
 
@@ -20,6 +22,8 @@ const isNew = "attribute_not_exists(conversation)";
 const isAsRead = "turn = :expectedTurn AND ceiling = :expectedCeiling";
 /** The place was claimed, no Welcome came yet, and the claim is the committer's own. */
 const isOwnClaim = "s = :claimed AND #by = :by";
+/** Something was staged, lately, and neither abandoned nor landed with another entry. */
+const isOpenStage = "#ttl >= :now AND attribute_not_exists(x) AND attribute_not_exists(q)";
 
 const logAt = 0;
 const welcomesFrom = 2;
@@ -33,6 +37,7 @@ export function dynamoLanding(client: DynamoDBClient, tables: LandingTables): La
           putEntry(tables, write),
           writeConversation(tables, write),
           ...write.welcomes.map((welcome) => fillReservation(tables, write, welcome)),
+          ...(write.stage === undefined ? [] : [bringIntoForce(tables, write, write.stage)]),
         ],
       });
       try {
@@ -97,13 +102,21 @@ function fillReservation({ inbox }: LandingTables, write: LandingWrite, welcome:
   };
 }
 
-/** `SET` of all attributes, every name behind a placeholder: some are reserved words. */
-function setting(attributes: Item): { expression: string; names: Record<string, string>; values: Item } {
-  const entries = Object.entries(attributes);
+function bringIntoForce(
+  { inbox }: LandingTables,
+  write: LandingWrite,
+  { name, now, ttl }: NonNullable<LandingWrite["stage"]>,
+): TransactWriteItem {
+  const { expression, names, values } = setting(inForceAttributes(write, ttl));
   return {
-    expression: "SET " + entries.map(([name]) => `#${name} = :${name}`).join(", "),
-    names: Object.fromEntries(entries.map(([name]) => [`#${name}`, name])),
-    values: Object.fromEntries(entries.map(([name, value]) => [`:${name}`, value])),
+    Update: {
+      TableName: inbox,
+      Key: headKey(name),
+      UpdateExpression: expression,
+      ConditionExpression: isOpenStage,
+      ExpressionAttributeNames: names,
+      ExpressionAttributeValues: { ...values, ":now": number(now) },
+    },
   };
 }
 
@@ -119,5 +132,6 @@ function judge(write: LandingWrite, error: TransactionCanceledException): Landin
   // Somebody else's landing comes first: the claims are judged again on the next try.
   if (failed(logAt) || failed(logAt + 1)) return { kind: "conflict" };
   const index = write.welcomes.findIndex((_, at) => failed(welcomesFrom + at));
-  return index < 0 ? { kind: "conflict" } : { kind: "notClaimed", index };
+  if (index >= 0) return { kind: "notClaimed", index };
+  return failed(welcomesFrom + write.welcomes.length) ? { kind: "notStaged" } : { kind: "conflict" };
 }

@@ -13,6 +13,12 @@ export function numberVariable(name: string): number {
   return value;
 }
 
+/** Where SQS is: the origin of its queue, or where the environment says. */
+export function sqsEndpoint(queueUrl: string): string {
+  const { AWS_ENDPOINT_URL_SQS, AWS_ENDPOINT_URL } = process.env;
+  return AWS_ENDPOINT_URL_SQS ?? AWS_ENDPOINT_URL ?? new URL(queueUrl).origin;
+}
+
 /** Where S3 is, for this region, or where the environment says. */
 export function s3Endpoint(region: string): string {
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env;

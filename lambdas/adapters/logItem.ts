@@ -8,6 +8,7 @@
  *     p, h, z   payload (payloadAttributes.ts)      a   when it landed, ms
  *     x   when it expires, ms                       ttl when the table may delete it, s
  *     w   account, of commits and proposals         ra, rr   added to and removed from the roster, of commits
+ *                                                   l   1 in a proposal with which the account left
  */
 import type { StoredEntry } from "../ports.ts";
 import {
@@ -37,6 +38,7 @@ export function logItem(conversation: string, entry: StoredEntry): Item {
     ttl: number(entry.ttl),
     ...payloadAttributes(entry.payload),
     ...(entry.kind === "message" ? {} : { w: text(entry.account) }),
+    ...(entry.kind === "proposal" && entry.leave ? { l: number(1) } : {}),
     ...(entry.kind === "commit" ? { ra: list(entry.roster.add), rr: list(entry.roster.remove) } : {}),
   };
 }
@@ -56,7 +58,7 @@ export function readLogItem(item: Item): StoredEntry {
     case "m":
       return { kind: "message", ...common };
     case "p":
-      return { kind: "proposal", ...common, account: readText(item, "w") };
+      return { kind: "proposal", ...common, account: readText(item, "w"), ...(item["l"] && { leave: true }) };
     case "c": {
       const roster = { add: [...readList(item, "ra")], remove: [...readList(item, "rr")] };
       return { kind: "commit", ...common, account: readText(item, "w"), roster };

@@ -1,11 +1,12 @@
 /**
- * Blobs in S3, by signed requests of our own: an SDK client for four requests would weigh as much as everything else.
+ * Blobs in S3, by signed requests of our own: an SDK client for five requests would weigh as much as everything else.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
  */
-import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
+import { createHash } from "node:crypto";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { decodeBase64Url } from "@tacit/protocol";
 import type { BlobPlace, Blobs, Clock } from "../ports.ts";
+import { functionCredentials, Sha256 } from "./signedRequests.ts";
 
 /** Seconds that a URL is good for: long enough for 64 MB over a slow line to begin. */
 const urlLife = 15 * 60;
@@ -20,7 +21,7 @@ export type S3Options = {
 };
 
 type Request = Parameters<SignatureV4["presign"]>[0];
-type Method = "GET" | "HEAD" | "PUT";
+type Method = "DELETE" | "GET" | "HEAD" | "PUT";
 
 export function s3Blobs({ bucket, region, endpoint, clock }: S3Options): Blobs {
   const { protocol, hostname, port, host } = new URL(endpoint);
@@ -33,7 +34,7 @@ export function s3Blobs({ bucket, region, endpoint, clock }: S3Options): Blobs {
     uriEscapePath: false,
     applyChecksum: false,
   });
-  const pathOf = (place: BlobPlace, hash: string): string => `/${bucket}/${place}/${hash}`;
+  const pathOf = (place: BlobPlace, hash: string): string => `/${bucket}/${folderOf(place)}/${hash}`;
   const requestTo = (method: Method, path: string, headers: Record<string, string> = {}): Request => ({
     method,
     protocol,
@@ -73,8 +74,8 @@ export function s3Blobs({ bucket, region, endpoint, clock }: S3Options): Blobs {
       const modified = Date.parse(response.headers.get("last-modified") ?? "");
       return { size: Number(response.headers.get("content-length")), modified };
     },
-    async keep(from, hash) {
-      const response = await send("PUT", pathOf("kept", hash), {
+    async copy(from, to, hash) {
+      const response = await send("PUT", pathOf(to, hash), {
         "x-amz-copy-source": pathOf(from, hash),
         // Without it, S3 copies nothing onto itself.
         "x-amz-metadata-directive": "REPLACE",
@@ -82,6 +83,11 @@ export function s3Blobs({ bucket, region, endpoint, clock }: S3Options): Blobs {
       // S3 may begin a copy with 200 and end it with an error.
       const body = await response.text();
       if (!response.ok || body.includes("<Error>")) throw new Error(`s3: copy ${response.status}`);
+    },
+    async remove(place, hash) {
+      const response = await send("DELETE", pathOf(place, hash));
+      // The bucket keeps versions for a day, and says so whether there was one or not.
+      if (!response.ok && response.status !== 404) throw new Error(`s3: DELETE ${response.status}`);
     },
     async uploadUrl({ hash, size }) {
       const headers = { "x-amz-checksum-sha256": Buffer.from(decodeBase64Url(hash)).toString("base64") };
@@ -93,35 +99,10 @@ export function s3Blobs({ bucket, region, endpoint, clock }: S3Options): Blobs {
   };
 }
 
+/** An account's name may hold what a path may not, and says who it is: its hash stands for it. */
+export function folderOf(place: BlobPlace): string {
+  if (typeof place === "string") return place;
+  return `backup/${createHash("sha256").update(place.backupOf).digest("base64url")}`;
+}
+
 const emptySha256 = createHash("sha256").digest("hex");
-
-/** Lambda gives each function its role's credentials in variables, and a new instance new ones. */
-function functionCredentials() {
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN } = process.env;
-  if (!accessKeyId || !secretAccessKey) throw new Error("no credentials in the environment");
-  return { accessKeyId, secretAccessKey, ...(AWS_SESSION_TOKEN && { sessionToken: AWS_SESSION_TOKEN }) };
-}
-
-/** SHA-256, or HMAC with a secret, as the signer wants it. */
-class Sha256 {
-  readonly #hash: Hash | Hmac;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash("sha256") : createHmac("sha256", bytesOf(secret));
-  }
-  update(chunk: string | ArrayBuffer | ArrayBufferView): void {
-    this.#hash.update(bytesOf(chunk));
-  }
-  digest(): Promise<Uint8Array> {
-    return Promise.resolve(this.#hash.digest());
-  }
-  reset(): void {
-    throw new Error("a signer's hash is used once");
-  }
-}
-
-function bytesOf(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
-  if (typeof data === "string") return Buffer.from(data, "utf8");
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
-}

@@ -1,13 +1,16 @@
-/** Checks an account's record as far as it can be checked alone: shapes, signatures, names. */
+/** Checks an account's record as far as it can be checked alone: shapes, signatures, names, the way to its key. */
 import {
   accountRecord,
   accountRecordLabel,
+  accountRotationLabel,
+  accountRotationText,
   decodeBase64Url,
   deviceCertificate,
   deviceCertificateLabel,
   deviceKeyThumbprintInput,
   signedBytes,
   type AccountRecord,
+  type AccountRotation,
   type Signed,
 } from "@tacit/protocol";
 import { digest } from "./digest.ts";
@@ -28,6 +31,7 @@ export function checkRecord(relay: Pick<Relay, "verify">, account: string, signe
   if (record === undefined) throw invalid("not a record");
   if (record.account !== account) throw invalid("of another account");
   if (!isSigned(relay, record.accountKey, accountRecordLabel, signed)) throw invalid("signature");
+  requireRotations(relay, record);
   const devices = record.devices.map((certificate) => certified(relay, record, certificate));
   if (new Set(devices).size < devices.length) throw invalid("a device twice");
   const revoked = new Set(record.revoked);
@@ -42,10 +46,32 @@ function certified(relay: Pick<Relay, "verify">, record: AccountRecord, signed: 
   if (certificate === undefined) throw invalid("not a certificate");
   const { account, accountKey, device, deviceKey } = certificate;
   if (account !== record.account || accountKey !== record.accountKey) throw invalid("certificate of another account");
+  if (!isSameWay(certificate.rotations, record.rotations)) throw invalid("certificate with other rotations");
   if (!isSigned(relay, accountKey, deviceCertificateLabel, signed)) throw invalid("signature of a certificate");
   // The name is the key, so nobody certifies a device under the name of another.
   if (device !== digest(relay, deviceKeyThumbprintInput(deviceKey))) throw invalid("device id is not of its key");
   return device;
+}
+
+/** Each key was named by the one before, and none comes back: whoever found an old one could go on from it. */
+function requireRotations(
+  { verify }: Pick<Relay, "verify">,
+  { account, accountKey, rotations = [] }: AccountRecord,
+): void {
+  const keys = [...rotations.map(({ from }) => from), accountKey];
+  if (new Set(keys).size < keys.length) throw invalid("an account key twice");
+  rotations.forEach(({ from, signature }, index) => {
+    const text = new TextEncoder().encode(accountRotationText(account, from, keys[index + 1]!));
+    const message = signedBytes(accountRotationLabel, text);
+    if (!verify.ed25519(decodeBase64Url(from), message, decodeBase64Url(signature))) throw invalid("a rotation");
+  });
+}
+
+/** None at all is the same as an empty list. */
+export function isSameWay(a: readonly AccountRotation[] = [], b: readonly AccountRotation[] = []): boolean {
+  return (
+    a.length === b.length && a.every(({ from, signature }, i) => from === b[i]!.from && signature === b[i]!.signature)
+  );
 }
 
 function isSigned({ verify }: Pick<Relay, "verify">, key: string, label: string, { payload, signature }: Signed) {

@@ -6,9 +6,9 @@ import type { Relay } from "./relay.ts";
 
 export async function acknowledgeInbox(
   { inbox }: Relay,
-  { device }: Caller,
+  { account, device }: Caller,
   { ids }: Request<"acknowledgeInbox">,
 ): Promise<Done<"acknowledgeInbox">> {
-  await Promise.all([...new Set(ids)].map((id) => inbox.remove(device, id)));
+  await Promise.all([...new Set(ids)].map((id) => inbox.remove(account, device, id)));
   return { answer: {} };
 }

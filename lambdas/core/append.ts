@@ -26,12 +26,14 @@ export async function append(relay: Relay, caller: Caller, request: Request<"app
   let head = await headFor(relay, conversation, caller.account);
   requireTurn(head, turn);
   let references = 0;
+  let before: StoredEntry | undefined;
   for (const { id, payload, blobs = [] } of request.entries) {
     references += blobs.length + ("blob" in payload ? 1 : 0);
     if (accepted.length > 0 && references > blobsPerRequest) break;
     try {
       await keepBlobs(relay, [payload], blobs);
       const landed = await appendEntry(relay, wanted, { kind: "message", id, payload }, head);
+      if (accepted.length === 0) before = landed.before;
       accepted.push(landed.entry);
       head = landed.head;
     } catch (error) {
@@ -44,7 +46,7 @@ export async function append(relay: Relay, caller: Caller, request: Request<"app
   }
   const answer: Answer<"append"> = { accepted: accepted.map(landedAt) };
   const closes = await afterLanding(relay, caller, "append", [
-    ringEntries(relay, caller, conversation, head.conversation.roster, accepted),
+    ringEntries(relay, caller, conversation, head.conversation.roster, accepted, { before }),
     countMessages(relay, caller, accepted.length),
   ]);
   return { answer, closes };

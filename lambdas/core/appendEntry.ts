@@ -10,13 +10,13 @@ import type { Relay } from "./relay.ts";
 export type Draft = Pick<StoredEntry, "id" | "payload"> &
   ({ readonly kind: "message" } | { readonly kind: "proposal"; readonly account: string });
 
-/** @returns the entry as it landed, and the head that it now is */
+/** @returns the entry as it landed, the head that it now is, and the one that it stands on */
 export async function appendEntry(
   relay: Relay,
   wanted: Wanted,
   draft: Draft,
   known?: Head,
-): Promise<{ readonly entry: StoredEntry; readonly head: Head }> {
+): Promise<{ readonly entry: StoredEntry; readonly head: Head; readonly before: StoredEntry | undefined }> {
   let fresh = known;
   return untilLanded(relay, async () => {
     const placing = await findPlace(relay, wanted, fresh);
@@ -28,7 +28,8 @@ export async function appendEntry(
     const landed = await (placing.place.kind === "put" ? put : revive)(relay, wanted.conversation, entry, placing);
     if (landed === undefined) return undefined;
     const conversation = { ...placing.head.conversation, ceiling };
-    return { entry: landed, head: { conversation, entry: landed, position: { seq, turn: wanted.turn } } };
+    const before = placing.head.entry;
+    return { entry: landed, before, head: { conversation, entry: landed, position: { seq, turn: wanted.turn } } };
   });
 }
 

@@ -22,12 +22,13 @@ type Given = Answer<"claimKeyPackages">["keyPackages"][number];
 export async function claimKeyPackages(
   relay: Relay,
   caller: Caller,
-  { account, after }: Request<"claimKeyPackages">,
+  { account, devices: named, after }: Request<"claimKeyPackages">,
 ): Promise<Done<"claimKeyPackages">> {
   const target = await relay.directory.get(account);
   if (target === undefined) throw unknownAccount();
   const others = target.devices.filter((device) => device !== caller.device).sort();
-  const remaining = others.filter((device) => after === undefined || device > after);
+  const wanted = named === undefined ? others : others.filter((device) => named.includes(device));
+  const remaining = wanted.filter((device) => after === undefined || device > after);
   const page = remaining.slice(0, pageDevices);
   if (page.length > 0) await count(relay, caller, account, page.length, roundsPerTarget * others.length);
 

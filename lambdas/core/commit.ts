@@ -13,7 +13,14 @@ import { countMessages, requireUnblocked } from "./messageRate.ts";
 import { findPlace, requireTurn } from "./placing.ts";
 import type { Relay } from "./relay.ts";
 import { afterCommit, isJustDropped, mayCommit, requireRosterChange } from "./roster.ts";
-import { notClaimed, requireDistinctWelcomes, requireWelcomed, welcomeWrites } from "./welcomes.ts";
+import {
+  notClaimed,
+  requireDistinctWelcomes,
+  requireWelcomed,
+  stageWrite,
+  welcomedDevices,
+  welcomeWrites,
+} from "./welcomes.ts";
 import type { StoredEntry } from "../ports.ts";
 
 export async function commit(relay: Relay, caller: Caller, request: Request<"commit">): Promise<Done<"commit">> {
@@ -25,16 +32,16 @@ export async function commit(relay: Relay, caller: Caller, request: Request<"com
   requireTurn(head, request.turn);
   requireRosterChange(request.conversation, head.conversation, caller.account, request);
   const strangers = request.add.filter((account) => !isJustDropped(head.conversation, account));
-  await requireWelcomed(relay, strangers, request.welcomes);
+  const welcomed = await welcomedDevices(relay, caller, request);
+  await requireWelcomed(relay, strangers, welcomed);
   await keepBlobs(relay, [request.payload, ...request.welcomes.map(({ payload }) => payload)], request.blobs);
   const landed = await land(relay, caller, request, head);
   if (landed.entry === undefined) return { answer: landed.answer };
 
-  const devices = new Set(request.welcomes.map(({ device }) => device));
   // Those who are in, those who were, and those who come in.
   const accounts = [...landed.roster, ...request.add];
   const closes = await afterLanding(relay, caller, "commit", [
-    ringEntries(relay, caller, request.conversation, accounts, [landed.entry], devices),
+    ringEntries(relay, caller, request.conversation, accounts, [landed.entry], { welcomed, before: landed.before }),
     countMessages(relay, caller, 1),
   ]);
   return { answer: landed.answer, closes };
@@ -44,6 +51,7 @@ type Landed = {
   readonly answer: Done<"commit">["answer"];
   /** Undefined for a repetition: it rang when it landed. */
   readonly entry: StoredEntry | undefined;
+  readonly before: StoredEntry | undefined;
   readonly roster: readonly string[];
 };
 
@@ -55,7 +63,7 @@ async function land(relay: Relay, caller: Caller, request: Request<"commit">, kn
     const current = fresh ?? (await headFor(relay, name, account, mayCommit));
     fresh = undefined;
     const before = repetition(current, request);
-    if (before !== undefined) return { answer: before, entry: undefined, roster: [] };
+    if (before !== undefined) return { answer: before, entry: undefined, before: undefined, roster: [] };
     const placing = await findPlace(relay, { conversation: name, account, turn, admits: mayCommit }, current);
     if (placing === undefined) return undefined;
     const { head, place } = placing;
@@ -72,10 +80,11 @@ async function land(relay: Relay, caller: Caller, request: Request<"commit">, kn
       expected: head.conversation,
       next,
       welcomes,
+      stage: stageWrite(relay, caller, request),
     });
-    if (outcome.kind === "notClaimed") throw notClaimed();
+    if (outcome.kind === "notClaimed" || outcome.kind === "notStaged") throw notClaimed();
     if (outcome.kind === "conflict") return undefined;
-    return { answer: landedAt(entry), entry, roster: head.conversation.roster };
+    return { answer: landedAt(entry), entry, before: head.entry, roster: head.conversation.roster };
   });
 }
 

@@ -15,7 +15,14 @@ import { ceilingStep } from "./placeEntry.ts";
 import type { Relay } from "./relay.ts";
 import { notAMember, Refused } from "./refused.ts";
 import { requireOnce } from "./roster.ts";
-import { notClaimed, requireDistinctWelcomes, requireWelcomed, welcomeWrites } from "./welcomes.ts";
+import {
+  notClaimed,
+  requireDistinctWelcomes,
+  requireWelcomed,
+  stageWrite,
+  welcomedDevices,
+  welcomeWrites,
+} from "./welcomes.ts";
 
 type Creation = Request<"createConversation">;
 
@@ -31,7 +38,8 @@ export async function createConversation(
   const existing = await relay.conversations.get(request.conversation);
   if (existing !== undefined) return { answer: await answerExisting(relay, caller, request, existing) };
   const others = request.roster.filter((account) => account !== caller.account);
-  await requireWelcomed(relay, others, request.welcomes);
+  const welcomed = await welcomedDevices(relay, caller, request);
+  await requireWelcomed(relay, others, welcomed);
   await keepBlobs(relay, [request.payload, ...request.welcomes.map(({ payload }) => payload)], request.blobs);
 
   const entry = firstEntry(relay, caller, request);
@@ -46,19 +54,19 @@ export async function createConversation(
   };
   const { conversation } = request;
   const welcomes = welcomeWrites(relay, caller, request.welcomes);
+  const stage = stageWrite(relay, caller, request);
   return untilLanded(relay, async () => {
-    const outcome = await relay.landing.land({ conversation, entry, expected: undefined, next, welcomes });
+    const outcome = await relay.landing.land({ conversation, entry, expected: undefined, next, welcomes, stage });
     if (outcome.kind === "landed") {
-      const devices = new Set(request.welcomes.map(({ device }) => device));
       const closes = await afterLanding(relay, caller, "createConversation", [
-        ringEntries(relay, caller, conversation, request.roster, [entry], devices),
+        ringEntries(relay, caller, conversation, request.roster, [entry], { welcomed }),
         countMessages(relay, caller, 1),
       ]);
       return { answer: landedAt(entry), closes };
     }
     const found = await relay.conversations.get(conversation);
     if (found !== undefined) return { answer: await answerExisting(relay, caller, request, found) };
-    if (outcome.kind === "notClaimed") throw notClaimed();
+    if (outcome.kind === "notClaimed" || outcome.kind === "notStaged") throw notClaimed();
     return undefined;
   });
 }

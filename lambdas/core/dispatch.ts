@@ -11,20 +11,33 @@ import type { Done } from "./done.ts";
 import { downloadBlob } from "./downloadBlob.ts";
 import { closeSocket } from "./farewell.ts";
 import { getAccount } from "./getAccount.ts";
+import { getBackup } from "./getBackup.ts";
 import { hello, leaseOf } from "./hello.ts";
 import { propose } from "./propose.ts";
 import { publishKeyPackages } from "./publishKeyPackages.ts";
 import { putAccount } from "./putAccount.ts";
+import { putBackup } from "./putBackup.ts";
 import { readInbox } from "./readInbox.ts";
 import { readLog } from "./readLog.ts";
-import { requireOnceRegistered, requireRegistered } from "./registration.ts";
+import { requireOnceRegistered, requireRegistered, requireUnrevoked } from "./registration.ts";
 import type { Relay } from "./relay.ts";
 import { Refused } from "./refused.ts";
+import { sendInbox } from "./sendInbox.ts";
 import { signal } from "./signal.ts";
+import { stageWelcomes } from "./stageWelcomes.ts";
 import { uploadBlob } from "./uploadBlob.ts";
 
-/** Open to a device that has not entered its account yet. */
-const registering: ReadonlySet<Operation> = new Set<Operation>(["hello", "putAccount", "getAccount"]);
+/** Open to a device that has not entered its account yet: it enters a new one, is linked to it, or recovers it. */
+const registering: ReadonlySet<Operation> = new Set<Operation>([
+  "hello",
+  "putAccount",
+  "getAccount",
+  "sendInbox",
+  "readInbox",
+  "acknowledgeInbox",
+  "getBackup",
+  "downloadBlob",
+]);
 
 /** These make the caller's registration, or meet it on their way, and need no read of their own. */
 const checkingItself: ReadonlySet<Operation> = new Set<Operation>(["hello", "putAccount", "signal"]);
@@ -55,9 +68,7 @@ export async function dispatch(relay: Relay, caller: Caller, text: string): Prom
     if (caller.scope !== "full" && !registering.has(request.op)) {
       throw new Refused("out_of_scope", "this device has no certificate yet");
     }
-    if (caller.scope === "full" && !checkingItself.has(request.op)) {
-      await (request.op === "append" ? requireOnceRegistered : requireRegistered)(relay, caller);
-    }
+    if (!checkingItself.has(request.op)) await guardOf(caller, request.op)(relay, caller);
     const { answer, closes } = await perform(relay, caller, request);
     return { frame: JSON.stringify({ id, ok: answer }), closes };
   } catch (error) {
@@ -77,6 +88,12 @@ function requireLease({ clock }: Relay, caller: Caller): void {
   if (serverTime >= leaseOf(caller)) throw new Refused("lease_expired", "connect again", { serverTime });
 }
 
+/** What shows that the device was not revoked since its socket connected. One without a certificate is never registered. */
+function guardOf({ scope }: Caller, op: Operation): (relay: Relay, caller: Caller) => Promise<void> {
+  if (scope !== "full") return requireUnrevoked;
+  return op === "append" ? requireOnceRegistered : requireRegistered;
+}
+
 function perform(relay: Relay, caller: Caller, request: AnyRequest): Promise<Done<Operation>> {
   switch (request.op) {
     case "hello":
@@ -91,6 +108,8 @@ function perform(relay: Relay, caller: Caller, request: AnyRequest): Promise<Don
       return countKeyPackages(relay, caller);
     case "claimKeyPackages":
       return claimKeyPackages(relay, caller, request);
+    case "stageWelcomes":
+      return stageWelcomes(relay, caller, request);
     case "createConversation":
       return createConversation(relay, caller, request);
     case "commit":
@@ -105,6 +124,12 @@ function perform(relay: Relay, caller: Caller, request: AnyRequest): Promise<Don
       return readInbox(relay, caller, request);
     case "acknowledgeInbox":
       return acknowledgeInbox(relay, caller, request);
+    case "sendInbox":
+      return sendInbox(relay, caller, request);
+    case "putBackup":
+      return putBackup(relay, caller, request);
+    case "getBackup":
+      return getBackup(relay, caller);
     case "signal":
       return signal(relay, caller, request);
     case "uploadBlob":

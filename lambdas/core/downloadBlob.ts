@@ -1,4 +1,7 @@
-/** `downloadBlob`: where to GET a blob. Its name is a hash of ciphertext, which only those know who were told. */
+/**
+ * `downloadBlob`: where to GET a blob. Its name is a hash of ciphertext, which only those know who were told. Those of a backup are
+ * for its account alone, and for any device of it: they are sealed.
+ */
 import type { Request } from "@tacit/protocol";
 import type { BlobPlace } from "../ports.ts";
 import type { Caller } from "./caller.ts";
@@ -8,10 +11,12 @@ import { Refused } from "./refused.ts";
 
 export async function downloadBlob(
   { blobs }: Relay,
-  _caller: Caller,
-  { hash }: Request<"downloadBlob">,
+  { account, scope }: Caller,
+  { hash, backup }: Request<"downloadBlob">,
 ): Promise<Done<"downloadBlob">> {
-  for (const place of ["kept", "staging"] as const satisfies readonly BlobPlace[]) {
+  if (scope !== "full" && !backup) throw new Refused("out_of_scope", "this device has no certificate yet");
+  const places: readonly BlobPlace[] = backup ? [{ backupOf: account }] : ["kept", "staging"];
+  for (const place of places) {
     if ((await blobs.stat(place, hash)) !== undefined) return { answer: await blobs.downloadUrl(place, hash) };
   }
   throw new Refused("blob_missing", "no such blob");

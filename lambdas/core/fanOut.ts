@@ -1,17 +1,30 @@
 /** Rings doorbells after something was stored. They have no order and no promise: the log is what counts. */
 import { limits, utf8Length, type Entry } from "@tacit/protocol";
-import type { Registration, Registrations, StoredEntry } from "../ports.ts";
+import type { BellSlice, BellTarget, Registration, Registrations, StoredEntry } from "../ports.ts";
 import type { Caller, CloseReason } from "./caller.ts";
 import type { Relay } from "./relay.ts";
 import { isNewer, noteRegistered } from "./registration.ts";
+import { ringTargets } from "./ringSlice.ts";
 
-/** Posts at a time. */
-const slice = 50;
+/** Connections that an invocation rings itself, and that one slice of the queue holds. */
+const direct = 200;
+/** Characters of a slice as JSON, below the 128 KiB that one may have. */
+const sliceCharacters = 120_000;
+/** Milliseconds. Of the messages of one such window the last alone is rung for, where so many listen. */
+const coalescing = 1_000;
 
-type Bell = { readonly account: string; readonly device: string; readonly connection: string; readonly frame: string };
+const none: ReadonlySet<string> = new Set();
+
+export type Occasion = {
+  /** Devices with something new in their inbox. */
+  readonly welcomed?: ReadonlySet<string>;
+  /** The entry that stood before these. */
+  readonly before?: StoredEntry | undefined;
+};
 
 /**
- * Rings the devices of `accounts` for `entries`, and those of `welcomed` for their inbox.
+ * Rings the devices of `accounts` for `entries`, and those of `welcomed` for their inbox. Where many are to be rung, through
+ * the queue: whoever sent them does not wait for it.
  *
  * @returns why the caller's own socket has to go, if it has to
  */
@@ -21,44 +34,84 @@ export async function ringEntries(
   conversation: string,
   accounts: readonly string[],
   entries: readonly StoredEntry[],
-  welcomed: ReadonlySet<string> = new Set(),
+  { welcomed = none, before }: Occasion = {},
 ): Promise<CloseReason | undefined> {
   const registrations = await relay.connections.of([...new Set([...accounts, caller.account])]);
+  const targets = targetsOf(relay, registrations, accounts).map((target) =>
+    welcomed.has(target.device) ? { ...target, inbox: true as const } : target,
+  );
+  const others = othersThan(caller, targets);
   const frame = entriesFrame(conversation, entries);
-  const inboxFrame = JSON.stringify({ push: "inbox" });
   const [closes] = await Promise.all([
     judgeOwnSocket(relay, caller, registrations),
-    ring(relay, caller, registrations, accounts, (device) => (welcomed.has(device) ? [inboxFrame, frame] : [frame])),
+    others.length <= direct
+      ? ringTargets(relay, others, frame)
+      : queue(relay, caller, { conversation, frame, entries, before, targets }),
   ]);
   return closes;
 }
 
-/** Rings the other devices of `accounts`. */
+/** Rings the other devices of `accounts` with something that was not stored. */
 export async function ring(
   relay: Relay,
   caller: Caller,
   registrations: Registrations,
   accounts: readonly string[],
-  framesFor: (device: string) => readonly string[],
+  frame: string,
 ): Promise<void> {
-  const now = relay.clock.now();
-  const bells: Bell[] = [];
-  for (const account of new Set(accounts)) {
-    for (const [device, { connection, lease }] of registrations.get(account) ?? []) {
-      if (connection === caller.connection || now >= lease) continue;
-      for (const frame of framesFor(device)) bells.push({ account, device, connection, frame });
-    }
-  }
-  for (let from = 0; from < bells.length; from += slice) {
-    await Promise.all(bells.slice(from, from + slice).map((bell) => post(relay, bell)));
-  }
+  await ringTargets(relay, othersThan(caller, targetsOf(relay, registrations, accounts)), frame);
 }
 
-/** A doorbell that fails never fails what it announces. */
-async function post(relay: Relay, { account, device, connection, frame }: Bell): Promise<void> {
-  if ((await relay.sockets.post(connection, frame)) === "gone") {
-    await relay.connections.unregister(account, device, connection);
+function targetsOf({ clock }: Relay, registrations: Registrations, accounts: readonly string[]): readonly BellTarget[] {
+  const now = clock.now();
+  return [...new Set(accounts)].flatMap((account) =>
+    [...(registrations.get(account) ?? [])].flatMap(([device, { connection, lease }]) =>
+      now < lease ? { account, device, connection, lease } : [],
+    ),
+  );
+}
+
+const othersThan = ({ connection }: Caller, targets: readonly BellTarget[]): readonly BellTarget[] =>
+  targets.filter((target) => target.connection !== connection);
+
+type Announcement = {
+  readonly conversation: string;
+  readonly frame: string;
+  readonly entries: readonly StoredEntry[];
+  readonly before: StoredEntry | undefined;
+  readonly targets: readonly BellTarget[];
+};
+
+/**
+ * Messages that follow others closely wait until their window is over, and the worker rings for the last of it. Windows stand
+ * still, or a group that never pauses would never be rung. Commits wait for nobody.
+ */
+async function queue(relay: Relay, caller: Caller, announcement: Announcement): Promise<void> {
+  const { conversation, frame, entries, before, targets } = announcement;
+  const { seq, at } = entries.at(-1)!;
+  const isHurried = before !== undefined && at - before.at < coalescing;
+  const waits = isHurried && entries.every(({ kind }) => kind === "message");
+  const coalesceUntil = (Math.floor(at / coalescing) + 1) * coalescing;
+  const slice = { conversation, seq, at, frame, ...(waits && { coalesceUntil }) };
+  // The bell of the entry before may be waiting, and fall silent for this one: so this one is for its own sender too.
+  const slices = slicesOf(slice, isHurried ? targets : othersThan(caller, targets));
+  await relay.bells.send(slices, waits ? coalescing / 1_000 : 0);
+}
+
+function slicesOf(slice: Omit<BellSlice, "targets">, targets: readonly BellTarget[]): readonly BellSlice[] {
+  const length = JSON.stringify(slice).length;
+  const slices: BellTarget[][] = [];
+  let used = Infinity;
+  for (const target of targets) {
+    const more = JSON.stringify(target).length + 1;
+    if ((slices.at(-1)?.length ?? direct) >= direct || used + more > sliceCharacters) {
+      slices.push([]);
+      used = length + `,"targets":[]`.length;
+    }
+    slices.at(-1)!.push(target);
+    used += more;
   }
+  return slices.map((some) => ({ ...slice, targets: some }));
 }
 
 /**

@@ -23,10 +23,10 @@ export async function keepBlobs(
 async function keepBlob({ blobs, clock }: Relay, { hash, size }: BlobReference): Promise<void> {
   const kept = await blobs.stat("kept", hash);
   if (kept?.size === size) {
-    if (clock.now() - kept.modified > fresh) await blobs.keep("kept", hash);
+    if (clock.now() - kept.modified > fresh) await blobs.copy("kept", "kept", hash);
     return;
   }
   const staged = await blobs.stat("staging", hash);
   if (staged?.size !== size) throw new Refused("blob_missing", "a blob was not uploaded, or is of another size");
-  await blobs.keep("staging", hash);
+  await blobs.copy("staging", "kept", hash);
 }

@@ -63,7 +63,8 @@ async function land(
     if (placing === undefined) return undefined;
     const { head, place } = placing;
     const life = lifeOf(relay, head.entry);
-    const entry = { kind: "proposal", id, payload, account, turn, seq: place.seq, prev: place.prev, ...life } as const;
+    const { seq, prev } = place;
+    const entry = { kind: "proposal", id, payload, account, leave: true, turn, seq, prev, ...life } as const;
     const next = afterLeaving(head.conversation, account, place);
     const write = { conversation, entry, expected: head.conversation, next, welcomes: [] };
     const { kind } = await relay.landing.land(write);

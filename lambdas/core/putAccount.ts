@@ -1,11 +1,16 @@
-/** `putAccount`: the first record of an account, or the successor of the one that the Directory holds. */
-import { decodeBase64Url, type Request } from "@tacit/protocol";
+/**
+ * `putAccount`: the first record of an account, or the successor of the one that the Directory holds. A successor may go on
+ * under another account key, where the key before says so: that is how a lost holder is replaced.
+ */
+import { accountRecord, decodeBase64Url, type AccountRecord, type Request } from "@tacit/protocol";
 import type { StoredAccount } from "../ports.ts";
-import { checkRecord, invalid, type CheckedRecord } from "./accountRecord.ts";
+import { checkRecord, invalid, isSameWay, type CheckedRecord } from "./accountRecord.ts";
 import type { Caller } from "./caller.ts";
 import { digest } from "./digest.ts";
 import type { Done } from "./done.ts";
 import { closeSocket } from "./farewell.ts";
+import { parseJson } from "./parseJson.ts";
+import { receiptOf } from "./receipt.ts";
 import type { Relay } from "./relay.ts";
 import { Refused } from "./refused.ts";
 
@@ -24,13 +29,16 @@ export async function putAccount(
   if (current === undefined) requireFirst(caller, checked);
   else if (!isSame(current, next)) requireSuccessor(relay, caller, current, checked);
 
-  if (current === undefined || !isSame(current, next)) {
-    const outcome = await relay.directory.put(caller.account, next, current?.version);
-    if (!outcome.landed && (outcome.found === undefined || !isSame(outcome.found, next))) throw conflict();
+  let stored = current;
+  if (stored === undefined || !isSame(stored, next)) {
+    const outcome = await relay.directory.put(caller.account, next, stored?.version);
+    stored = outcome.landed ? next : outcome.found;
+    if (stored === undefined || !isSame(stored, next)) throw conflict();
   }
   // Also for a repetition: the first request may have ended halfway.
   const closes = current === undefined ? undefined : await dismiss(relay, caller, current, next);
-  return { answer: { version }, closes };
+  // Last: the record counts, whether its receipt can be signed now or only later.
+  return { answer: { version, receipt: await receiptOf(relay, caller.account, stored) }, closes };
 }
 
 const isSame = (a: StoredAccount, b: StoredAccount): boolean =>
@@ -38,6 +46,7 @@ const isSame = (a: StoredAccount, b: StoredAccount): boolean =>
 
 function requireFirst({ device }: Caller, { record, devices }: CheckedRecord): void {
   if (record.version !== 1 || record.previous !== null) throw conflict();
+  if (!isSameWay(record.rotations, [])) throw invalid("the first one has no key before");
   if (!devices.includes(device)) throw invalid("without the device that puts it");
 }
 
@@ -47,11 +56,10 @@ function requireSuccessor(
   current: StoredAccount,
   { record, devices }: CheckedRecord,
 ): void {
-  // A device that is not certified yet is linked by one that is: it cannot put itself there.
-  if (caller.scope !== "full" || !current.devices.includes(caller.device)) throw conflict();
   const previous = digest(relay, decodeBase64Url(current.signed.payload));
   if (record.version !== current.version + 1 || record.previous !== previous) throw conflict();
-  if (record.accountKey !== current.accountKey) throw conflict();
+  if (record.accountKey === current.accountKey) requireSameKey(caller, current, record);
+  else requireRotation(caller, current, record, devices);
   const revoked = new Set(record.revoked);
   if (current.revoked.some((device) => !revoked.has(device))) throw invalid("a revocation was taken back");
   const listed = new Set(devices);
@@ -59,6 +67,34 @@ function requireSuccessor(
     throw invalid("a device is neither certified nor revoked");
   }
 }
+
+function requireSameKey(caller: Caller, current: StoredAccount, record: AccountRecord): void {
+  // A device that is not certified yet is linked by one that is: it cannot put itself there.
+  if (caller.scope !== "full" || !current.devices.includes(caller.device)) throw conflict();
+  if (!isSameWay(record.rotations, rotationsOf(current))) throw invalid("rotations, and the same key");
+}
+
+/**
+ * The key before has signed for this one, so whoever puts it holds both, and need not have been certified. Nothing else gets a
+ * device without a certificate into an account that exists.
+ */
+function requireRotation(
+  caller: Caller,
+  current: StoredAccount,
+  { rotations = [] }: AccountRecord,
+  devices: readonly string[],
+): void {
+  const before = rotationsOf(current) ?? [];
+  const isNext =
+    rotations.length === before.length + 1 &&
+    isSameWay(rotations.slice(0, -1), before) &&
+    rotations.at(-1)!.from === current.accountKey;
+  if (!isNext) throw conflict();
+  if (!devices.includes(caller.device)) throw invalid("without the device that puts it");
+}
+
+const rotationsOf = ({ signed }: StoredAccount): AccountRecord["rotations"] =>
+  parseJson(accountRecord, decodeBase64Url(signed.payload))?.rotations;
 
 /**
  * Takes the sockets and key packages of revoked devices away: of all of them, where this is a repetition. The Directory was

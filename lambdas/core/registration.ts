@@ -34,6 +34,12 @@ export async function requireOnceRegistered(relay: Relay, caller: Caller): Promi
   if (relay.registered?.has(caller.connection) !== true) await requireRegistered(relay, caller);
 }
 
+/** A socket without a certificate is closed by nobody: its device may have entered the account meanwhile, and left it. */
+export async function requireUnrevoked({ directory }: Relay, { account, device }: Caller): Promise<void> {
+  const record = await directory.get(account);
+  if (record?.revoked.includes(device)) throw new Refused("device_revoked", "this device was revoked");
+}
+
 /** What one instance learns from a registration, whenever it reads one. */
 export function noteRegistered(
   { registered, ...relay }: Pick<Relay, "registered" | "blocked" | "clock">,

@@ -1,5 +1,7 @@
 /** Everything that the rules of the relay stand on. */
 import type {
+  Backups,
+  BellQueue,
   Blobs,
   Clock,
   Connections,
@@ -11,8 +13,10 @@ import type {
   Landing,
   Log,
   Random,
+  Receipts,
   Reports,
   Sockets,
+  Stages,
   Verify,
 } from "../ports.ts";
 import type { placeEntry } from "./placeEntry.ts";
@@ -31,11 +35,15 @@ export type Relay = {
   readonly conversations: Conversations;
   readonly landing: Landing;
   readonly inbox: Inbox;
+  readonly stages: Stages;
   readonly directory: Directory;
+  readonly receipts: Receipts;
+  readonly backups: Backups;
   readonly keyPackages: KeyPackages;
   readonly counters: Counters;
   readonly connections: Connections;
   readonly sockets: Sockets;
+  readonly bells: BellQueue;
   readonly blobs: Blobs;
   readonly clock: Clock;
   readonly random: Random;

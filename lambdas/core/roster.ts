@@ -71,9 +71,9 @@ export function afterCommit(
   entry: StoredEntry,
   seat: Seat,
 ): Conversation {
-  const removed = new Set(remove);
+  const [added, removed] = [new Set(add), new Set(remove)];
   const turn = conversation.turn + 1;
-  const dropped = new Map([...conversation.dropped].filter(([account]) => !add.includes(account)));
+  const dropped = new Map([...conversation.dropped].filter(([account]) => !added.has(account)));
   for (const account of remove) dropped.set(account, { seq: seat.seq, turn });
   return {
     ...conversation,

@@ -25,6 +25,6 @@ export async function signal(
   if (closes !== undefined) throw new Refused(closes, "this socket is not the device's any more");
   if (own?.connection !== caller.connection) throw new Refused("not_registered", "say hello first");
   const frame = JSON.stringify({ push: "signal", conversation: name, payload });
-  await Promise.all([ring(relay, caller, registrations, roster, () => [frame]), countMessages(relay, caller, 1)]);
+  await Promise.all([ring(relay, caller, registrations, roster, frame), countMessages(relay, caller, 1)]);
   return { answer: {} };
 }

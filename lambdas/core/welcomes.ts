@@ -1,16 +1,43 @@
-/** Welcomes that land with a commit, each in the place that a claim holds for it. */
+/** Welcomes that land with a commit, each in the place that a claim holds for it, or that come into force with it. */
 import type { Request } from "@tacit/protocol";
-import type { StoredAccount, WelcomeWrite } from "../ports.ts";
+import type { LandingWrite, StageName, StoredAccount, WelcomeWrite } from "../ports.ts";
 import type { Caller } from "./caller.ts";
 import { seconds, welcomeLife } from "./expiry.ts";
 import type { Relay } from "./relay.ts";
 import { Refused } from "./refused.ts";
 
 type Welcomes = Request<"commit">["welcomes"];
+type Landing = Pick<Request<"commit">, "conversation" | "entry" | "welcomes" | "staged">;
 
 export function requireDistinctWelcomes(welcomes: Welcomes): void {
   const distinct = new Set(welcomes.map(({ claim }) => claim)).size === welcomes.length;
   if (!distinct) throw new Refused("malformed", "welcomes: one claim twice");
+}
+
+/** @throws Refused `key_package_not_claimed` where nothing was staged */
+export async function welcomedDevices(
+  { stages, clock }: Relay,
+  caller: Caller,
+  request: Landing,
+): Promise<ReadonlySet<string>> {
+  const devices = request.welcomes.map(({ device }) => device);
+  if (!request.staged) return new Set(devices);
+  const stage = await stages.get(stageOf(caller, request), seconds(clock.now()));
+  if (stage?.state !== "open") throw notClaimed();
+  return new Set([...devices, ...stage.devices]);
+}
+
+const stageOf = ({ account }: Caller, { conversation, entry }: Landing): StageName => ({
+  conversation,
+  entry,
+  by: account,
+});
+
+/** What the landing brings into force. */
+export function stageWrite({ clock }: Relay, caller: Caller, request: Landing): LandingWrite["stage"] {
+  if (!request.staged) return undefined;
+  const now = seconds(clock.now());
+  return { name: stageOf(caller, request), now, ttl: now + welcomeLife };
 }
 
 /**
@@ -22,9 +49,8 @@ export function requireDistinctWelcomes(welcomes: Welcomes): void {
 export async function requireWelcomed(
   { directory }: Relay,
   accounts: readonly string[],
-  welcomes: Welcomes,
+  welcomed: ReadonlySet<string>,
 ): Promise<void> {
-  const welcomed = new Set(welcomes.map(({ device }) => device));
   const records = await Promise.all(accounts.map((account) => directory.get(account)));
   const isWelcomed = (record: StoredAccount | undefined) => record?.devices.some((device) => welcomed.has(device));
   if (!records.every(isWelcomed)) {
@@ -38,4 +64,4 @@ export function welcomeWrites({ clock }: Relay, { account }: Caller, welcomes: W
 }
 
 export const notClaimed = (): Refused =>
-  new Refused("key_package_not_claimed", "welcomes: a claim that is not yours, or was used");
+  new Refused("key_package_not_claimed", "welcomes: a claim that is not yours, or was used, or a stage that is over");

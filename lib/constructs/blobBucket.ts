@@ -1,6 +1,7 @@
 /**
  * The bucket of what is too large for a frame, encrypted by clients before it gets here. Clients reach it by presigned
- * URL alone. Uploads lie below `staging/` for a day; what an accepted entry refers to is copied below `kept/`.
+ * URL alone. Uploads lie below `staging/` for a day; what an accepted entry refers to is copied below `kept/`, and what an account's
+ * backup refers to below `backup/`, where it stays until the backup is replaced.
  */
 import { Duration, Validations } from "aws-cdk-lib";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
@@ -69,16 +70,14 @@ export class BlobBucket extends Construct {
     });
   }
 
-  /** Lets the function look at uploads, keep them, and sign URLs for both, and tells it the bucket's name. */
+  /** Lets the function look at uploads, keep them, delete old backups, and sign URLs, and tells it the bucket's name. */
   grantRelay(fn: LambdaFunction): void {
-    const below = (prefix: string, sid: string) =>
-      new PolicyStatement({
-        sid,
-        actions: ["s3:GetObject", "s3:PutObject"],
-        resources: [this.#bucket.arnForObjects(`${prefix}/*`)],
-      });
-    fn.addToRolePolicy(below("staging", "StagedBlobs"));
-    fn.addToRolePolicy(below("kept", "KeptBlobs"));
+    const below = (prefix: string, sid: string, actions: string[]) =>
+      new PolicyStatement({ sid, actions, resources: [this.#bucket.arnForObjects(`${prefix}/*`)] });
+    fn.addToRolePolicy(below("staging", "StagedBlobs", ["s3:GetObject", "s3:PutObject"]));
+    fn.addToRolePolicy(below("kept", "KeptBlobs", ["s3:GetObject", "s3:PutObject"]));
+    // Nothing expires there: what a new backup leaves out is deleted.
+    fn.addToRolePolicy(below("backup", "Backups", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]));
     // Without it S3 answers 403 for a blob that is not there, which could not be told from a missing grant.
     fn.addToRolePolicy(
       new PolicyStatement({ sid: "MissingBlobs", actions: ["s3:ListBucket"], resources: [this.#bucket.bucketArn] }),

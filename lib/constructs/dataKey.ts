@@ -13,6 +13,9 @@ export type DataKeyProps = { readonly removal: Removal };
 const tableActions = ["kms:Decrypt"];
 /** S3 makes a data key for each write, or one for a time with a bucket key, and unwraps it for each read. */
 const bucketActions = ["kms:Decrypt", "kms:GenerateDataKey"];
+/** SQS makes a data key for what is sent, and unwraps it to see that it can be read. It uses one for some minutes. */
+const sendActions = ["kms:Decrypt", "kms:GenerateDataKey"];
+const receiveActions = ["kms:Decrypt"];
 
 export class DataKey extends Construct {
   readonly key: Key;
@@ -21,7 +24,7 @@ export class DataKey extends Construct {
   constructor(scope: Construct, id: string, props: DataKeyProps) {
     super(scope, id);
     this.key = new Key(this, "Key", {
-      description: "Encrypts the tables and blobs of Tacit",
+      description: "Encrypts the tables, blobs and doorbells of Tacit",
       enableKeyRotation: true,
       removalPolicy: removalPolicy(props.removal),
       pendingWindow: Duration.days(props.removal === "retain" ? 30 : 7),
@@ -36,6 +39,16 @@ export class DataKey extends Construct {
   /** Lets the function use buckets under this key. */
   grantThroughS3(fn: IFunction): void {
     this.#grantThrough(fn, "s3", "BlobsKey", bucketActions);
+  }
+
+  /** Lets the function send to queues under this key. */
+  grantSendThroughSqs(fn: IFunction): void {
+    this.#grantThrough(fn, "sqs", "BellsKey", sendActions);
+  }
+
+  /** Lets the function receive from queues under this key. */
+  grantReceiveThroughSqs(fn: IFunction): void {
+    this.#grantThrough(fn, "sqs", "BellsKey", receiveActions);
   }
 
   #grantThrough(fn: IFunction, service: string, sid: string, actions: string[]): void {

@@ -108,16 +108,24 @@ export class RelaySocket extends Construct {
     });
   }
 
-  /** Lets the function post to sockets of this stage and close them, and tells it where. */
-  grantConnections(fn: LambdaFunction): void {
-    const manage = (sid: string, method: string) =>
+  /** Lets the function post to sockets of this stage, and tells it where. */
+  grantPost(fn: LambdaFunction): void {
+    this.#grantConnections(fn, "PostToConnections", "POST");
+  }
+
+  /** Lets the function close sockets of this stage, and tells it where. */
+  grantClose(fn: LambdaFunction): void {
+    this.#grantConnections(fn, "CloseConnections", "DELETE");
+  }
+
+  #grantConnections(fn: LambdaFunction, sid: string, method: "POST" | "DELETE"): void {
+    fn.addToRolePolicy(
       new PolicyStatement({
         sid,
         actions: ["execute-api:ManageConnections"],
         resources: [`${this.#stageArn}/${method}/@connections/*`],
-      });
-    fn.addToRolePolicy(manage("PostToConnections", "POST"));
-    fn.addToRolePolicy(manage("CloseConnections", "DELETE"));
+      }),
+    );
     fn.addEnvironment(env.callbackEndpoint, this.#callbackEndpoint);
   }
 

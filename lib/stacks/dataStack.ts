@@ -1,5 +1,5 @@
-/** What must outlive every deployment: the tables, the blobs, and the key that encrypts both. */
-import { Stack } from "aws-cdk-lib";
+/** What must outlive every deployment: the tables, the blobs, the key that encrypts both, and the key that signs receipts. */
+import { CfnOutput, Stack } from "aws-cdk-lib";
 import type { StackProps } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { env } from "../../lambdas/env.ts";
@@ -7,21 +7,25 @@ import type { DeploymentConfig } from "../config.ts";
 import { BlobBucket } from "../constructs/blobBucket.ts";
 import { DataKey } from "../constructs/dataKey.ts";
 import { DataTable } from "../constructs/dataTable.ts";
+import { ReceiptKey } from "../constructs/receiptKey.ts";
 
 export type DataStackProps = StackProps & { readonly config: DeploymentConfig };
 
 export class DataStack extends Stack {
+  readonly key: DataKey;
   readonly log: DataTable;
   readonly conversations: DataTable;
   readonly inbox: DataTable;
   readonly directory: DataTable;
   readonly connections: DataTable;
   readonly blobs: BlobBucket;
+  readonly receiptKey: ReceiptKey;
 
   constructor(scope: Construct, id: string, { config, ...props }: DataStackProps) {
     super(scope, id, { ...props, terminationProtection: config.removal === "retain" });
     const { removal } = config;
     const key = new DataKey(this, "DataKey", { removal });
+    this.key = key;
 
     this.log = new DataTable(this, "Log", {
       key,
@@ -62,6 +66,11 @@ export class DataStack extends Stack {
       removal,
       retentionDays: config.retentionDays,
       webOrigins: config.webOrigins,
+    });
+    this.receiptKey = new ReceiptKey(this, "ReceiptKey", { removal });
+    new CfnOutput(this, "ReceiptKeyId", {
+      value: this.receiptKey.keyId,
+      description: "The key in KMS that signs receipts of account records",
     });
   }
 }

@@ -1,4 +1,4 @@
-/** What can be replaced at any time: the socket, its functions, and what each of them may do. */
+/** What can be replaced at any time: the socket, its functions, the queue between them, and what each of them may do. */
 import { CfnOutput, Duration, Stack } from "aws-cdk-lib";
 import type { StackProps } from "aws-cdk-lib";
 import type { Function as LambdaFunction } from "aws-cdk-lib/aws-lambda";
@@ -6,10 +6,14 @@ import type { Construct } from "constructs";
 import { env } from "../../lambdas/env.ts";
 import type { DeploymentConfig } from "../config.ts";
 import { AccessLogRole } from "../constructs/accessLogRole.ts";
+import { BellQueue } from "../constructs/bellQueue.ts";
 import { Handler } from "../constructs/handler.ts";
 import type { HandlerProps } from "../constructs/handler.ts";
 import { RelaySocket } from "../constructs/relaySocket.ts";
 import type { DataStack } from "./dataStack.ts";
+
+/** Two hundred posts, fifty at a time, take less than a second; where all of them hang until they are given up, eight. */
+const ringing = Duration.seconds(30);
 
 export type RelayStackProps = StackProps & { readonly config: DeploymentConfig; readonly data: DataStack };
 
@@ -61,6 +65,15 @@ export class RelayStack extends Stack {
       },
     });
 
+    const ringBells = handler("RingBells", {
+      entry: "ringBells",
+      description: "Rings doorbells that are too many for an answer",
+      // Every post is signed.
+      memory: 512,
+      timeout: ringing,
+    });
+
+    const bells = new BellQueue(this, "Bells", { key: data.key, ringing });
     const socket = new RelaySocket(this, "Socket", {
       stage: config.stage,
       requestsPerSecond: limits.requestsPerSecond,
@@ -71,17 +84,18 @@ export class RelayStack extends Stack {
     });
     if (config.accessLogRole === "create") socket.stage.node.addDependency(new AccessLogRole(this, "AccessLogRole"));
 
-    this.#grant({ authorizer, disconnect, relay }, data, socket);
+    this.#grant({ authorizer, disconnect, relay, ringBells }, data, socket, bells);
     new CfnOutput(this, "SocketUrl", { value: socket.url, description: "The url that clients connect to" });
   }
 
-  /** The whole of what the functions may do: one statement for each table, prefix and socket operation. */
+  /** The whole of what the functions may do: one statement for each table, prefix, queue, key and socket operation. */
   #grant(
-    fns: Record<"authorizer" | "disconnect" | "relay", LambdaFunction>,
+    fns: Record<"authorizer" | "disconnect" | "relay" | "ringBells", LambdaFunction>,
     data: DataStack,
     socket: RelaySocket,
+    bells: BellQueue,
   ): void {
-    const { authorizer, disconnect, relay } = fns;
+    const { authorizer, disconnect, relay, ringBells } = fns;
     // Reads the device's certificate, and writes down each proof so that none is used twice.
     data.directory.grant(authorizer, ["GetItem", "PutItem"]);
     socket.grantAddress(authorizer);
@@ -94,6 +108,15 @@ export class RelayStack extends Stack {
     data.directory.grant(relay, ["GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]);
     data.connections.grant(relay, ["BatchGetItem", "UpdateItem"]);
     data.blobs.grantRelay(relay);
-    socket.grantConnections(relay);
+    data.receiptKey.grantSign(relay);
+    bells.grantSend(relay);
+    socket.grantPost(relay);
+    socket.grantClose(relay);
+
+    // Looks whether a newer entry rings instead, rings, and forgets sockets that are gone.
+    bells.ringWith(ringBells);
+    data.log.grant(ringBells, ["Query"]);
+    data.connections.grant(ringBells, ["UpdateItem"]);
+    socket.grantPost(ringBells);
   }
 }

@@ -1,10 +1,13 @@
 /**
  * Faults on request: what a distributed system does to its users now and then, done when a test says so. Every request
- * to a service, every delivery of the gateway and every expiry is a {@link Call}; a fault chooses calls and an effect.
+ * to a service, every delivery of the gateway or of a
+ * queue and every expiry is a {@link Call}; a fault chooses calls and an effect.
  */
 export interface Call {
-  readonly service: "dynamodb" | "s3" | "kms" | "execute-api" | "gateway";
-  /** `PutItem`, `PostToConnection`, `TimeToLive` and so on; of the gateway the key of the route, or `authorizer`. */
+  readonly service: "dynamodb" | "s3" | "kms" | "sqs" | "execute-api" | "gateway";
+  /** `PutItem`, `PostToConnection`, `TimeToLive` and so on; of the gateway the key of the route, or `authorizer`;
+   * of a queue that Lambda polls `ReceiveMessage` and `DeleteMessage`, for each message.
+   */
   readonly operation: string;
   /** Logical id of the function that calls, or is invoked; null for a browser with a presigned URL. */
   readonly function: string | null;
@@ -16,6 +19,7 @@ export interface Call {
 }
 
 export type Effect =
+  /** Of a message in a queue: by the cloud's clock. */
   | { readonly kind: "delay"; readonly milliseconds: number }
   /** The service's own way to say "too many requests". */
   | { readonly kind: "throttle" }
@@ -26,12 +30,18 @@ export type Effect =
   | { readonly kind: "loseRequest" }
   /** It is done, and the connection breaks before the answer. */
   | { readonly kind: "loseAnswer" }
-  /** Answered as if done, and not done: a lost push, a `$disconnect` that never comes, an item that TTL has yet to delete. */
+  /** Answered as if done, and not done: a lost push, a `$disconnect` that never comes, an item that TTL has yet to delete, a message that
+   * stays in its queue although it was deleted.
+   */
   | { readonly kind: "drop" }
   /** An eventually consistent read sees each item as it was before its last write. */
   | { readonly kind: "stale" }
-  /** Every second key of a batch is left unprocessed. */
+  /** Every second key of a batch is left unprocessed, every second message of a batch not taken. */
   | { readonly kind: "unprocessed" }
+  /** A message in a queue is delivered once more. */
+  | { readonly kind: "repeat" }
+  /** A message in a queue is delivered after those that were sent after it. */
+  | { readonly kind: "reorder" }
   /** The calling function dies, before the call is done or after it. */
   | { readonly kind: "kill"; readonly when: "before" | "after" };
 

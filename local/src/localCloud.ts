@@ -1,12 +1,12 @@
 /**
- * Hosts a synthesised assembly on this machine: tables, bucket, functions, routes and permissions as the templates say,
+ * Hosts a synthesised assembly on this machine: tables, bucket, queues, functions, routes and permissions as the templates say,
  * behind one address. Anything in a template that is not understood stops the start with the resource's name.
  */
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { readAssembly } from "./assembly.ts";
 import { createClock } from "./clock.ts";
-import type { TableModel } from "./cloudformation/deployment.ts";
+import type { Deployment, TableModel } from "./cloudformation/deployment.ts";
 import { plan } from "./cloudformation/plan.ts";
 import { openDynamoDb, type DynamoDb } from "./dynamodb/dynamoDb.ts";
 import { createDynamoDbService } from "./dynamodb/dynamoDbService.ts";
@@ -26,6 +26,9 @@ import { corsHeaders, preflight } from "./s3/cors.ts";
 import { openObjectStore } from "./s3/objectStore.ts";
 import { createS3Service, splitPath, type Bucket } from "./s3/s3Service.ts";
 import type { Service } from "./service.ts";
+import { createEventSource } from "./sqs/eventSource.ts";
+import { createMessageQueue, type MessageQueue } from "./sqs/messageQueue.ts";
+import { createSqsService } from "./sqs/sqsService.ts";
 
 export interface LocalCloudOptions {
   /** Directory of the assembly. Default: `cdk.out`. */
@@ -67,19 +70,26 @@ export interface LocalCloud {
   readonly meter: Pick<Meter, "snapshot">;
   issueToken(request: TokenRequest): Promise<string>;
   now(): number;
-  /** Moves the cloud's time on, then does what time does: TTL, lifecycle, idle and lifetime limits. */
+  /** Moves the cloud's time on, then does what time does: TTL, lifecycle, idle and lifetime limits, delays of messages. */
   advance(milliseconds: number): Promise<void>;
   /** Every table with its items. */
   tables(): Promise<readonly StoredTable[]>;
   /** Every version of every object. */
   bucketObjects(): readonly StoredObject[];
+  /** Every queue with the messages that are in it, also those that somebody has. */
+  queues(): readonly StoredQueue[];
+  /** The public half of a signing key in KMS, by its id or ARN, as its owner would ask for it: SubjectPublicKeyInfo, DER. */
+  publicKey(keyId: string): Buffer;
   /** Lines that a function wrote; `name` is the start of its logical id. */
   logs(name: string): readonly string[];
   /** Watches sockets; returns how to stop. */
   onFrame(listener: (frame: Frame) => void): () => void;
   /** Watches items; returns how to stop. */
   onWrite(listener: (write: ItemWrite) => void): () => void;
-  /** Settles when no invocation by a route is under way. */
+  /**
+   * Settles when no invocation by a route or a queue is under way, and no message is to be delivered for the first time in the next
+   * five seconds. What is delayed for longer, or failed and waits for its visibility timeout, is for `advance`.
+   */
   settled(): Promise<void>;
   close(): Promise<void>;
 }
@@ -99,6 +109,19 @@ export interface StoredObject {
   readonly versionId: string;
   /** Null for a delete marker. */
   readonly body: Buffer | null;
+}
+
+export interface StoredQueue {
+  readonly logicalId: string;
+  readonly name: string;
+  readonly messages: readonly {
+    readonly id: string;
+    readonly body: string;
+    /** Milliseconds since 1970. */
+    readonly sentAt: number;
+    /** How often somebody got it. */
+    readonly receiveCount: number;
+  }[];
 }
 
 export interface ItemWrite {
@@ -221,12 +244,27 @@ async function start(
   services.set("kms", kms);
   services.set("dynamodb", createDynamoDbService({ deployment, database, access, kms, meter }));
   services.set("s3", createS3Service({ buckets, access, kms, meter }));
+  const queues = createQueues(deployment, clock.now);
+  const byUrl = new Map([...queues.values()].map((queue) => [queue.model.url, queue]));
+  services.set("sqs", createSqsService({ queues: byUrl, access, kms, meter }));
   services.set("execute-api", createConnectionsService({ api, deployment, gateway, access }));
+  const eventSources = deployment.eventSources.map((model) => {
+    const [queue, host, caller] = [
+      queues.get(model.queueArn),
+      hosts.byArn.get(model.functionArn),
+      callers.get(model.functionArn),
+    ];
+    if (!queue || !host || !caller) throw new LocalCloudError(`${model.where}: no queue or function`);
+    const { region } = deployment;
+    return createEventSource({ model, queue, host, caller, region, access, kms, meter, faults, now: clock.now });
+  });
+  closers.push(() => eventSources.forEach((source) => source.close()));
   frontDoor.on("upgrade", (request, socket, head) => gateway.upgrade(request, socket, head));
 
   async function keepHouse(): Promise<void> {
     gateway.enforceLifetimes();
     for (const { objects } of buckets.values()) objects.applyLifecycle(clock.now());
+    for (const source of eventSources) source.wake();
     await expireItems(database, faults, clock.now(), random.shuffle);
   }
   const timer = setInterval(() => void keepHouse().catch(reportFault), HOUSEKEEPING_MS).unref();
@@ -254,12 +292,37 @@ async function start(
           versions.map(({ versionId, body }) => ({ bucket, key, versionId, body })),
         ),
       ),
+    queues: () =>
+      [...queues.values()].map((queue) => ({
+        logicalId: queue.model.logicalId,
+        name: queue.model.name,
+        messages: queue.all().map(({ id, body, sentAt, receiveCount }) => ({ id, body, sentAt, receiveCount })),
+      })),
+    publicKey: (keyId) => kms.publicKey(keyId),
     logs: (name) => hosts.logs(name),
     onFrame: (listener) => subscribe(frameListeners, listener),
     onWrite: (listener) => subscribe(writeListeners, listener),
-    settled: () => gateway.settled(),
+    async settled() {
+      do await gateway.settled();
+      while ((await Promise.all(eventSources.map((source) => source.settled()))).includes(true));
+    },
     close,
   };
+}
+
+/** By ARN. A queue comes after the one for its dead letters. */
+function createQueues({ queues: models }: Deployment, now: () => number): ReadonlyMap<string, MessageQueue> {
+  const queues = new Map<string, MessageQueue>();
+  const create = (arn: string): MessageQueue | null => {
+    const model = models.find((candidate) => candidate.arn === arn);
+    const known = queues.get(arn);
+    if (known || !model) return known ?? null;
+    const queue = createMessageQueue(model, model.redrive && create(model.redrive.deadLetterArn), now);
+    queues.set(arn, queue);
+    return queue;
+  };
+  for (const { arn } of models) create(arn);
+  return queues;
 }
 
 /** Endpoints of the deployed API become those of the front door. */

@@ -11,6 +11,8 @@ export interface Usage {
   readonly s3Gets: number;
   readonly kmsSymmetric: number;
   readonly kmsAsymmetric: number;
+  /** Requests of up to 64 KB. Not those with which Lambda asks an empty queue: some 650,000 a month for each. */
+  readonly sqsRequests: number;
 }
 
 export interface MeterSnapshot {
@@ -44,6 +46,7 @@ const PRICES: Usage = {
   s3Gets: 0.4,
   kmsSymmetric: 3,
   kmsAsymmetric: 15,
+  sqsRequests: 0.4,
 };
 
 const NOTHING: Usage = {
@@ -57,9 +60,11 @@ const NOTHING: Usage = {
   s3Gets: 0,
   kmsSymmetric: 0,
   kmsAsymmetric: 0,
+  sqsRequests: 0,
 };
 
 const SOCKET_UNIT_BYTES = 32 * 1024;
+const QUEUE_UNIT_BYTES = 64 * 1024;
 
 export function createMeter(now: () => number): Meter {
   let usage = NOTHING;
@@ -111,6 +116,11 @@ export function price(usage: Usage): { readonly lines: Usage; readonly total: nu
 /** How many messages API Gateway bills for one of this many bytes. */
 export function socketUnits(bytes: number): number {
   return Math.max(1, Math.ceil(bytes / SOCKET_UNIT_BYTES));
+}
+
+/** How many requests SQS bills for one that carries this many bytes. */
+export function queueUnits(bytes: number): number {
+  return Math.max(1, Math.ceil(bytes / QUEUE_UNIT_BYTES));
 }
 
 function combine(left: Usage, right: Usage, with_: (a: number, b: number) => number): Usage {

@@ -33,8 +33,11 @@ export interface JoinGroupOptions {
   readonly welcome: Uint8Array;
   readonly keyPackage: KeyPackage;
   readonly privateKeys: KeyPackagePrivate;
-  /** Needed where the Welcome does not carry it. */
-  readonly ratchetTree?: Uint8Array;
+  /**
+   * Needed where the Welcome does not carry it. A function is given the GroupInfo's extensions, which may say how to open what
+   * travelled apart; they are only proven once the tree is there.
+   */
+  readonly ratchetTree?: Uint8Array | ((groupInfoExtensions: readonly Extension[]) => Uint8Array | undefined);
   readonly psks?: PskLookup;
   /** The state of the group that this one branches from or reinitialises; such a Welcome is refused without it. */
   readonly predecessor?: GroupState;
@@ -70,7 +73,7 @@ export async function joinGroup(options: JoinGroupOptions): Promise<JoinedGroup>
   const { groupContext } = groupInfo;
   if (groupContext.cipherSuite !== suite.id) throw invalid("group_info_invalid", "the group has another cipher suite");
 
-  const tree = ratchetTreeOf(groupInfo.extensions) ?? givenTree(options);
+  const tree = ratchetTreeOf(groupInfo.extensions) ?? givenTree(options, groupInfo.extensions);
   const signerLeaf = requireLeaf(tree, groupInfo.signer);
   if (!(await verifyGroupInfo(suite, groupInfo, signerLeaf.signatureKey))) {
     throw invalid("group_info_signature_invalid", "the GroupInfo's signature is invalid");
@@ -187,9 +190,10 @@ function openGroupInfo(
   }
 }
 
-function givenTree(options: JoinGroupOptions): TreeDraft {
-  if (options.ratchetTree === undefined) throw local("ratchet_tree_missing", "the ratchet tree was not given");
-  return decodeTree(options.ratchetTree);
+function givenTree({ ratchetTree }: JoinGroupOptions, extensions: readonly Extension[]): TreeDraft {
+  const tree = typeof ratchetTree === "function" ? ratchetTree(extensions) : ratchetTree;
+  if (tree === undefined) throw local("ratchet_tree_missing", "the ratchet tree was not given");
+  return decodeTree(tree);
 }
 
 function findOwnLeaf(tree: TreeDraft, keyPackage: KeyPackage): number {

@@ -1,5 +1,6 @@
 /** The DynamoDB adapters: the contract, and what only a database behind a network does. */
 import { randomId } from "../../bench/rawDevice.ts";
+import { dynamoBackups } from "../../lambdas/adapters/dynamoBackups.ts";
 import { dynamoConnections } from "../../lambdas/adapters/dynamoConnections.ts";
 import { dynamoConversations } from "../../lambdas/adapters/dynamoConversations.ts";
 import { dynamoCounters } from "../../lambdas/adapters/dynamoCounters.ts";
@@ -9,6 +10,7 @@ import { dynamoKeyPackages } from "../../lambdas/adapters/dynamoKeyPackages.ts";
 import { dynamoLanding } from "../../lambdas/adapters/dynamoLanding.ts";
 import { dynamoLog } from "../../lambdas/adapters/dynamoLog.ts";
 import { dynamoProofs } from "../../lambdas/adapters/dynamoProofs.ts";
+import { dynamoStages } from "../../lambdas/adapters/dynamoStages.ts";
 import type { LandingWrite, StoredEntry } from "../../lambdas/ports.ts";
 import { DynamoDbError } from "../../local/src/dynamodb/dynamoDbError.ts";
 import { embeddedDynamo, type Meddle } from "../support/embeddedDynamo.ts";
@@ -28,8 +30,10 @@ beforeAll(async () => {
     log: dynamoLog(client, "Log"),
     conversations: dynamoConversations(client, "Conversations"),
     landing: dynamoLanding(client, { log: "Log", conversations: "Conversations", inbox: "Inbox" }),
-    inbox: dynamoInbox(client, "Inbox"),
+    inbox: dynamoInbox(client, "Inbox", clock),
+    stages: dynamoStages(client, "Inbox"),
     directory: dynamoDirectory(client, "Directory"),
+    backups: dynamoBackups(client, "Directory"),
     keyPackages: dynamoKeyPackages(client, "Directory", random, clock),
     proofs: dynamoProofs(client, "Directory", random),
     counters: dynamoCounters(client, "Directory"),

@@ -20,7 +20,7 @@ test("what need not be said has a default that protects data", () => {
     oidc: { issuer: "https://login.acme.com", audience: "tacit", accountClaim: "sub" },
     retentionDays: 90,
     logRetentionDays: 30,
-    limits: { claimsPerHour: 600, messagesPerMinute: 300, requestsPerSecond: 1_000, requestBurst: 2_000 },
+    limits: { claimsPerHour: 2_000, messagesPerMinute: 300, requestsPerSecond: 1_000, requestBurst: 2_000 },
     removal: "retain",
     webOrigins: ["*"],
     accessLogRole: "create",

@@ -14,6 +14,7 @@ test("logical ids of what holds data never change", () => {
   );
   expect(stateful).toEqual([
     "DataKey2A0DE9E6",
+    "ReceiptKey74646DB7",
     "LogTable81E80B89",
     "ConversationsTable05F75AD7",
     "InboxTableD4FB9610",
@@ -54,7 +55,15 @@ test("every table is billed by request, expires by ttl, restores to any second, 
       },
     ],
   });
-  data.allResourcesProperties("AWS::KMS::Key", { EnableKeyRotation: true });
+  data.hasResourceProperties("AWS::KMS::Key", { EnableKeyRotation: true, KeySpec: Match.absent() });
+});
+
+test("receipts are signed by a key of its own, of pure Ed25519, whose id is an output", () => {
+  expect(resources(data, "AWS::KMS::Key")["ReceiptKey74646DB7"]?.Properties).toMatchObject({
+    KeySpec: "ECC_NIST_EDWARDS25519",
+    KeyUsage: "SIGN_VERIFY",
+  });
+  data.hasOutput("ReceiptKeyId", { Value: { Ref: "ReceiptKey74646DB7" } });
 });
 
 test("no table has an index: nothing leads from an account to its conversations", () => {
@@ -120,6 +129,12 @@ describe("the blob bucket", () => {
     });
   });
 
+  test("keeps backups until they are replaced: no rule expires what is current below backup/", () => {
+    const rules = valuesOf(resources(data, "AWS::S3::Bucket"), "Rules").flat() as readonly Record<string, unknown>[];
+    const expiring = rules.filter((rule) => "ExpirationInDays" in rule);
+    expect(expiring.map(({ Prefix }) => Prefix)).toEqual(["staging/", "kept/"]);
+  });
+
   test("answers pages of the configured origins alone", () => {
     const { data: ours } = synthesise({ ...minimal, webOrigins: ["https://chat.acme.com"] });
     ours.hasResourceProperties("AWS::S3::Bucket", {
@@ -139,9 +154,9 @@ describe("removal", () => {
   const protection = (input: unknown) => tacitStacks(testApp(), parseConfig(input)).data.terminationProtection;
   const trial = { ...minimal, removal: "destroy" };
 
-  test("retain: tables, blobs and key survive the stack, and the stack survives a slip", () => {
+  test("retain: tables, blobs and keys survive the stack, and the stack survives a slip", () => {
     data.allResourcesProperties(tableType, { Replicas: [Match.objectLike({ DeletionProtectionEnabled: true })] });
-    expect(policies(data)).toHaveLength(7);
+    expect(policies(data)).toHaveLength(8);
     for (const [type, ...policy] of policies(data)) expect([type, ...policy]).toEqual([type, "Retain", "Retain"]);
     expect(protection(minimal)).toBe(true);
   });
@@ -150,7 +165,7 @@ describe("removal", () => {
     const { data: bare, relay } = synthesise(trial);
     bare.allResourcesProperties(tableType, { Replicas: [Match.objectLike({ DeletionProtectionEnabled: false })] });
     bare.resourceCountIs("Custom::S3AutoDeleteObjects", 1);
-    expect(policies(bare)).toHaveLength(7);
+    expect(policies(bare)).toHaveLength(8);
     for (const [type, ...policy] of [...policies(bare), ...policies(relay)]) {
       expect([type, ...policy]).toEqual([type, "Delete", "Delete"]);
     }

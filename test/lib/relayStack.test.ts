@@ -74,9 +74,23 @@ test("the whole of what each function may do", () => {
       StagedBlobs: [["s3:GetObject", "s3:PutObject"], ["<BlobsBucket>/staging/*"]],
       KeptBlobs: [["s3:GetObject", "s3:PutObject"], ["<BlobsBucket>/kept/*"]],
       MissingBlobs: [["s3:ListBucket"], ["<BlobsBucket>"]],
+      Backups: [["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], ["<BlobsBucket>/backup/*"]],
       BlobsKey: [["kms:Decrypt", "kms:GenerateDataKey"], ["<DataKey>"]],
+      SignReceipts: [["kms:Sign"], ["<ReceiptKey>"]],
+      ReceiptKey: [["kms:GetPublicKey"], ["<ReceiptKey>"]],
+      SendBells: [["sqs:SendMessage"], ["<BellsQueue>"]],
+      BellsKey: [["kms:Decrypt", "kms:GenerateDataKey"], ["<DataKey>"]],
       PostToConnections: [["execute-api:ManageConnections"], [`${stage}/POST/@connections/*`]],
       CloseConnections: [["execute-api:ManageConnections"], [`${stage}/DELETE/@connections/*`]],
+    },
+    ringbells: {
+      WriteLogs: writeLogs("RingBells"),
+      TakeBells: [["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], ["<BellsQueue>"]],
+      BellsKey: [["kms:Decrypt"], ["<DataKey>"]],
+      LogTable: table("Log", "Query"),
+      ConnectionsTable: table("Connections", "UpdateItem"),
+      TablesKey: tablesKey,
+      PostToConnections: [["execute-api:ManageConnections"], [`${stage}/POST/@connections/*`]],
     },
   });
 });
@@ -94,16 +108,27 @@ test("statements are named and allow; no action is a wildcard, no resource is ev
   }
 });
 
-test("functions use the key through the services that hold the data, never by themselves", () => {
+test("functions use the data key through the services that hold the data, never by themselves; and sign in one way", () => {
   const conditions = Object.values(resources(relay, "AWS::IAM::Policy"))
     .flatMap((policy) => (policy.Properties["PolicyDocument"] as { Statement: Statement[] }).Statement)
     .filter((statement) => [statement.Action].flat().some((action) => action.startsWith("kms:")))
-    .map((statement) => [statement.Sid, valuesOf(statement.Condition, "kms:ViaService").map(text)]);
+    .map(({ Sid, Condition }) => [Sid, ...Object.entries(Object(Condition) as object).flat()])
+    .map(([sid, operator, keys]) => [
+      sid,
+      operator,
+      ...Object.entries(Object(keys) as object).map(([key, value]) => `${key} ${text(value)}`),
+    ]);
+  const via = (service: string) => ["StringEquals", `kms:ViaService ${service}.eu-central-1.<AWS::URLSuffix>`];
   expect(conditions).toEqual([
-    ["TablesKey", ["dynamodb.eu-central-1.<AWS::URLSuffix>"]],
-    ["TablesKey", ["dynamodb.eu-central-1.<AWS::URLSuffix>"]],
-    ["TablesKey", ["dynamodb.eu-central-1.<AWS::URLSuffix>"]],
-    ["BlobsKey", ["s3.eu-central-1.<AWS::URLSuffix>"]],
+    ["TablesKey", ...via("dynamodb")],
+    ["TablesKey", ...via("dynamodb")],
+    ["TablesKey", ...via("dynamodb")],
+    ["BlobsKey", ...via("s3")],
+    ["SignReceipts", "StringEquals", "kms:SigningAlgorithm ED25519_SHA_512"],
+    ["ReceiptKey", undefined],
+    ["BellsKey", ...via("sqs")],
+    ["BellsKey", ...via("sqs")],
+    ["TablesKey", ...via("dynamodb")],
   ]);
 });
 
@@ -114,7 +139,7 @@ test("a function's role has no managed policy", () => {
 });
 
 test("functions run on arm64 and Node 24, show source positions, and write JSON to a log group that expires", () => {
-  relay.resourceCountIs("AWS::Lambda::Function", 4);
+  relay.resourceCountIs("AWS::Lambda::Function", 5);
   relay.allResourcesProperties("AWS::Lambda::Function", {
     Architectures: ["arm64"],
     Runtime: "nodejs24.x",
@@ -122,14 +147,17 @@ test("functions run on arm64 and Node 24, show source positions, and write JSON 
     LoggingConfig: { LogFormat: "JSON", LogGroup: Match.anyValue() },
   });
   const { relay: short } = synthesise({ ...minimal, logRetentionDays: 7 });
-  short.resourceCountIs("AWS::Logs::LogGroup", 5);
+  short.resourceCountIs("AWS::Logs::LogGroup", 6);
   short.allResourcesProperties("AWS::Logs::LogGroup", { RetentionInDays: 7 });
 });
 
-test("no function outlives what the rules of append allow for a late put", () => {
-  for (const { Properties } of Object.values(resources(relay, "AWS::Lambda::Function"))) {
-    expect(Properties["Timeout"]).toBeLessThanOrEqual(10);
-  }
+test("no function that writes to the log outlives what the rules of append allow for a late put", () => {
+  const timeouts = Object.entries(resources(relay, "AWS::Lambda::Function"))
+    // Its grants, above, hold no put.
+    .filter(([id]) => !id.startsWith("RingBells"))
+    .map(([, { Properties }]) => Properties["Timeout"]);
+  expect(timeouts).toHaveLength(4);
+  for (const timeout of timeouts) expect(timeout).toBeLessThanOrEqual(10);
 });
 
 test("variables are those that a function was granted, or was configured with", () => {
@@ -164,11 +192,65 @@ test("variables are those that a function was granted, or was configured with", 
       TACIT_DIRECTORY_TABLE: "<DirectoryTable>",
       TACIT_CONNECTIONS_TABLE: "<ConnectionsTable>",
       TACIT_BLOB_BUCKET: "<BlobsBucket>",
+      TACIT_BELL_QUEUE_URL: "<BellsQueue>",
+      TACIT_RECEIPT_KEY_ID: "<ReceiptKey>",
       TACIT_CALLBACK_ENDPOINT: "https://<SocketApi>.execute-api.eu-central-1.<AWS::URLSuffix>/v1",
       TACIT_RETENTION_DAYS: "30",
       TACIT_CLAIMS_PER_HOUR: "11",
       TACIT_MESSAGES_PER_MINUTE: "22",
     },
+    ringbells: {
+      TACIT_LOG_TABLE: "<LogTable>",
+      TACIT_CONNECTIONS_TABLE: "<ConnectionsTable>",
+      TACIT_CALLBACK_ENDPOINT: "https://<SocketApi>.execute-api.eu-central-1.<AWS::URLSuffix>/v1",
+    },
+  });
+});
+
+describe("the queue of doorbells", () => {
+  const queues = resources(relay, "AWS::SQS::Queue");
+  const properties = (id: string) => Object.entries(queues).find(([name]) => name.startsWith(id))![1].Properties;
+
+  test("lies under the data key, refuses whoever comes without TLS, and lets nobody in by its policy", () => {
+    for (const { Properties } of Object.values(queues)) expect(text(Properties["KmsMasterKeyId"])).toBe("<DataKey>");
+    const policies = Object.values(resources(relay, "AWS::SQS::QueuePolicy"));
+    expect(policies).toHaveLength(2);
+    for (const statement of policies.flatMap((policy) => valuesOf(policy, "Statement")).flat()) {
+      expect(statement).toMatchObject({
+        Effect: "Deny",
+        Principal: { AWS: "*" },
+        Action: "sqs:*",
+        Condition: { Bool: { "aws:SecureTransport": "false" } },
+      });
+    }
+  });
+
+  test("hides a slice six times as long as ringing may take, and keeps it for all its tries and little longer", () => {
+    const [[, ringBells] = []] = Object.entries(resources(relay, "AWS::Lambda::Function")).filter(([id]) =>
+      id.startsWith("RingBells"),
+    );
+    const { VisibilityTimeout, MessageRetentionPeriod, RedrivePolicy } = properties("BellsQueue");
+    expect(VisibilityTimeout).toBe(6 * Number(ringBells?.Properties["Timeout"]));
+    const { maxReceiveCount } = RedrivePolicy as { maxReceiveCount: number };
+    expect(MessageRetentionPeriod).toBeGreaterThan(Number(VisibilityTimeout) * maxReceiveCount);
+    expect(MessageRetentionPeriod).toBeLessThanOrEqual(15 * 60);
+    // SQS counts the age of a dead letter from when it was sent.
+    expect(properties("BellsUnrung")["MessageRetentionPeriod"]).toBe(24 * 60 * 60);
+  });
+
+  test("is rung from in small batches, few at a time, and what fails comes again alone", () => {
+    const [mapping] = Object.values(resources(relay, "AWS::Lambda::EventSourceMapping"));
+    expect(text(mapping?.Properties["EventSourceArn"])).toBe("<BellsQueue>");
+    expect(text(mapping?.Properties["FunctionName"])).toBe("<RingBellsFunction>");
+    expect(mapping?.Properties).toMatchObject({
+      BatchSize: 5,
+      ScalingConfig: { MaximumConcurrency: 10 },
+      FunctionResponseTypes: ["ReportBatchItemFailures"],
+    });
+  });
+
+  test("goes with the stack, whatever is kept", () => {
+    expect(Object.values(queues).map(({ DeletionPolicy }) => DeletionPolicy)).toEqual(["Delete", "Delete"]);
   });
 });
 
@@ -241,6 +323,6 @@ describe("the socket", () => {
     expect(setting?.[1].DeletionPolicy).toBe("Retain");
     const { relay: without } = synthesise({ ...minimal, accessLogRole: "existing" });
     without.resourceCountIs("AWS::ApiGateway::Account", 0);
-    without.resourceCountIs("AWS::IAM::Role", 4);
+    without.resourceCountIs("AWS::IAM::Role", 5);
   });
 });

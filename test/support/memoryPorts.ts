@@ -2,38 +2,38 @@
  * The relay's ports in memory: each call waits for its turn (`step`), then happens at once. Deterministic: time,
  * randomness and the order of calls are arguments, so a model can try every order.
  */
-import { createHash } from "node:crypto";
-import type { InboxItem } from "@tacit/protocol";
+import { createHash, createPrivateKey, createPublicKey, sign, type KeyObject } from "node:crypto";
 import { nodeVerify } from "../../lambdas/adapters/nodeCrypto.ts";
+import { folderOf } from "../../lambdas/adapters/s3Blobs.ts";
 import { isNewer } from "../../lambdas/core/registration.ts";
 import type { Settings } from "../../lambdas/core/relay.ts";
 import type {
+  Backups,
+  BellQueue,
+  BellSlice,
   BlobPlace,
   Blobs,
   Clock,
   Connections,
-  Conversation,
   Conversations,
   Counters,
   Directory,
-  Inbox,
   KeyPackage,
   KeyPackages,
-  Landing,
-  LandingOutcome,
-  LandingWrite,
   Log,
   Proofs,
   Random,
+  Receipts,
   Registration,
   Reports,
-  Reservation,
   Sockets,
   StoredAccount,
+  StoredBackup,
   StoredEntry,
 } from "../../lambdas/ports.ts";
+import { mapIn, memoryInbox, type InboxTables } from "./memoryInbox.ts";
 
-/** Called before each effect; what it returns is awaited. */
+/** Called before each effect; what it returns is awaited. One call of a port is one effect, or says which of several. */
 export type Step = (call: string) => Promise<void>;
 
 export type MemoryOptions = {
@@ -41,16 +41,13 @@ export type MemoryOptions = {
   /** Names the stream of random numbers. */
   readonly seed?: string;
   readonly step?: Step;
+  /** Called after each effect, before its caller goes on. */
+  readonly settled?: Step;
   readonly settings?: Partial<Settings>;
 };
 
-type Place = { readonly reservation: Reservation; welcome: InboxItem | undefined; ttl: number };
-
-/** Everything that the tables would hold. */
-export type MemoryTables = {
-  readonly log: Map<string, Map<number, StoredEntry>>;
-  readonly conversations: Map<string, Conversation>;
-  readonly inbox: Map<string, Map<string, Place>>;
+/** Everything that the tables and the bucket would hold. */
+export type MemoryTables = InboxTables & {
   readonly accounts: Map<string, StoredAccount>;
   readonly keyPackages: Map<string, Map<string, KeyPackage>>;
   readonly takenKeyPackages: Set<string>;
@@ -60,15 +57,24 @@ export type MemoryTables = {
   readonly connections: Map<string, Map<string, Registration>>;
   readonly blocks: Map<string, number>;
   readonly blobs: Map<string, { size: number; modified: number }>;
+  readonly backups: Map<string, StoredBackup>;
 };
+
+/** A slice in the queue, and when it may be rung. */
+export type Queued = { readonly slice: BellSlice; readonly due: number };
 
 export type Posted = { readonly connection: string; readonly frame: Record<string, unknown> };
 
-export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), settings = {} }: MemoryOptions) {
+export function memoryPorts(options: MemoryOptions) {
+  const { now, seed = "", step = () => Promise.resolve(), settled, settings = {} } = options;
   const tables: MemoryTables = {
     log: new Map(),
     conversations: new Map(),
     inbox: new Map(),
+    messages: new Map(),
+    marks: new Map(),
+    stageHeads: new Map(),
+    stageDevices: new Map(),
     accounts: new Map(),
     keyPackages: new Map(),
     takenKeyPackages: new Set(),
@@ -78,6 +84,7 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
     connections: new Map(),
     blocks: new Map(),
     blobs: new Map(),
+    backups: new Map(),
   };
   const posted: Posted[] = [];
   const closed: string[] = [];
@@ -85,11 +92,6 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
   const gone = new Set<string>();
   const unexpected: unknown[] = [];
 
-  const mapIn = <K, V>(map: Map<string, Map<K, V>>, key: string): Map<K, V> => {
-    let inner = map.get(key);
-    if (inner === undefined) map.set(key, (inner = new Map<K, V>()));
-    return inner;
-  };
   const entriesOf = (conversation: string): readonly StoredEntry[] =>
     [...(tables.log.get(conversation)?.values() ?? [])].sort((a, b) => a.seq - b.seq);
 
@@ -126,47 +128,7 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
     },
   };
 
-  const landing: Landing = {
-    async land(write) {
-      await step("landing.land");
-      const outcome = judgeLanding(tables, write);
-      if (outcome.kind !== "landed" || tables.log.get(write.conversation)?.has(write.entry.seq)) return outcome;
-      mapIn(tables.log, write.conversation).set(write.entry.seq, write.entry);
-      tables.conversations.set(write.conversation, write.next);
-      for (const { device, claim, payload, ttl } of write.welcomes) {
-        const place = tables.inbox.get(device)!.get(claim)!;
-        const { seq, at } = write.entry;
-        const { turn } = write.next;
-        const { conversation } = write;
-        const { keyPackage } = place.reservation;
-        place.welcome = { kind: "welcome", id: claim, conversation, seq, turn, keyPackage, payload, at };
-        place.ttl = ttl;
-      }
-      return outcome;
-    },
-  };
-
-  const inbox: Inbox = {
-    async reserve(reservation) {
-      await step("inbox.reserve");
-      const place = { reservation, welcome: undefined, ttl: reservation.ttl };
-      mapIn(tables.inbox, reservation.device).set(reservation.id, place);
-    },
-    async page(device, after, limit) {
-      await step("inbox.page");
-      const items = [...(tables.inbox.get(device)?.values() ?? [])]
-        .flatMap(({ welcome }) => welcome ?? [])
-        .filter(({ id }) => after === undefined || id > after)
-        .sort((a, b) => (a.id < b.id ? -1 : 1))
-        .slice(0, limit);
-      return { items, next: items.length === limit ? items.at(-1)?.id : undefined };
-    },
-    async remove(device, id) {
-      await step("inbox.remove");
-      const places = tables.inbox.get(device);
-      if (places?.get(id)?.welcome !== undefined) places.delete(id);
-    },
-  };
+  const { inbox, stages, landing } = memoryInbox(tables, now, step);
 
   const directory: Directory = {
     async get(account) {
@@ -179,6 +141,41 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
       if (found?.version !== expected) return { landed: false, found };
       tables.accounts.set(account, next);
       return { landed: true };
+    },
+    async setReceipt(account, version, receipt) {
+      await step("directory.setReceipt");
+      const found = tables.accounts.get(account);
+      if (found?.version !== version) return undefined;
+      if (found.receipt === undefined) tables.accounts.set(account, { ...found, receipt });
+      return found.receipt ?? receipt;
+    },
+  };
+
+  const backups: Backups = {
+    async get(account) {
+      await step("backups.get");
+      return tables.backups.get(account);
+    },
+    async put(account, next) {
+      await step("backups.put");
+      const found = tables.backups.get(account);
+      if ((found?.version ?? 0) !== next.version - 1) return { landed: false, found };
+      tables.backups.set(account, next);
+      return { landed: true };
+    },
+  };
+
+  // Made when it is needed: a model makes many worlds that sign nothing.
+  let made: KeyObject | undefined;
+  const receiptKey = (): KeyObject => (made ??= keyFrom(`receipts ${seed}`));
+  const receipts: Receipts = {
+    async sign(message) {
+      await step("receipts.sign");
+      return sign(null, message, receiptKey()).toString("base64url");
+    },
+    async key() {
+      await step("receipts.key");
+      return createPublicKey(receiptKey()).export({ format: "jwk" }).x!;
     },
   };
 
@@ -294,49 +291,73 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
     },
   };
 
+  const blobName = (place: BlobPlace, hash: string): string => `${folderOf(place)}/${hash}`;
   const blobs: Blobs = {
     async stat(place, hash) {
       await step("blobs.stat");
-      return tables.blobs.get(`${place}/${hash}`);
+      return tables.blobs.get(blobName(place, hash));
     },
-    async keep(from, hash) {
-      await step("blobs.keep");
-      const blob = tables.blobs.get(`${from}/${hash}`);
+    async copy(from, to, hash) {
+      await step("blobs.copy");
+      const blob = tables.blobs.get(blobName(from, hash));
       if (blob === undefined) throw new Error("no such blob");
-      tables.blobs.set(`kept/${hash}`, { size: blob.size, modified: now() });
+      tables.blobs.set(blobName(to, hash), { size: blob.size, modified: now() });
+    },
+    async remove(place, hash) {
+      await step("blobs.remove");
+      tables.blobs.delete(blobName(place, hash));
     },
     async uploadUrl({ hash }) {
       await step("blobs.uploadUrl");
-      return { url: `memory:staging/${hash}`, headers: {}, expires: now() + 1_000 };
+      return { url: `memory:${blobName("staging", hash)}`, headers: {}, expires: now() + 1_000 };
     },
-    async downloadUrl(place: BlobPlace, hash) {
+    async downloadUrl(place, hash) {
       await step("blobs.downloadUrl");
-      return { url: `memory:${place}/${hash}`, expires: now() + 1_000 };
+      return { url: `memory:${blobName(place, hash)}`, expires: now() + 1_000 };
+    },
+  };
+
+  const queued: Queued[] = [];
+  const bells: BellQueue = {
+    async send(slices, delaySeconds) {
+      await step("bells.send");
+      // As they travel.
+      const due = now() + delaySeconds * 1_000;
+      for (const slice of slices) queued.push({ slice: JSON.parse(JSON.stringify(slice)) as BellSlice, due });
     },
   };
 
   const clock: Clock = { now, sleep: () => step("clock.sleep") };
   const reports: Reports = { unexpected: (error) => void unexpected.push(error) };
 
+  const effects = {
+    log,
+    conversations,
+    landing,
+    inbox,
+    stages,
+    directory,
+    receipts,
+    backups,
+    keyPackages,
+    proofs,
+    counters,
+    connections,
+    sockets,
+    bells,
+    blobs,
+  };
   return {
     ports: {
-      log,
-      conversations,
-      landing,
-      inbox,
-      directory,
-      keyPackages,
-      proofs,
-      counters,
-      connections,
-      sockets,
-      blobs,
+      ...(settled === undefined ? effects : settling(effects, settled)),
       clock,
       random,
       verify: nodeVerify,
       reports,
       settings: { retention: 90 * 86_400_000, claimsPerHour: 600, messagesPerMinute: 300, ...settings },
     },
+    /** What the queue holds; whoever plays the worker takes it out. */
+    queued,
     tables,
     posted,
     closed,
@@ -347,18 +368,28 @@ export function memoryPorts({ now, seed = "", step = () => Promise.resolve(), se
 
 export type Memory = ReturnType<typeof memoryPorts>;
 
-function judgeLanding(tables: MemoryTables, write: LandingWrite): LandingOutcome {
-  const found = tables.log.get(write.conversation)?.get(write.entry.seq);
-  if (found?.id === write.entry.id) return { kind: "landed" };
-  const current = tables.conversations.get(write.conversation);
-  const { expected } = write;
-  const isAsExpected = current?.turn === expected?.turn && current?.ceiling === expected?.ceiling;
-  if (found !== undefined || !isAsExpected) return { kind: "conflict" };
-  const index = write.welcomes.findIndex(({ device, claim, by }) => {
-    const place = tables.inbox.get(device)?.get(claim);
-    return place === undefined || place.welcome !== undefined || place.reservation.by !== by;
+/** The same ports, each of whose calls ends with a call of `settled`. */
+function settling<T extends Record<string, object>>(ports: T, settled: Step): T {
+  const wrapped = Object.entries(ports).map(([name, port]) => {
+    const methods = Object.entries(port as Record<string, (...args: unknown[]) => Promise<unknown>>);
+    const calls = methods.map(([method, call]) => {
+      const settle = async (...args: unknown[]): Promise<unknown> => {
+        const result = await call(...args);
+        await settled(`${name}.${method}`);
+        return result;
+      };
+      return [method, settle];
+    });
+    return [name, Object.fromEntries(calls)];
   });
-  return index < 0 ? { kind: "landed" } : { kind: "notClaimed", index };
+  return Object.fromEntries(wrapped) as T;
+}
+
+/** An Ed25519 key that a name leads to: what stands before the 32 bytes is PKCS #8 (RFC 8410, section 7). */
+function keyFrom(name: string): KeyObject {
+  const prefix = Buffer.from("302e020100300506032b657004220420", "hex");
+  const secret = createHash("sha256").update(name).digest();
+  return createPrivateKey({ key: Buffer.concat([prefix, secret]), format: "der", type: "pkcs8" });
 }
 
 export function seededRandom(seed: string): Random {

@@ -35,12 +35,21 @@ export interface LeafIdentity {
   readonly device: string;
   /** base64url. */
   readonly accountKey: string;
+  /** Keys that the account had before, as each of them signed. */
+  readonly formerKeys: readonly string[];
 }
+
+/** Credentials are never changed, and a group of a thousand has as many: each is parsed once. */
+const known = new WeakMap<Credential, LeafIdentity>();
 
 /** Of a credential that passed `authenticate`. */
 export function leafIdentity(credential: Credential): LeafIdentity {
+  const found = known.get(credential);
+  if (found !== undefined) return found;
   const carried = certificateIn(credential);
   if (carried === undefined) throw new Error("an authenticated credential carries a certificate");
-  const { account, device, accountKey } = carried.certificate;
-  return { account, device, accountKey };
+  const { account, device, accountKey, rotations = [] } = carried.certificate;
+  const identity = { account, device, accountKey, formerKeys: rotations.map(({ from }) => from) };
+  known.set(credential, identity);
+  return identity;
 }

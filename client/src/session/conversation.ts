@@ -5,7 +5,8 @@
 import { directConversationName, encodeBase64Url } from "@tacit/protocol";
 import { utf8 } from "./bytes.ts";
 import { sha256, type CryptoContext, type CryptoProvider } from "./cryptoContext.ts";
-import { accountsOf, type Group, type Member } from "./groupEngine.ts";
+import { accountsOf, groupDataOf, type Group, type Member } from "./groupEngine.ts";
+import { plainData, type GroupData, type Picture, type Role } from "./groupData.ts";
 import type { TimelineItem, TimelineNotice } from "./timeline.ts";
 
 /** What a step knows of the device that takes it. */
@@ -20,17 +21,31 @@ export interface SessionContext extends CryptoContext {
 export type Phase =
   /** Wanted here; nobody has created it as far as this device knows. */
   | "opening"
-  /** Somebody else created it: the Welcome is on its way to the inbox. */
+  /** The Welcome is on its way to the inbox: somebody else created it, or put this device in anew. */
   | "awaitingWelcome"
   | "open"
-  /** Removed, or impossible to follow. */
+  /** Still a member, and unable to follow: it has to be put in anew (repair.ts). */
+  | "stuck"
+  /** Left, removed, declined, or beyond repair. */
   | "ended";
 
 export interface ConversationState {
+  /** What the application knows it by: the log of the first generation that this device was in. */
   readonly id: string;
+  /** The log of the generation that it is in. */
+  readonly log: string;
   readonly phase: Phase;
-  /** Accounts, sorted, the own one among them. */
+  /** Who invited this account, while the application has not said whether it wants that. */
+  readonly requestBy: string | undefined;
+  /** Accounts in the group, sorted, the own one among them. */
   readonly roster: readonly string[];
+  /** Those of them that the relay does not serve, as the log shows: dropped by a commit that was void, or in their name. */
+  readonly unlisted: readonly string[];
+  /** Those of them that the last commit dropped: the relay takes them back without Welcomes. */
+  readonly justDropped: readonly string[];
+  /** Who posted that commit, as the relay says. */
+  readonly droppedBy: string | undefined;
+  readonly data: GroupData;
   readonly group: Group | undefined;
   /** The last entry that was read, 0 before the first. */
   readonly cursor: number;
@@ -40,19 +55,71 @@ export interface ConversationState {
   readonly turn: number;
   /** Where the commit that let this device in stands, until it is read. */
   readonly joinedAt: number | undefined;
+  /** Joined by the last commit, which may turn out to be void for those who were in before. */
+  readonly provisional: boolean;
   /** An own commit that may or may not be in the log. */
   readonly pending: PendingCommit | undefined;
+  /** The own proposal to leave, which may or may not be in the log. */
+  readonly leaving: Leaving | undefined;
+  /** What is to be committed, oldest first. */
+  readonly intents: readonly Intent[];
   readonly outbox: readonly OutboxItem[];
   /** The newest entries that were read, oldest first. */
   readonly recent: readonly RecentEntry[];
+  /** Messages among those of the generation before, as `<sender> <id>`: copies of them may come again. */
+  readonly former: readonly string[];
   /** Something of this epoch was never read here, so what the engine misses may be known to others. */
   readonly epochIncomplete: boolean;
   readonly nextOutbox: number;
   readonly nextPosition: number;
+  /** When this device last renewed its leaf, by the relay's clock; 0: never. */
+  readonly renewedAt: number;
+  /** When the newest commits landed, oldest first. */
+  readonly commitTimes: readonly number[];
+  readonly repair: Repair | undefined;
+  /** Devices that were put in anew at somebody's request, and when: a loop must not spin (repair.ts). */
+  readonly readmissions: readonly { readonly device: string; readonly at: number }[];
+}
+
+/** Something that is to become true by a commit; it stays until a commit made it so, whoever made that. */
+export type Intent = { readonly id: string } & IntentBody;
+export type IntentBody =
+  | { readonly kind: "rotate" }
+  | { readonly kind: "invite"; readonly accounts: readonly string[]; readonly claimed: readonly Claimed[] }
+  | { readonly kind: "remove"; readonly accounts: readonly string[] }
+  /** `picture` null: none any more. */
+  | { readonly kind: "describe"; readonly title?: string; readonly picture?: Picture | null }
+  | { readonly kind: "role"; readonly account: string; readonly role: Role }
+  | { readonly kind: "leave" }
+  /** Devices of the own account, to the set that its record lists. */
+  | {
+      readonly kind: "devices";
+      readonly add: readonly string[];
+      readonly remove: readonly string[];
+      readonly claimed: readonly Claimed[];
+    }
+  /** A device that cannot follow any more, or all of an account that goes on under another key. */
+  | {
+      readonly kind: "readmit";
+      readonly account: string;
+      readonly device: string;
+      readonly claimed: readonly Claimed[];
+    }
+  /** Commits what others proposed, and takes back those that the relay should serve. */
+  | { readonly kind: "tidy" };
+
+/** One device's key package, as the relay gave it out. */
+export interface Claimed {
+  readonly account: string;
+  readonly device: string;
+  readonly claim: string;
+  readonly keyPackage: Uint8Array;
 }
 
 export interface PendingCommit {
-  readonly kind: "create" | "rotate";
+  readonly kind: "create" | "change";
+  /** What it is for. */
+  readonly intent: string | undefined;
   /** The entry's id. */
   readonly entry: string;
   readonly commit: Uint8Array;
@@ -60,11 +127,39 @@ export interface PendingCommit {
   readonly hash: string;
   /** The turn that it ends. */
   readonly turn: number;
+  /** The roster delta. */
+  readonly add: readonly string[];
+  readonly remove: readonly string[];
   readonly welcomes: readonly { readonly device: string; readonly claim: string; readonly welcome: Uint8Array }[];
+  /** The sealed tree, where it travels apart from the Welcomes. */
+  readonly tree: Uint8Array | undefined;
+  /** Devices that it puts in anew. */
+  readonly readmits: readonly string[];
+  /** Accounts whose proposal to leave it covers. */
+  readonly leaving: readonly string[];
   /** The group after it. */
   readonly next: Group;
   /** Known until a restart: to wipe when `next` is stored. */
   readonly consumedByNext?: readonly Uint8Array[];
+}
+
+export interface Leaving {
+  /** The entry's id. */
+  readonly entry: string;
+  readonly proposal: Uint8Array;
+  /** SHA-256 of `proposal`, base64url. */
+  readonly hash: string;
+  readonly turn: number;
+}
+
+/** How far this device has got with asking to be put in anew. */
+export interface Repair {
+  /** Requests sent so far. */
+  readonly attempts: number;
+  /** When the next one is due, by the relay's clock. */
+  readonly due: number;
+  /** The last entry that was read before. */
+  readonly after: number;
 }
 
 export interface OutboxItem {
@@ -118,37 +213,61 @@ export interface Step {
 /** How many entries back copies are recognised and logs compared. */
 export const recentLimit = 512;
 
-export function directConversationId(provider: CryptoProvider, a: string, b: string): string {
-  return `d-${encodeBase64Url(sha256(provider, utf8(directConversationName([a, b], 0))))}`;
+export function directConversationId(provider: CryptoProvider, a: string, b: string, generation = 0): string {
+  return `d-${encodeBase64Url(sha256(provider, utf8(directConversationName([a, b], generation))))}`;
 }
 
 /** A conversation that this device wants and has not seen yet. */
-export function newConversation(id: string, roster: readonly string[]): ConversationState {
+export function newConversation(id: string, roster: readonly string[], data: GroupData = plainData): ConversationState {
   return {
     id,
+    log: id,
     phase: "opening",
+    requestBy: undefined,
     roster: [...roster].sort(),
+    unlisted: [],
+    justDropped: [],
+    droppedBy: undefined,
+    data,
     group: undefined,
     cursor: 0,
     chain: undefined,
     turn: 0,
     joinedAt: undefined,
+    provisional: false,
     pending: undefined,
+    leaving: undefined,
+    intents: [],
     outbox: [],
     recent: [],
+    former: [],
     epochIncomplete: false,
     nextOutbox: 1,
     nextPosition: 1,
+    renewedAt: 0,
+    commitTimes: [],
+    repair: undefined,
+    readmissions: [],
   };
+}
+
+/** How a message is told from copies of it: by its authenticated sender and the id inside. */
+export function messageKey({ sender, id }: NonNullable<RecentEntry["message"]>): string {
+  return `${sender} ${id}`;
 }
 
 export function withRecent(state: ConversationState, entry: RecentEntry): ConversationState {
   return { ...state, recent: [...state.recent, entry].slice(-recentLimit) };
 }
 
-/** The state with `group`, and the roster that follows from it. */
+/** The state with `group`, and what follows from it. */
 export function withGroup(state: ConversationState, group: Group): ConversationState {
-  return { ...state, group, roster: accountsOf(group) };
+  return { ...state, group, roster: accountsOf(group), data: groupDataOf(group) ?? plainData };
+}
+
+/** The accounts that the relay serves. */
+export function listedIn({ roster, unlisted }: ConversationState): readonly string[] {
+  return unlisted.length === 0 ? roster : roster.filter((account) => !unlisted.includes(account));
 }
 
 /** Puts a notice into the timeline. */
@@ -159,6 +278,15 @@ export function noted(
 ): Step {
   const item = { ...notice, ...at, position: state.nextPosition };
   return { state: { ...state, nextPosition: state.nextPosition + 1 }, items: [item], consumed: [] };
+}
+
+/** Puts several notices into the timeline. */
+export function notedAll(
+  state: ConversationState,
+  notices: readonly TimelineNotice[],
+  at: { readonly seq: number; readonly storedAt: number },
+): Step {
+  return notices.reduce((step, notice) => merged(step, noted(step.state, notice, at)), silent(state));
 }
 
 /** A step that changes nothing but the state. */

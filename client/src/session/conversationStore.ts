@@ -4,7 +4,17 @@
  */
 import { decodeBase64Url, encodeBase64Url } from "@tacit/protocol";
 import { parseJson, utf8 } from "./bytes.ts";
-import type { ConversationState, OutboxItem, PendingCommit, Phase, RecentEntry, Step } from "./conversation.ts";
+import {
+  newConversation,
+  type Claimed,
+  type ConversationState,
+  type Intent,
+  type Leaving,
+  type OutboxItem,
+  type PendingCommit,
+  type RecentEntry,
+  type Step,
+} from "./conversation.ts";
 import type { CryptoContext } from "./cryptoContext.ts";
 import { decodeGroup, encodeGroupEpoch, encodeGroupRatchets, type Group } from "./groupEngine.ts";
 import type { TimelineItem } from "./timeline.ts";
@@ -29,17 +39,29 @@ function ordered(number: number): string {
   return String(number).padStart(12, "0");
 }
 
-interface StoredHead {
-  readonly phase: Phase;
-  readonly roster: readonly string[];
-  readonly cursor: number;
-  readonly chain: string | undefined;
-  readonly turn: number;
-  readonly joinedAt: number | undefined;
-  readonly epochIncomplete: boolean;
-  readonly nextOutbox: number;
-  readonly nextPosition: number;
-}
+type StoredHead = Pick<
+  ConversationState,
+  | "log"
+  | "phase"
+  | "requestBy"
+  | "cursor"
+  | "turn"
+  | "joinedAt"
+  | "provisional"
+  | "epochIncomplete"
+  | "nextOutbox"
+  | "nextPosition"
+  | "renewedAt"
+  | "repair"
+> & { readonly chain: string | undefined };
+
+/** What only commits change, and what grows with the group. */
+type StoredMembers = Pick<
+  ConversationState,
+  "roster" | "unlisted" | "justDropped" | "droppedBy" | "data" | "former" | "commitTimes" | "readmissions"
+>;
+
+const noIntents: readonly Intent[] = newConversation("", []).intents;
 
 /** What has to be written to get from `before` (what is stored; undefined: nothing) to `step`. */
 export function changes(before: ConversationState | undefined, { state, items }: Step): readonly Change[] {
@@ -49,10 +71,19 @@ export function changes(before: ConversationState | undefined, { state, items }:
     value: utf8(JSON.stringify(item)),
   }));
   if (before === state) return all;
-  all.push({ key: `${at}head`, value: utf8(JSON.stringify(headOf(state))) });
+  all.push({ key: `${at}head`, value: encodePlain(headOf(state)) });
+  if (before === undefined || !sameMembers(before, state)) {
+    all.push({ key: `${at}members`, value: encodePlain(membersOf(state)) });
+  }
   all.push(...groupChanges(`${at}group/`, before?.group, state.group));
   if (before?.pending !== state.pending) {
     all.push(...pendingChanges(`${at}pending/`, before?.pending, state.pending));
+  }
+  if (before?.leaving !== state.leaving) {
+    all.push(change(`${at}leaving`, state.leaving && encodeLeaving(state.leaving)));
+  }
+  if ((before?.intents ?? noIntents) !== state.intents) {
+    all.push(change(`${at}intents`, state.intents.length === 0 ? undefined : encodeIntents(state.intents)));
   }
   all.push(
     ...listChanges(`${at}out/`, before?.outbox, state.outbox, ({ number }) => number, encodeOutboxItem),
@@ -61,28 +92,21 @@ export function changes(before: ConversationState | undefined, { state, items }:
   return all;
 }
 
-function headOf({
-  phase,
-  roster,
-  cursor,
-  chain,
-  turn,
-  joinedAt,
-  epochIncomplete,
-  nextOutbox,
-  nextPosition,
-}: ConversationState): StoredHead {
-  return {
-    phase,
-    roster,
-    cursor,
-    chain: chain && encodeBase64Url(chain),
-    turn,
-    joinedAt,
-    epochIncomplete,
-    nextOutbox,
-    nextPosition,
-  };
+function headOf(state: ConversationState): StoredHead {
+  const { log, phase, requestBy, cursor, chain, turn, joinedAt, provisional, epochIncomplete } = state;
+  const { nextOutbox, nextPosition, renewedAt, repair } = state;
+  const place = { cursor, chain: chain && encodeBase64Url(chain), turn, joinedAt, provisional, epochIncomplete };
+  return { log, phase, requestBy, ...place, nextOutbox, nextPosition, renewedAt, repair };
+}
+
+function membersOf(state: ConversationState): StoredMembers {
+  const { roster, unlisted, justDropped, droppedBy, data, former, commitTimes, readmissions } = state;
+  return { roster, unlisted, justDropped, droppedBy, data, former, commitTimes, readmissions };
+}
+
+function sameMembers(a: ConversationState, b: ConversationState): boolean {
+  const now = membersOf(b);
+  return Object.entries(membersOf(a)).every(([name, value]) => now[name as keyof StoredMembers] === value);
 }
 
 function groupChanges(at: string, before: Group | undefined, after: Group | undefined): readonly Change[] {
@@ -105,11 +129,12 @@ function pendingChanges(
 ): readonly Change[] {
   const gone = before === undefined ? [] : [{ key: `${at}commit` }, ...groupChanges(at, before.next, undefined)];
   if (after === undefined) return gone;
-  const { next, consumedByNext: _, commit, welcomes, ...rest } = after;
+  const { next, consumedByNext: _, commit, welcomes, tree, ...rest } = after;
   const stored = {
     ...rest,
     commit: encodeBase64Url(commit),
     welcomes: welcomes.map(({ welcome, ...each }) => ({ ...each, welcome: encodeBase64Url(welcome) })),
+    tree: tree && encodeBase64Url(tree),
   };
   // The later of two changes of one key counts.
   return [...gone, { key: `${at}commit`, value: encodePlain(stored) }, ...groupChanges(at, undefined, next)];
@@ -137,6 +162,43 @@ function encodeOutboxItem({ sealed, ...item }: OutboxItem): Uint8Array {
   return encodePlain({ ...item, sealed: sealed && { ...sealed, ciphertext: encodeBase64Url(sealed.ciphertext) } });
 }
 
+function encodeLeaving({ proposal, ...rest }: Leaving): Uint8Array {
+  return encodePlain({ ...rest, proposal: encodeBase64Url(proposal) });
+}
+
+function encodeIntents(intents: readonly Intent[]): Uint8Array {
+  const stored = intents.map((intent) =>
+    "claimed" in intent
+      ? {
+          ...intent,
+          claimed: intent.claimed.map((each) => ({ ...each, keyPackage: encodeBase64Url(each.keyPackage) })),
+        }
+      : intent,
+  );
+  return encodePlain({ intents: stored });
+}
+
+function decodeIntents(stored: Uint8Array | undefined): readonly Intent[] {
+  if (stored === undefined) return [];
+  const { intents } = required<{ readonly intents: readonly StoredIntent[] }>(stored);
+  return intents.map((intent) =>
+    "claimed" in intent
+      ? ({
+          ...intent,
+          claimed: intent.claimed.map((each) => ({ ...each, keyPackage: decodeBase64Url(each.keyPackage) })),
+        } as unknown as Intent)
+      : intent,
+  );
+}
+
+type StoredIntent =
+  | (Extract<Intent, { claimed: unknown }> extends infer I
+      ? Omit<I, "claimed"> & {
+          readonly claimed: readonly (Omit<Claimed, "keyPackage"> & { readonly keyPackage: string })[];
+        }
+      : never)
+  | Exclude<Intent, { claimed: unknown }>;
+
 function encodePlain(value: object): Uint8Array {
   return utf8(JSON.stringify(value));
 }
@@ -161,42 +223,47 @@ export function decodeConversation(
       ? item
       : { ...item, sealed: { ...sealed, ciphertext: decodeBase64Url(sealed.ciphertext) } };
   });
+  const members = required<StoredMembers>(pairs.get("members"));
+  const leaving = pairs.get("leaving");
   return {
-    id,
-    phase: head.phase,
-    roster: head.roster,
+    ...newConversation(id, []),
+    ...head,
+    ...members,
     group: decodeStoredGroup(context, below(pairs, "group/")),
-    cursor: head.cursor,
     chain: head.chain === undefined ? undefined : decodeBase64Url(head.chain),
-    turn: head.turn,
-    joinedAt: head.joinedAt,
-    epochIncomplete: head.epochIncomplete,
     pending: decodePending(context, new Map(below(pairs, "pending/"))),
+    leaving: leaving && decodeLeaving(leaving),
+    intents: decodeIntents(pairs.get("intents")),
     outbox,
     recent: below(pairs, "seen/").map(([, value]) => required<RecentEntry>(value)),
-    nextOutbox: head.nextOutbox,
-    nextPosition: head.nextPosition,
   };
+}
+
+function decodeLeaving(stored: Uint8Array): Leaving {
+  const { proposal, ...rest } = required<Omit<Leaving, "proposal"> & { readonly proposal: string }>(stored);
+  return { ...rest, proposal: decodeBase64Url(proposal) };
 }
 
 type StoredOutboxItem = Omit<OutboxItem, "sealed"> & {
   readonly sealed?: Omit<NonNullable<OutboxItem["sealed"]>, "ciphertext"> & { readonly ciphertext: string };
 };
 
-type StoredPending = Omit<PendingCommit, "commit" | "welcomes" | "next" | "consumedByNext"> & {
+type StoredPending = Omit<PendingCommit, "commit" | "welcomes" | "tree" | "next" | "consumedByNext"> & {
   readonly commit: string;
+  readonly tree?: string;
   readonly welcomes: readonly { readonly device: string; readonly claim: string; readonly welcome: string }[];
 };
 
 function decodePending(context: CryptoContext, pairs: ReadonlyMap<string, Uint8Array>): PendingCommit | undefined {
   const stored = pairs.get("commit");
   if (stored === undefined) return undefined;
-  const { commit, welcomes, ...rest } = required<StoredPending>(stored);
+  const { commit, welcomes, tree, ...rest } = required<StoredPending>(stored);
   const next = decodeStoredGroup(context, [...pairs]);
   if (next === undefined) throw new Error("a stored commit has its group");
   return {
     ...rest,
     commit: decodeBase64Url(commit),
+    tree: tree === undefined ? undefined : decodeBase64Url(tree),
     welcomes: welcomes.map(({ welcome, ...each }) => ({ ...each, welcome: decodeBase64Url(welcome) })),
     next,
   };

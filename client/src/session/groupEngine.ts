@@ -6,22 +6,27 @@ import {
   createCommit,
   createGroup as createMlsGroup,
   createMessage,
+  createProposal,
   decodeKeyPackage,
   decodeKeyPackagePrivate,
   decodeState,
   encodeEpoch,
   encodeKeyPackagePrivate,
   encodeRatchets,
+  encodeRatchetTree,
   exportSecret,
+  findExtension,
   generateKeyPackage,
   inspectMessage,
   joinGroup,
   memberAt,
   members,
   MlsError,
+  pendingProposals,
   processMessage,
   type CommitSummary,
   type CreatedCommit,
+  type Extension,
   type GroupState,
   type KeyPair,
   type RatchetChunk,
@@ -31,6 +36,8 @@ import { authentication, leafIdentity, type LeafIdentity } from "./authenticate.
 import { sameBytes, utf8 } from "./bytes.ts";
 import { credentialOf } from "./certificate.ts";
 import type { CryptoContext } from "./cryptoContext.ts";
+import { decodeGroupData, encodeGroupData, groupDataExtension, plainData, type GroupData } from "./groupData.ts";
+import { isLargeTree, treeKeyExtension, unsealTree } from "./welcomeTree.ts";
 
 export type Group = GroupState;
 export type { RatchetChunk };
@@ -63,6 +70,7 @@ export async function createKeyPackage(
     credential: credentialOf(member.certificate),
     signatureKeyPair: member.signatureKey,
     lifetime: { notBefore: seconds(options.now - leeway), notAfter: seconds(options.now + keyPackageLifetime) },
+    capabilities: { extensions: [groupDataExtension] },
     lastResort: options.lastResort,
   });
   return { bytes: made.bytes, privateKeys: encodeKeyPackagePrivate(made.privateKeys) };
@@ -89,10 +97,30 @@ export interface Committed {
   readonly commit: Uint8Array;
   /** In the order of the key packages that were added. */
   readonly welcomes: readonly Uint8Array[];
+  /** The tree after it, where it is too large to be in each Welcome. */
+  readonly tree: Uint8Array | undefined;
   /** Wipe when `current` is stored. */
   readonly consumed: readonly Uint8Array[];
   /** Wipe when `next` has taken the place of `current`. */
   readonly consumedByNext: readonly Uint8Array[];
+}
+
+/** What a commit changes. */
+export interface GroupChange {
+  /** Proposals of others that it covers: their references. */
+  readonly references: readonly Uint8Array[];
+  /** Leaf indices. */
+  readonly removes: readonly number[];
+  /** Key packages. */
+  readonly adds: readonly Uint8Array[];
+  readonly data?: GroupData;
+}
+
+export interface CommitOptions {
+  readonly authenticatedData: Uint8Array;
+  /** Seals the tree where it travels apart from the Welcomes; 32 bytes. */
+  readonly treeKey: Uint8Array;
+  readonly now: number;
 }
 
 /**
@@ -102,11 +130,10 @@ export interface Committed {
 export async function createGroup(
   context: CryptoContext,
   member: Member,
-  options: {
+  options: CommitOptions & {
     readonly id: string;
+    readonly data: GroupData;
     readonly keyPackages: readonly Uint8Array[];
-    readonly authenticatedData: Uint8Array;
-    readonly now: number;
   },
 ): Promise<Committed> {
   const { suite } = context;
@@ -116,40 +143,90 @@ export async function createGroup(
     groupId: utf8(options.id),
     keyPackage: decodeKeyPackage(own.bytes),
     privateKeys: decodeKeyPackagePrivate(own.privateKeys),
+    extensions: [dataExtension(options.data)],
     authentication: authentication(context),
   });
-  const created = await createCommit(alone, {
+  return commitChange(context, alone, { references: [], removes: [], adds: options.keyPackages }, options);
+}
+
+/**
+ * A commit, always with new keys for the own leaf and the path above it. The tree goes with each Welcome while it is small.
+ * @throws MlsError where a key package is not valid
+ */
+export async function commitChange(
+  context: CryptoContext,
+  group: Group,
+  { references, removes, adds, data }: GroupChange,
+  options: CommitOptions,
+): Promise<Committed> {
+  // New members come on top of the tree that is.
+  const isLarge = adds.length > 0 && isLargeTree(encodeRatchetTree(group), adds);
+  const created = await createCommit(group, {
     authentication: authentication(context),
-    proposals: options.keyPackages.map((bytes) => ({ type: "add", keyPackage: decodeKeyPackage(bytes) })),
+    references,
+    proposals: [
+      ...removes.map((removed) => ({ type: "remove", removed }) as const),
+      ...adds.map((bytes) => ({ type: "add", keyPackage: decodeKeyPackage(bytes) }) as const),
+      ...(data === undefined ? [] : [{ type: "groupContextExtensions", extensions: [dataExtension(data)] } as const]),
+    ],
     forcePath: true,
     authenticatedData: options.authenticatedData,
     welcome: "separate",
-    ratchetTreeInWelcome: true,
+    ratchetTreeInWelcome: !isLarge,
+    groupInfoExtensions: isLarge ? [treeKeyExtension(options.treeKey)] : [],
     lifetime: { now: seconds(options.now) },
   });
-  return committed(created);
-}
-
-/** New keys for the own leaf and the path above it. */
-export async function rotateKeys(
-  context: CryptoContext,
-  group: Group,
-  authenticatedData: Uint8Array,
-): Promise<Committed> {
-  return committed(
-    await createCommit(group, { authentication: authentication(context), references: "none", authenticatedData }),
-  );
-}
-
-function committed({ state, next, commit, welcomes, consumed, consumedByNext }: CreatedCommit): Committed {
+  const { state, next, commit, welcomes, consumed, consumedByNext } = created;
   return {
     current: state,
     next,
     commit,
     welcomes: welcomes.map(({ bytes }) => bytes),
+    tree: isLarge ? encodeRatchetTree(next) : undefined,
     consumed,
     consumedByNext,
   };
+}
+
+/** The proposal to remove the own leaf: RFC 9420 lets nobody commit their own removal. */
+export async function proposeLeaving(
+  context: CryptoContext,
+  group: Group,
+  authenticatedData: Uint8Array,
+): Promise<{ readonly group: Group; readonly proposal: Uint8Array; readonly consumed: readonly Uint8Array[] }> {
+  const { state, message, consumed } = await createProposal(
+    group,
+    { type: "remove", removed: group.epoch.ownLeafIndex },
+    { authentication: authentication(context), authenticatedData },
+  );
+  return { group: state, proposal: message, consumed };
+}
+
+/** Proposals by which members asked to leave, of this epoch. */
+export function leaveProposals(
+  group: Group,
+): readonly { readonly account: string; readonly leafIndex: number; readonly reference: Uint8Array }[] {
+  return pendingProposals(group).flatMap(({ proposal, sender, ref }) => {
+    const isOfItself = proposal.type === "remove" && sender.type === "member" && sender.leafIndex === proposal.removed;
+    if (!isOfItself) return [];
+    const { account } = identityAt(group, proposal.removed);
+    return [{ account, leafIndex: proposal.removed, reference: ref }];
+  });
+}
+
+function dataExtension(data: GroupData): Extension {
+  return { extensionType: groupDataExtension, data: encodeGroupData(data) };
+}
+
+/** Undefined where the extensions are not those of a group of ours. */
+function dataIn(extensions: readonly Extension[]): GroupData | undefined {
+  const extension = findExtension(extensions, groupDataExtension);
+  return extension === undefined || extensions.length !== 1 ? undefined : decodeGroupData(extension.data);
+}
+
+/** What its members agree on; undefined in a group that none of our clients made. */
+export function groupDataOf(group: Group): GroupData | undefined {
+  return dataIn(group.epoch.groupContext.extensions);
 }
 
 /** @throws MlsError */
@@ -157,6 +234,7 @@ export async function join(
   context: CryptoContext,
   welcome: Uint8Array,
   own: OwnKeyPackage,
+  sealedTree?: Uint8Array,
 ): Promise<{ readonly group: Group; readonly by: LeafIdentity; readonly consumed: readonly Uint8Array[] }> {
   const { suite } = context;
   const joined = await joinGroup({
@@ -164,6 +242,7 @@ export async function join(
     welcome,
     keyPackage: decodeKeyPackage(own.bytes),
     privateKeys: decodeKeyPackagePrivate(own.privateKeys),
+    ratchetTree: (extensions) => unsealTree(extensions, sealedTree),
     authentication: authentication(context),
   });
   return { group: joined.state, by: identityAt(joined.state, joined.signer), consumed: joined.consumed };
@@ -190,11 +269,16 @@ export type Processed =
   | (Common & { readonly kind: "proposal" })
   | (Common & {
       readonly kind: "commit";
-      /** Whether it adds, removes and renews leaves and does nothing else. */
+      /** Whether it does nothing else than Tacit's groups do. */
       readonly isPlain: boolean;
       /** Every device of the group after it. */
       readonly after: readonly LeafIdentity[];
-      /** This device was removed: `group` is still the one before. */
+      readonly dataAfter: GroupData;
+      /** Devices that it adds, among them those that are put in anew. */
+      readonly addedDevices: readonly LeafIdentity[];
+      /** Accounts whose own proposal to leave it covers. */
+      readonly leaving: readonly string[];
+      /** This device's leaf was removed: `group` is still the one before. */
       readonly removed: boolean;
     });
 
@@ -213,24 +297,43 @@ export async function receive(context: CryptoContext, group: Group, message: Uin
       // The sender as the epoch before knew it: its own commit may have replaced its leaf.
       const from = senderIn(group, processed.summary.sender);
       const { summary, removed } = processed;
+      const dataAfter = dataAfterCommit(group, summary);
       return {
         kind: "commit",
         group: state,
         from,
         consumed,
-        isPlain: isPlain(summary),
+        isPlain: dataAfter !== undefined && isPlain(summary),
         after: identitiesAfter(group, summary),
+        dataAfter: dataAfter ?? plainData,
+        addedDevices: summary.added.map(({ leafNode }) => leafIdentity(leafNode.credential)),
+        leaving: leavingIn(group, summary),
         removed,
       };
     }
   }
 }
 
-const plainProposals: readonly string[] = ["add", "remove", "update"];
+const plainProposals: readonly string[] = ["add", "remove", "update", "groupContextExtensions"];
 
-function isPlain({ proposals, extensionsChanged, reinit }: CommitSummary): boolean {
-  const usual = proposals.every(({ proposal }) => plainProposals.includes(proposal.type));
-  return usual && !extensionsChanged && reinit === undefined;
+function isPlain({ proposals, reinit }: CommitSummary): boolean {
+  return proposals.every(({ proposal }) => plainProposals.includes(proposal.type)) && reinit === undefined;
+}
+
+/** From the proposals, not from the group after them, which a device that is removed never gets. */
+function dataAfterCommit(before: Group, { proposals }: CommitSummary): GroupData | undefined {
+  for (const { proposal } of proposals) {
+    if (proposal.type === "groupContextExtensions") return dataIn(proposal.extensions);
+  }
+  return groupDataOf(before);
+}
+
+function leavingIn(before: Group, { proposals }: CommitSummary): readonly string[] {
+  return proposals.flatMap(({ proposal, sender, byReference }) =>
+    byReference && proposal.type === "remove" && sender.type === "member" && sender.leafIndex === proposal.removed
+      ? [identityAt(before, proposal.removed).account]
+      : [],
+  );
 }
 
 /** From what the commit says, not from the tree after it, which a device that it removes never gets. */
@@ -247,6 +350,11 @@ export interface HandshakeHeader {
   /** The epoch that it was made in. */
   readonly epoch: bigint;
   readonly authenticatedData: Uint8Array;
+}
+
+/** Whether it was made in this epoch of this conversation's group. */
+export function isOfEpoch(header: HandshakeHeader, conversation: string, epoch: bigint): boolean {
+  return header.epoch === epoch && isGroupOf(header.groupId, conversation);
 }
 
 /** Undefined where the bytes are no such message, or one that does not hide its content. */
@@ -273,6 +381,19 @@ export function identityAt(group: Group, leafIndex: number): LeafIdentity {
   return leafIdentity(member.leafNode.credential);
 }
 
+export interface Leaf {
+  readonly leafIndex: number;
+  readonly identity: LeafIdentity;
+}
+
+/** Every leaf of the group. */
+export function leavesOf(group: Group): readonly Leaf[] {
+  return members(group).map(({ leafIndex, leafNode }) => ({
+    leafIndex,
+    identity: leafIdentity(leafNode.credential),
+  }));
+}
+
 /** Every device of the group. */
 export function identities(group: Group): readonly LeafIdentity[] {
   return members(group).map(({ leafNode }) => leafIdentity(leafNode.credential));
@@ -284,7 +405,7 @@ export function accountsOf(group: Group): readonly string[] {
 }
 
 /** Sorted, each once. */
-export function accountsIn(leaves: readonly LeafIdentity[]): readonly string[] {
+export function accountsIn(leaves: readonly Pick<LeafIdentity, "account">[]): readonly string[] {
   return [...new Set(leaves.map(({ account }) => account))].sort();
 }
 

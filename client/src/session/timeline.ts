@@ -1,10 +1,12 @@
 /** What a conversation looks like to its reader, in the order of the log. Stored once, never changed. */
 
+import type { Role } from "./groupData.ts";
+
 export interface TimelineMessage {
   readonly kind: "message";
   /** Place in the timeline, from 1, without gaps. */
   readonly position: number;
-  /** Place in the log. */
+  /** Place in the log of its generation. */
   readonly seq: number;
   /** Chosen by the sender; unique for the sender. */
   readonly id: string;
@@ -16,6 +18,7 @@ export interface TimelineMessage {
   readonly sentAt: number;
   /** The relay's clock. */
   readonly storedAt: number;
+  /** Of this account, from whichever of its devices. */
   readonly mine: boolean;
   readonly status: "sent";
 }
@@ -30,29 +33,42 @@ export type UnreadableReason =
   /** This device could not follow a change before it. */
   | "cannot_follow";
 
+/** `by` and all accounts are proven by signatures, except where it says otherwise. */
 export type TimelineNotice =
   /** The conversation began here, for this device. */
   | { readonly kind: "opened"; readonly by: string }
   /** Entries between two places of the log were not shown to this device: they expired, or the relay withholds them. */
   | { readonly kind: "missing"; readonly after: number; readonly before: number }
   | { readonly kind: "unreadable"; readonly reason: UnreadableReason; readonly retryable: boolean }
-  /** A device replaced its keys in the group. */
-  | { readonly kind: "keysChanged"; readonly by: string }
-  /** Devices of these accounts were added to the group, or removed from it. */
-  | { readonly kind: "devicesChanged"; readonly accounts: readonly string[]; readonly by: string }
-  /** A change that all members ignore, because it broke a rule; `by` is who the relay says posted it. */
-  | { readonly kind: "void"; readonly by: string }
-  /** This device cannot follow a change that others may. */
-  | { readonly kind: "cannotFollow" }
-  /** The sender and this device were shown different logs: the relay hides or reorders. */
-  | { readonly kind: "logMismatch"; readonly with: string }
-  | { readonly kind: "identityChanged"; readonly account: string }
   | {
       readonly kind: "membersChanged";
       readonly added: readonly string[];
       readonly removed: readonly string[];
       readonly by: string;
-    };
+    }
+  /** They asked to be removed, and are. */
+  | { readonly kind: "left"; readonly accounts: readonly string[] }
+  | { readonly kind: "titleChanged"; readonly title: string; readonly by: string }
+  | { readonly kind: "pictureChanged"; readonly by: string }
+  | { readonly kind: "roleChanged"; readonly account: string; readonly role: Role; readonly by: string }
+  /** A device replaced its keys in the group. */
+  | { readonly kind: "keysChanged"; readonly by: string }
+  /** Devices of these accounts were added to the group, or removed from it. */
+  | { readonly kind: "devicesChanged"; readonly accounts: readonly string[]; readonly by: string }
+  /** A device that could not follow any more was put in anew. */
+  | { readonly kind: "deviceRestored"; readonly account: string; readonly device: string; readonly by: string }
+  /** A change that all members ignore, because it broke a rule; `by` is who the relay says posted it. */
+  | { readonly kind: "void"; readonly by: string }
+  /** This device cannot follow a change that others may: it asks to be put in anew. */
+  | { readonly kind: "cannotFollow" }
+  /**
+   * This device is in again, after `cannotFollow` or on another log (`successor`). What was sent between the place `after` and this one may
+   * be missing.
+   */
+  | { readonly kind: "rejoined"; readonly by: string; readonly after: number; readonly successor: boolean }
+  /** The sender and this device were shown different logs: the relay hides or reorders. */
+  | { readonly kind: "logMismatch"; readonly with: string }
+  | { readonly kind: "identityChanged"; readonly account: string };
 
 export type TimelineItem =
   TimelineMessage | (TimelineNotice & { readonly position: number; readonly seq: number; readonly storedAt: number });

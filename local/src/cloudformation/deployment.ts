@@ -7,7 +7,9 @@ export interface Deployment {
   readonly tables: readonly TableModel[];
   readonly buckets: readonly BucketModel[];
   readonly keys: readonly KeyModel[];
+  readonly queues: readonly QueueModel[];
   readonly functions: readonly FunctionModel[];
+  readonly eventSources: readonly EventSourceModel[];
   readonly api: WebSocketApiModel | null;
 }
 
@@ -54,6 +56,30 @@ export interface CorsRule {
 export interface KeyModel extends Named {
   readonly spec: string;
   readonly policy: readonly Statement[];
+}
+
+export interface QueueModel extends Named {
+  readonly url: string;
+  readonly visibilitySeconds: number;
+  /** Of messages that ask for no other delay. */
+  readonly delaySeconds: number;
+  readonly retentionSeconds: number;
+  readonly largestMessageBytes: number;
+  readonly redrive: { readonly deadLetterArn: string; readonly maxReceiveCount: number } | null;
+  readonly kmsKeyArn: string | null;
+  readonly policy: readonly Statement[];
+}
+
+/** One `AWS::Lambda::EventSourceMapping` of a queue. */
+export interface EventSourceModel {
+  readonly where: string;
+  readonly logicalId: string;
+  readonly queueArn: string;
+  readonly functionArn: string;
+  readonly batchSize: number;
+  readonly maxConcurrency: number;
+  /** Whether the function names what of a batch failed. */
+  readonly reportsFailures: boolean;
 }
 
 export interface FunctionModel extends Named {

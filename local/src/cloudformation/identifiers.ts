@@ -47,6 +47,13 @@ const naming: Readonly<Record<string, Naming>> = {
     return { ref, attributes: { Arn: arn(place, "kms", `key/${ref}`), KeyId: ref } };
   },
   "AWS::KMS::Alias": (_, property) => ({ ref: property("AliasName") ?? "", attributes: {} }),
+  "AWS::SQS::Queue": (place, property) => {
+    const name = property("QueueName") ?? readableName(place);
+    return {
+      ref: `https://sqs.${place.region}.amazonaws.com/${place.account}/${name}`,
+      attributes: { Arn: arn(place, "sqs", name), QueueName: name },
+    };
+  },
   "AWS::IAM::Role": (place, property) => {
     const ref = property("RoleName") ?? readableName(place);
     return {

@@ -6,6 +6,7 @@ import type { Stack } from "../assembly.ts";
 import { LocalCloudError } from "../localCloudError.ts";
 import { parsePolicy, type Statement } from "../iam/policy.ts";
 import { planWebSocketApi } from "./planWebSocketApi.ts";
+import { planEventSource, planQueues } from "./planQueues.ts";
 import { planBucket, planKey, planTable } from "./planStorage.ts";
 import type { BucketModel, Deployment, FunctionModel, InvokePermission, KeyModel, TableModel } from "./deployment.ts";
 import { createEvaluator, type Evaluator } from "./evaluator.ts";
@@ -72,6 +73,7 @@ export function plan(stacks: readonly Stack[]): Plan {
       bucketPolicies.filter(({ bucket }) => bucket === resource.ref).flatMap(({ statements }) => statements),
     ),
   );
+  const queues = planQueues(ofType("AWS::SQS::Queue"), ofType("AWS::SQS::QueuePolicy"), keys);
   const roles = planRoles(ofType("AWS::IAM::Role"), ofType("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"));
   const permissions = ofType("AWS::Lambda::Permission").map(planPermission);
   // Functions behind custom resources run while a stack is deployed, which nothing is here.
@@ -84,6 +86,9 @@ export function plan(stacks: readonly Stack[]): Plan {
       permissions.filter(({ target }) => target === resource.arn || target === resource.ref),
     ),
   );
+  const eventSources = ofType("AWS::Lambda::EventSourceMapping").map((resource) =>
+    planEventSource(resource, queues, functions),
+  );
   const api = planWebSocketApi(ofType);
 
   const hosted = new Set(HOSTED);
@@ -95,7 +100,17 @@ export function plan(stacks: readonly Stack[]): Plan {
     }
   }
   return {
-    deployment: { region: first.region, account: first.account, tables, buckets, keys, functions, api },
+    deployment: {
+      region: first.region,
+      account: first.account,
+      tables,
+      buckets,
+      keys,
+      queues,
+      functions,
+      eventSources,
+      api,
+    },
     outputs: Object.fromEntries(stacks.map((stack) => [stack.name, evaluator.outputs(stack)])),
   };
 }
@@ -106,11 +121,14 @@ const HOSTED: readonly string[] = [
   "AWS::DynamoDB::GlobalTable",
   "AWS::DynamoDB::Table",
   "AWS::S3::Bucket",
+  "AWS::SQS::Queue",
+  "AWS::SQS::QueuePolicy",
   "AWS::IAM::Role",
   "AWS::IAM::Policy",
   "AWS::IAM::ManagedPolicy",
   "AWS::Lambda::Permission",
   "AWS::Lambda::Function",
+  "AWS::Lambda::EventSourceMapping",
   "AWS::ApiGatewayV2::Api",
   "AWS::ApiGatewayV2::Stage",
   "AWS::ApiGatewayV2::Route",

@@ -101,30 +101,42 @@ function planLifecycle(rule: Properties): LifecycleRule {
   };
 }
 
+const SYMMETRIC_SPEC = "SYMMETRIC_DEFAULT";
+/** Specs of keys that are hosted, and what they are for. */
+const KEY_USAGES: Readonly<Record<string, string>> = {
+  [SYMMETRIC_SPEC]: "ENCRYPT_DECRYPT",
+  ECC_NIST_EDWARDS25519: "SIGN_VERIFY",
+};
+
 export function planKey({ properties, where, logicalId, ref, arn }: Resource): KeyModel {
-  properties.ignore(
-    "Description",
-    "EnableKeyRotation",
-    "RotationPeriodInDays",
-    "PendingWindowInDays",
-    "Tags",
-    "KeyUsage",
-  );
+  properties.ignore("Description", "RotationPeriodInDays", "PendingWindowInDays", "Tags");
   properties.only("Enabled", true);
   properties.only("MultiRegion", false);
+  const spec = properties.optionalText("KeySpec") ?? SYMMETRIC_SPEC;
+  const usage = KEY_USAGES[spec];
+  if (usage === undefined) throw new LocalCloudError(`${where}.KeySpec: ${spec} is not hosted`);
+  // KMS makes no key without its usage where that is not to encrypt.
+  if (usage !== (properties.optionalText("KeyUsage") ?? KEY_USAGES[SYMMETRIC_SPEC])) {
+    throw new LocalCloudError(`${where}.KeyUsage: a key of ${spec} is for ${usage}`);
+  }
+  if (properties.flag("EnableKeyRotation") && spec !== SYMMETRIC_SPEC) {
+    throw new LocalCloudError(`${where}.EnableKeyRotation: KMS rotates no key of ${spec}`);
+  }
   return {
     where,
     logicalId,
     name: ref,
     arn,
-    spec: properties.optionalText("KeySpec") ?? "SYMMETRIC_DEFAULT",
+    spec,
     policy: parsePolicy(properties.raw("KeyPolicy"), where),
   };
 }
 
-function keyArn(reference: string | null, keys: readonly KeyModel[], where: string): string | null {
+/** The key under which something is stored; null where it is under one of the service. */
+export function keyArn(reference: string | null, keys: readonly KeyModel[], where: string): string | null {
   if (reference === null) return null;
   const key = keys.find(({ arn, name }) => arn === reference || name === reference);
   if (!key) throw new LocalCloudError(`${where}: no key ${reference} in the assembly`);
+  if (key.spec !== SYMMETRIC_SPEC) throw new LocalCloudError(`${where}: the key ${reference} does not encrypt`);
   return key.arn;
 }

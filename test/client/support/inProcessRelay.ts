@@ -162,10 +162,10 @@ export function inProcessRelay(clock: Clock, options: { readonly now?: () => num
     async put(target, _headers, body) {
       const name = target.slice("memory:".length);
       memory.tables.blobs.set(name, { size: body.length, modified: now() });
-      bodies.set(name.split("/")[1]!, body.slice());
+      bodies.set(name.split("/").at(-1)!, body.slice());
     },
     async get(target) {
-      return bodies.get(target.slice("memory:".length).split("/")[1]!)?.slice();
+      return bodies.get(target.slice("memory:".length).split("/").at(-1)!)?.slice();
     },
   };
 

@@ -1,6 +1,6 @@
 /** What the Directory table holds: records, key packages, proofs, counters. */
 import { randomId } from "../../../bench/rawDevice.ts";
-import type { StoredAccount } from "../../../lambdas/ports.ts";
+import type { StoredAccount, StoredBackup } from "../../../lambdas/ports.ts";
 import type { MakePorts } from "./ports.ts";
 
 const record = (version: number): StoredAccount => ({
@@ -25,6 +25,65 @@ export function directoryContract(make: MakePorts): void {
       expect(await directory.put(account, record(2), 1)).toEqual({ landed: false, found: second });
       expect(await directory.put(account, record(4), 3)).toEqual({ landed: false, found: second });
       expect(await directory.get(account)).toEqual(second);
+    });
+  });
+
+  describe("receipts", () => {
+    const receipt = () => ({ payload: randomId(90), signature: randomId(64) });
+
+    test("a version has one: whoever comes late is told which", async () => {
+      const { directory } = make();
+      const account = randomId();
+      await directory.put(account, record(1), undefined);
+      const rivals = Array.from({ length: 4 }, receipt);
+      const stored = await Promise.all(rivals.map((one) => directory.setReceipt(account, 1, one)));
+      expect(rivals).toContainEqual(stored[0]);
+      expect(stored).toEqual(Array(4).fill(stored[0]));
+      expect((await directory.get(account))?.receipt).toEqual(stored[0]);
+    });
+
+    test("two versions never share one", async () => {
+      const { directory } = make();
+      const account = randomId();
+      const [old, fresh] = [receipt(), receipt()];
+      expect(await directory.setReceipt(account, 1, old)).toBeUndefined();
+      await directory.put(account, record(1), undefined);
+      await directory.setReceipt(account, 1, old);
+      await directory.put(account, record(2), 1);
+      expect((await directory.get(account))?.receipt).toBeUndefined();
+      // One that was being signed when the next version came.
+      expect(await directory.setReceipt(account, 1, old)).toBeUndefined();
+      expect((await directory.get(account))?.receipt).toBeUndefined();
+      expect(await directory.setReceipt(account, 2, fresh)).toEqual(fresh);
+      expect(await directory.setReceipt(account, 1, old)).toBeUndefined();
+    });
+  });
+
+  describe("backups", () => {
+    const backup = (version: number): StoredBackup => ({
+      version,
+      at: 1_000,
+      manifest: randomId(200),
+      blobs: [
+        { hash: randomId(32), size: 5 },
+        { hash: randomId(32), size: 64 * 1024 * 1024 },
+      ],
+      removed: [randomId(32)],
+    });
+
+    test("each follows the one before, and one alone", async () => {
+      const { backups } = make();
+      const account = randomId();
+      const [first, second] = [backup(1), { ...backup(2), blobs: [], removed: [] }];
+      expect(await backups.get(account)).toBeUndefined();
+      expect(await backups.put(account, backup(2))).toEqual({ landed: false, found: undefined });
+      expect(await backups.put(account, first)).toEqual({ landed: true });
+      expect(await backups.put(account, backup(1))).toEqual({ landed: false, found: first });
+      expect(await backups.get(account)).toEqual(first);
+      const outcomes = await Promise.all([backups.put(account, second), backups.put(account, second)]);
+      expect(outcomes).toEqual(expect.arrayContaining([{ landed: true }, { landed: false, found: second }]));
+      expect(await backups.get(account)).toEqual(second);
+      expect(await backups.get(randomId())).toBeUndefined();
     });
   });
 

@@ -72,6 +72,7 @@ export function logContract(make: MakePorts): void {
         commitAt(1, 0),
         messageAt(2, { payload: { blob } }),
         { ...messageAt(3), kind: "proposal", account: "bob" },
+        { ...messageAt(4), kind: "proposal", account: "bob", leave: true },
         { ...commitAt(9, 1), prev: 3, kind: "commit", roster: { add: [], remove: ["bob"] }, account: "ann" },
       ];
       for (const entry of entries) await log.put(conversation, entry);
@@ -188,7 +189,7 @@ export function logContract(make: MakePorts): void {
         const welcomes = [welcome(device, own), welcome(of, claim)];
         expect(await ports.landing.land({ ...write, welcomes })).toEqual({ kind: "notClaimed", index: 1 });
       }
-      expect(await ports.inbox.page(device, undefined, 10)).toMatchObject({ items: [] });
+      expect(await ports.inbox.page("cid", device, undefined, 10)).toMatchObject({ items: [] });
       expect((await ports.log.newest(conversation))?.seq).toBe(1);
 
       expect(await ports.landing.land({ ...write, welcomes: [welcome(device, own)] })).toEqual({ kind: "landed" });
@@ -202,7 +203,7 @@ export function logContract(make: MakePorts): void {
         payload: { inline: "AQ" },
         at: entry.at,
       };
-      expect((await ports.inbox.page(device, undefined, 10)).items).toEqual([item]);
+      expect((await ports.inbox.page("cid", device, undefined, 10)).items).toEqual([item]);
 
       const again = commitAt(3, 2);
       const twice = { conversation, entry: again, expected: write.next, next: conversationAfter(again) };

@@ -1,0 +1,115 @@
+/** The conversations of this device: by the name that the application knows, and by the log that they are in. */
+import type { ConversationDeps } from "./conversationDeps.ts";
+import { TacitError } from "./errors.ts";
+import { LiveConversation } from "./liveConversation.ts";
+import { newConversation, silent, type ConversationState } from "./session/conversation.ts";
+import { changes, conversationPrefix, decodeConversation, timelinePrefix } from "./session/conversationStore.ts";
+import type { CryptoContext } from "./session/cryptoContext.ts";
+import { translate } from "./translate.ts";
+
+export class ConversationBook {
+  readonly #deps: ConversationDeps;
+  readonly #byId = new Map<string, LiveConversation>();
+  /** Log -> id. */
+  readonly #byLog = new Map<string, string>();
+  /** Those that are being deleted from the store. */
+  readonly #forgetting = new Map<string, Promise<void>>();
+
+  constructor(deps: Omit<ConversationDeps, "moved" | "abandoned">) {
+    this.#deps = {
+      ...deps,
+      moved: (id, log) => void this.#byLog.set(log, id),
+      abandoned: (id) => this.#abandon(id),
+    };
+  }
+
+  /** All that the store holds. @throws TacitError `store_corrupt` */
+  async load(crypto: CryptoContext): Promise<void> {
+    const byConversation = new Map<string, Map<string, Uint8Array>>();
+    for (const [key, value] of await this.#deps.store.scan(conversationPrefix)) {
+      const [, id = "", ...rest] = key.split("/");
+      let pairs = byConversation.get(id);
+      if (pairs === undefined) byConversation.set(id, (pairs = new Map()));
+      pairs.set(rest.join("/"), value);
+    }
+    for (const [id, pairs] of byConversation) {
+      try {
+        const state = decodeConversation(crypto, id, pairs);
+        this.adopt(state, state);
+      } catch (cause) {
+        throw new TacitError("store_corrupt", "a stored conversation cannot be read", { cause });
+      }
+    }
+  }
+
+  all(): readonly LiveConversation[] {
+    return [...this.#byId.values()];
+  }
+
+  get(id: string): LiveConversation | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** The one that is, or was, in `log`. */
+  inLog(log: string): LiveConversation | undefined {
+    return this.#byId.get(this.#byLog.get(log) ?? log);
+  }
+
+  /** Resolves when nothing of `id` is left in the store, where it was being forgotten. */
+  async forgotten(id: string): Promise<void> {
+    await this.#forgetting.get(id);
+  }
+
+  /** Makes it durable before it is shown. */
+  async start(state: ConversationState): Promise<LiveConversation> {
+    const conversation = this.adopt(state, undefined);
+    await conversation.take(() => silent(state), changes(undefined, silent(state)));
+    return conversation;
+  }
+
+  adopt(state: ConversationState, stored: ConversationState | undefined): LiveConversation {
+    const conversation = new LiveConversation(this.#deps, state, stored);
+    this.keep(conversation);
+    return conversation;
+  }
+
+  /** Not known yet, not stored yet: a place for the steps of joining. */
+  provisional(log: string, account: string): LiveConversation {
+    return new LiveConversation(this.#deps, newConversation(log, [account]), undefined);
+  }
+
+  keep(conversation: LiveConversation): void {
+    this.#byId.set(conversation.id, conversation);
+    this.#byLog.set(conversation.snapshot.log, conversation.id);
+  }
+
+  /** Accounts that this device shares a conversation with that the user wanted. */
+  contacts(): ReadonlySet<string> {
+    const wanted = this.all().filter(({ snapshot }) => snapshot.requestBy === undefined);
+    return new Set(wanted.flatMap(({ members }) => members));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.all().map((conversation) => conversation.close()));
+    await Promise.all(this.#forgetting.values());
+  }
+
+  /** Forgets a conversation that could not be opened. */
+  #abandon(id: string): void {
+    const conversation = this.#byId.get(id);
+    if (conversation === undefined) return;
+    this.#byId.delete(id);
+    const forgotten = this.#forget(conversation)
+      .catch((error: unknown) => this.#deps.failed(translate(error)))
+      .finally(() => this.#forgetting.delete(id));
+    this.#forgetting.set(id, forgotten);
+  }
+
+  async #forget(conversation: LiveConversation): Promise<void> {
+    await conversation.close();
+    const { store } = this.#deps;
+    const prefixes = [`${conversationPrefix}${conversation.id}/`, timelinePrefix(conversation.id)];
+    const stored = await Promise.all(prefixes.map((prefix) => store.scan(prefix)));
+    await store.commit(stored.flat().map(([key]) => ({ key })));
+  }
+}

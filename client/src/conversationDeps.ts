@@ -1,0 +1,32 @@
+/** What a live conversation is given. */
+import type { Connection } from "./connection.ts";
+import type { TacitError } from "./errors.ts";
+import type { PeerBook } from "./peerBook.ts";
+import type { BlobTransfer, Clock, Logger } from "./ports.ts";
+import type { SealedStore } from "./sealedStore.ts";
+import type { Claimed, SessionContext } from "./session/conversation.ts";
+
+export interface ConversationDeps {
+  /** As this device is now: its certificate and its account's record change. */
+  readonly context: () => SessionContext;
+  readonly store: SealedStore;
+  readonly connection: Connection;
+  readonly blobs: BlobTransfer;
+  readonly peers: PeerBook;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** One key package of each device of `account`, or of those named, checked. @throws TacitError, Refused, LostAnswer */
+  readonly claim: (account: string, devices?: readonly string[]) => Promise<readonly Claimed[]>;
+  /** Devices that the account's record lists, checked. @throws TacitError, Refused, LostAnswer */
+  readonly devicesOf: (account: string) => Promise<readonly string[]>;
+  /** A request to be put in anew in `conversation`, signed by this device. */
+  readonly repairRequest: (conversation: string, at: number) => Promise<Uint8Array>;
+  /** Reads the inbox. */
+  readonly readInbox: () => Promise<void>;
+  readonly identityChanged: (account: string) => void;
+  readonly failed: (error: TacitError) => void;
+  /** It goes on in another log: doorbells come under another name. */
+  readonly moved: (conversation: string, log: string) => void;
+  /** It could not be opened, and nothing is kept of it. */
+  readonly abandoned: (conversation: string) => void;
+}

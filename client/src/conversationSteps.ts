@@ -1,0 +1,90 @@
+/**
+ * The state of one conversation and the one way in which it changes: a step computes, what it changed is stored, and only then is anything
+ * shown, sent or wiped. Steps come one after another.
+ */
+import type { ConversationDeps } from "./conversationDeps.ts";
+import type { PeerBook } from "./peerBook.ts";
+import { wipe } from "./session/bytes.ts";
+import { merged, noted, silent, type ConversationState, type Step } from "./session/conversation.ts";
+import { changes, type Change } from "./session/conversationStore.ts";
+import { identities } from "./session/groupEngine.ts";
+
+export type Compute = (state: ConversationState) => Step | undefined | Promise<Step | undefined>;
+
+/** Told when a step is stored. */
+export type Released = (before: ConversationState, step: Step) => void;
+
+export class ConversationSteps {
+  readonly #deps: ConversationDeps;
+  readonly #released: Released;
+  #stored: ConversationState | undefined;
+  #now: ConversationState;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** `stored`: what the store holds of it. */
+  constructor(
+    deps: ConversationDeps,
+    state: ConversationState,
+    stored: ConversationState | undefined,
+    released: Released,
+  ) {
+    this.#deps = deps;
+    this.#now = state;
+    this.#stored = stored;
+    this.#released = released;
+  }
+
+  get now(): ConversationState {
+    return this.#now;
+  }
+
+  /** Settles when all steps so far have. */
+  get idle(): Promise<unknown> {
+    return this.#last;
+  }
+
+  /** Computes, stores together with `more`, then releases. Undefined: nothing changes, and `more` is stored alone. */
+  take(compute: Compute, more: readonly Change[] = []): Promise<void> {
+    const step = this.#last.then(() => this.#take(compute, more));
+    this.#last = step.catch(() => {});
+    return step;
+  }
+
+  async #take(compute: Compute, more: readonly Change[]): Promise<void> {
+    const before = this.#now;
+    const computed = (await compute(before)) ?? silent(before);
+    const { group } = computed.state;
+    const leaves = group === undefined || group.epoch === before.group?.epoch ? [] : identities(group);
+    const { context, peers } = this.#deps;
+    const { account: self } = context();
+    const shown = [...leaves, ...(computed.heard ?? [])].filter(({ account }) => account !== self);
+    const keep = (): Promise<void> => this.#keep(before, computed, peers.meet(shown), more);
+    return shown.length === 0 ? keep() : peers.alone(keep);
+  }
+
+  async #keep(
+    before: ConversationState,
+    computed: Step,
+    met: ReturnType<PeerBook["meet"]>,
+    more: readonly Change[],
+  ): Promise<void> {
+    const warned = met.changed.reduce((all, account) => {
+      const at = { seq: all.state.cursor, storedAt: this.#deps.connection.now() };
+      return merged(all, noted(all.state, { kind: "identityChanged", account }, at));
+    }, computed);
+    const step = warned.state.phase === "ended" ? { ...warned, state: withoutRemains(warned.state) } : warned;
+    const writes = [...changes(this.#stored, step), ...met.changes, ...more];
+    if (writes.length > 0) await this.#deps.store.commit(writes);
+    this.#stored = this.#now = step.state;
+    met.stored();
+    wipe(step.consumed);
+    this.#released(before, step);
+    for (const account of met.changed) this.#deps.identityChanged(account);
+  }
+}
+
+/** What has ended keeps no keys, and sends nothing. */
+function withoutRemains(state: ConversationState): ConversationState {
+  if (state.group === undefined && state.outbox.length + state.intents.length === 0) return state;
+  return { ...state, group: undefined, outbox: [], intents: [], repair: undefined };
+}

@@ -1,0 +1,69 @@
+/** Reading what is addressed to this device. An item is acknowledged when what it brought is stored, or was found to be of no use. */
+import type { Answer, InboxItem } from "@tacit/protocol";
+import type { Connection } from "./connection.ts";
+import { TacitError } from "./errors.ts";
+import { LostAnswer, Refused } from "./relaySocket.ts";
+
+export interface InboxDeps {
+  readonly connection: Pick<Connection, "request">;
+  /** @throws LostAnswer, Refused, TacitError of the store: it stays where it is. Anything else: it is of no use. */
+  readonly take: (item: InboxItem) => Promise<void>;
+  readonly failed: (error: TacitError) => void;
+}
+
+export class Inbox {
+  readonly #deps: InboxDeps;
+  #reading: Promise<void> | undefined;
+  #again = false;
+
+  constructor(deps: InboxDeps) {
+    this.#deps = deps;
+  }
+
+  /** One reading at a time; a ring in between makes another. @throws Refused, LostAnswer, TacitError */
+  read(): Promise<void> {
+    this.#again = true;
+    return (this.#reading ??= this.#readWhole().finally(() => (this.#reading = undefined)));
+  }
+
+  async idle(): Promise<void> {
+    await this.#reading?.catch(() => {});
+  }
+
+  async #readWhole(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      let after: string | undefined;
+      do {
+        const page: Answer<"readInbox"> = await this.#deps.connection.request(
+          "readInbox",
+          after === undefined ? {} : { after },
+        );
+        const done: string[] = [];
+        for (const item of page.items) {
+          await this.#take(item);
+          done.push(item.id);
+        }
+        if (done.length > 0) await this.#deps.connection.request("acknowledgeInbox", { ids: done });
+        if (page.next !== undefined && after !== undefined && page.next <= after) {
+          throw new LostAnswer("the pages of the inbox do not advance");
+        }
+        after = page.next;
+      } while (after !== undefined);
+    }
+  }
+
+  /** Whoever can send something must not be able to block what is behind it: what cannot be used is reported and passed over. */
+  async #take(item: InboxItem): Promise<void> {
+    try {
+      await this.#deps.take(item);
+    } catch (error) {
+      const isOfItem = error instanceof TacitError && error.code === "cannot_follow";
+      if (error instanceof LostAnswer || error instanceof Refused || (error instanceof TacitError && !isOfItem)) {
+        throw error;
+      }
+      const cause = { cause: error };
+      this.#deps.failed(isOfItem ? error : new TacitError("cannot_follow", "an invitation cannot be opened", cause));
+    }
+  }
+}

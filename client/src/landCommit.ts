@@ -1,0 +1,109 @@
+/** Bringing the own commit to the relay, with its Welcomes and the tree: all of it is in the request, or laid in place before it. */
+import { encodeBase64Url, limits, type Payload, type Request } from "@tacit/protocol";
+import type { Connection } from "./connection.ts";
+import { sendable, sendableTogether, uploaded, type PayloadDeps } from "./payloads.ts";
+import type { ConversationState, PendingCommit } from "./session/conversation.ts";
+import { groupDataOf } from "./session/groupEngine.ts";
+import { utf8 } from "./session/bytes.ts";
+
+export interface LandingDeps extends PayloadDeps {
+  readonly connection: Pick<Connection, "request">;
+}
+
+/** Room in a request frame for what is around the payloads of a commit, and around each Welcome. */
+const overhead = { commit: 2_048, welcome: 320 };
+
+/** @throws Refused, LostAnswer */
+export async function landCommit(
+  deps: LandingDeps,
+  { log, roster, data }: ConversationState,
+  pending: PendingCommit,
+  options: { readonly withoutPicture: boolean },
+): Promise<void> {
+  const { connection } = deps;
+  const { commit, tree } = pending;
+  const treeBlob = tree === undefined ? undefined : (await uploaded(deps, tree)).blob;
+  const picture = options.withoutPicture ? undefined : groupDataOf(pending.next)?.picture;
+  const blobs = [
+    ...(treeBlob === undefined ? [] : [treeBlob]),
+    // Named again with each commit, so that it lives as long as the group does something.
+    ...(picture === undefined ? [] : [{ hash: picture.hash, size: picture.size }]),
+  ];
+  const { add, remove, turn } = pending;
+  const deltaSize = utf8(JSON.stringify([add, remove, roster])).length;
+  const room = limits.requestFrame - overhead.commit - deltaSize;
+  const together = await payloadsTogether(deps, pending, room);
+  if (together === undefined) await stageWelcomes(deps, log, pending);
+  const landing = {
+    conversation: log,
+    entry: pending.entry,
+    payload: together?.payload ?? (await sendable(deps, commit)),
+    welcomes: together?.welcomes ?? [],
+    ...(together === undefined ? { staged: true as const } : {}),
+    blobs,
+  };
+  if (pending.kind === "change") {
+    await connection.request("commit", { ...landing, turn, add: [...add], remove: [...remove] });
+    return;
+  }
+  const { generation, predecessor } = data;
+  await connection.request("createConversation", {
+    ...landing,
+    roster: [...add],
+    generation,
+    ...(predecessor === undefined ? {} : { predecessor }),
+  });
+}
+
+type Welcomes = Request<"commit">["welcomes"];
+
+/** Undefined where the Welcomes do not fit one frame. */
+async function payloadsTogether(
+  deps: PayloadDeps,
+  { commit, welcomes }: PendingCommit,
+  room: number,
+): Promise<{ readonly payload: Payload; readonly welcomes: Welcomes } | undefined> {
+  const around = overhead.welcome * welcomes.length;
+  const inline = welcomes.reduce((size, { welcome }) => size + base64Length(welcome.length), 0);
+  const fits = around + inline + overhead.welcome <= room && welcomes.length <= limits.welcomes;
+  if (!fits && welcomes.length > few) return undefined;
+  const parts = [commit, ...welcomes.map(({ welcome }) => welcome)];
+  const [payload, ...rest] = await sendableTogether(deps, parts, room - around);
+  return {
+    payload: payload!,
+    welcomes: welcomes.map(({ device, claim }, index) => ({ device, claim, payload: rest[index]! })),
+  };
+}
+
+/** Up to so many Welcomes that do not fit go by blob: staging takes requests too. */
+const few = 3;
+
+async function stageWelcomes(
+  deps: LandingDeps,
+  conversation: string,
+  { entry, welcomes }: PendingCommit,
+): Promise<void> {
+  let frame: Welcomes = [];
+  let used = 0;
+  const room = limits.requestFrame - overhead.commit;
+  const send = async (): Promise<void> => {
+    if (frame.length > 0) await deps.connection.request("stageWelcomes", { conversation, entry, welcomes: frame });
+    frame = [];
+    used = 0;
+  };
+  for (const { device, claim, welcome } of welcomes) {
+    const payload: Payload =
+      welcome.length <= limits.inlinePayload
+        ? { inline: encodeBase64Url(welcome) }
+        : { blob: (await uploaded(deps, welcome)).blob };
+    const size = overhead.welcome + ("inline" in payload ? payload.inline.length : 0);
+    if (used + size > room || frame.length >= limits.welcomes) await send();
+    frame.push({ device, claim, payload });
+    used += size;
+  }
+  await send();
+}
+
+function base64Length(bytes: number): number {
+  return Math.ceil((bytes * 4) / 3);
+}

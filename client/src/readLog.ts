@@ -1,0 +1,97 @@
+/** Reading the log from where the state is, page by page, and taking entries that a doorbell brought. */
+import type { Entry } from "@tacit/protocol";
+import type { ConversationDeps } from "./conversationDeps.ts";
+import type { ConversationSteps } from "./conversationSteps.ts";
+import { TacitError } from "./errors.ts";
+import { received } from "./payloads.ts";
+import { LostAnswer } from "./relaySocket.ts";
+import type { ReadEntry } from "./session/applied.ts";
+import { applyEntry } from "./session/applyEntry.ts";
+import { merged, silent, type ConversationState, type Step } from "./session/conversation.ts";
+import { passOver } from "./session/passOver.ts";
+
+/** Bytes of payloads that are held while a page is read. */
+const readBudget = 1024 * 1024;
+
+/** To the end. @throws Refused, LostAnswer */
+export async function readLog(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
+  const { log, cursor } = steps.now;
+  let after: number | undefined = cursor;
+  while (after !== undefined) {
+    const page: { readonly entries: readonly Entry[]; readonly next?: number | undefined } =
+      await deps.connection.request("read", { conversation: log, after });
+    await applyPage(deps, steps, log, page.entries);
+    if (page.next !== undefined && page.next <= after) throw new LostAnswer("the pages of the log do not advance");
+    // It goes on in another log, or not at all.
+    if (steps.now.log !== log) return;
+    after = page.next;
+  }
+}
+
+/** In parts, so that no page makes this device hold more than a few large payloads. */
+async function applyPage(
+  deps: ConversationDeps,
+  steps: ConversationSteps,
+  log: string,
+  entries: readonly Entry[],
+): Promise<void> {
+  let part: ReadEntry[] = [];
+  let held = 0;
+  for (const entry of entries) {
+    const payload = await payloadOf(deps, entry);
+    part.push({ entry, payload });
+    held += payload?.length ?? 0;
+    if (held < readBudget) continue;
+    await applyAll(deps, steps, log, part);
+    part = [];
+    held = 0;
+  }
+  await applyAll(deps, steps, log, part);
+}
+
+export function applyAll(
+  deps: ConversationDeps,
+  steps: ConversationSteps,
+  log: string,
+  reads: readonly ReadEntry[],
+): Promise<void> {
+  return steps.take(async (state) => {
+    if (state.log !== log) return undefined;
+    let step = silent(state);
+    for (const read of reads) step = merged(step, await applied(deps, step.state, read));
+    return step;
+  });
+}
+
+/** Entries of a doorbell count where they continue what was read. */
+export async function applyRung(
+  deps: ConversationDeps,
+  steps: ConversationSteps,
+  log: string,
+  entries: readonly Entry[],
+): Promise<void> {
+  if (entries.some(({ payload }) => "blob" in payload)) return;
+  await steps.take(async (state) => {
+    if (state.log !== log || state.phase !== "open" || state.joinedAt !== undefined) return undefined;
+    let step = silent(state);
+    for (const entry of entries) {
+      if (entry.seq <= step.state.cursor) continue;
+      if (entry.prev !== step.state.cursor) break;
+      step = merged(step, await applied(deps, step.state, { entry, payload: await payloadOf(deps, entry) }));
+    }
+    return step;
+  });
+}
+
+async function applied(deps: ConversationDeps, state: ConversationState, read: ReadEntry): Promise<Step> {
+  try {
+    return await applyEntry(deps.context(), state, read);
+  } catch (cause) {
+    deps.failed(new TacitError("internal", "an entry could not be read", { cause }));
+    return passOver(state, read.entry);
+  }
+}
+
+function payloadOf(deps: ConversationDeps, { payload }: Entry): Promise<Uint8Array | undefined> {
+  return received({ ...deps, provider: deps.context().provider }, payload);
+}

@@ -1,0 +1,326 @@
+/**
+ * Reading a commit: it is applied or void, for all members alike, because it is judged by the entry, by the log before it, and by the group.
+ * The header (kind, group, epoch, turn, roster) is clear text, the engine says which of its refusals `everyone` meets, and what it changes is
+ * judged by memberChange.ts, also on the device that made it and on those that it removes.
+ */
+import { MlsError } from "@tacit/mls";
+import type { Entry } from "@tacit/protocol";
+import { ended, isLocal, logDiffers, placeOf, stuck, voided, type Applied, type ReadEntry } from "./applied.ts";
+import { decodeCommitData, sameSet, type CommitData } from "./commitData.ts";
+import {
+  listedIn,
+  merged,
+  noted,
+  notedAll,
+  silent,
+  withGroup,
+  type ConversationState,
+  type PendingCommit,
+  type RecentEntry,
+  type SessionContext,
+} from "./conversation.ts";
+import { plainData, type GroupData } from "./groupData.ts";
+import {
+  accountsIn,
+  epochOf,
+  groupDataOf,
+  handshakeHeader,
+  identities,
+  isGroupOf,
+  isOfEpoch,
+  leaveProposals,
+  receive,
+  secretsOnlyIn,
+  type Group,
+  type HandshakeHeader,
+} from "./groupEngine.ts";
+import type { LeafIdentity } from "./authenticate.ts";
+import { memberChange, type MemberChange } from "./memberChange.ts";
+import { isTooLarge } from "./payloadSize.ts";
+import type { TimelineNotice } from "./timeline.ts";
+
+type CommitEntry = Extract<Entry, { kind: "commit" }>;
+
+/** Commits whose times are kept: as many as a conversation has in a day of background updates. */
+const rememberedCommits = 24;
+const rememberedReadmissions = 64;
+
+export async function applyCommit(
+  context: SessionContext,
+  state: ConversationState,
+  { payload }: ReadEntry,
+  entry: CommitEntry,
+  recent: RecentEntry,
+): Promise<Applied> {
+  const { pending, group } = state;
+  // By what it is: the entry's id is the relay's to write.
+  const own = pending?.hash === recent.hash ? pending : undefined;
+  if (own === undefined && (group === undefined || state.phase === "opening")) {
+    const waiting = { ...state, pending: undefined, group: undefined, phase: "awaitingWelcome" as const };
+    return { state: waiting, items: [], consumed: lostSecrets(pending, undefined) };
+  }
+  // The relay numbers the turns without a gap; this one it made up.
+  if (entry.turn !== state.turn) return voided(state, entry);
+
+  // An own commit that is not this one, or is void, never happens: it names this turn, which is over.
+  const following = { ...state, turn: entry.turn + 1, pending: undefined };
+  const lost = lostSecrets(pending, group);
+  const at = placeOf(entry);
+  // No member reads it, so it changes nothing for any.
+  if (isTooLarge(entry.payload)) return { ...voided(withoutEffect(following, entry), entry), consumed: lost };
+  const bytes = own?.commit ?? payload;
+  if (bytes === undefined) return { ...stuck(following, at), consumed: lost };
+  const header = handshakeHeader(bytes, "commit");
+  const data = header && commitDataOf(header, entry);
+  const epoch = group === undefined ? 0n : epochOf(group);
+  // Those who were in before go on where this device came in: its Welcome came with a void commit.
+  if (state.provisional && header !== undefined && data !== undefined && header.epoch + 1n === epoch) {
+    return { ...stuck(following, at), consumed: lost };
+  }
+  const found =
+    header === undefined || data === undefined || !isOfEpoch(header, state.log, epoch)
+      ? "void"
+      : await changeOf(context, state, bytes, own);
+  if (found === "cannotFollow") return { ...stuck(following, at), consumed: lost };
+  const change = found === "void" || data === undefined ? undefined : judged(state, found, entry, data);
+  if (found === "void" || change === undefined || data === undefined) {
+    // Who wanted to create it with this has nothing to go on with.
+    const stopped =
+      group === undefined
+        ? ended(following, { kind: "cannotFollow" }, at)
+        : voided(withoutEffect(following, entry), entry);
+    return { ...stopped, consumed: lost };
+  }
+
+  const consumed = own === undefined ? [...found.consumed, ...lost] : found.consumed;
+  const notices = noticesOf(state, found, change, own);
+  const times = [...state.commitTimes, entry.at].slice(-rememberedCommits);
+  const readmitted = restoredBy(found).map(({ device }) => ({ device, at: entry.at }));
+  const readmissions =
+    readmitted.length === 0
+      ? state.readmissions
+      : [...state.readmissions, ...readmitted].slice(-rememberedReadmissions);
+  const settled = {
+    ...following,
+    commitTimes: times,
+    readmissions,
+    unlisted: data.unlisted ?? [],
+    justDropped: [],
+    droppedBy: undefined,
+  };
+  if (found.removed) return { ...removal(context, settled, found, notices, at), consumed, verdict: "applied" };
+  const followed: ConversationState = {
+    ...withGroup(settled, found.group),
+    phase: "open",
+    epochIncomplete: false,
+    provisional: false,
+    leaving: undefined,
+    repair: undefined,
+    ...(own === undefined ? {} : { renewedAt: entry.at, intents: withoutDone(state, own) }),
+  };
+  const warned =
+    own === undefined && logDiffers(state, data.log, recent)
+      ? noted(followed, { kind: "logMismatch", with: found.from }, at)
+      : silent(followed);
+  return { ...merged(warned, notedAll(warned.state, notices, at)), consumed, verdict: "applied" };
+}
+
+/** A renewal is done with the first own commit; everything else is looked at again until the group is as wanted. */
+function withoutDone({ intents }: ConversationState, own: PendingCommit): ConversationState["intents"] {
+  return intents.filter(({ kind, id }) => !(kind === "rotate" || id === own.intent) || isOpenEnded(kind));
+}
+
+/** Large ones take several commits. */
+function isOpenEnded(kind: ConversationState["intents"][number]["kind"]): boolean {
+  return kind === "invite" || kind === "devices" || kind === "leave";
+}
+
+/** Out of the group, or put in anew: then the Welcome is on its way. */
+function removal(
+  { account, device }: SessionContext,
+  state: ConversationState,
+  { after }: FoundCommit,
+  notices: readonly TimelineNotice[],
+  at: { readonly seq: number; readonly storedAt: number },
+) {
+  const isPutInAnew = after.some((leaf) => leaf.account === account && leaf.device === device);
+  if (isPutInAnew) return silent({ ...state, phase: "awaitingWelcome" as const });
+  return notedAll({ ...state, phase: "ended" as const, leaving: undefined }, notices, at);
+}
+
+/** What the commit says of its place, where that is its place. */
+export function commitDataOf(header: HandshakeHeader, entry: CommitEntry): CommitData | undefined {
+  const data = decodeCommitData(header.authenticatedData);
+  if (data === undefined || data.turn !== entry.turn) return undefined;
+  return sameSet(data.add, entry.roster.add) && sameSet(data.remove, entry.roster.remove) ? data : undefined;
+}
+
+/** A void commit changes nothing in the group, but the relay went by its roster. */
+function withoutEffect(state: ConversationState, { roster, account }: CommitEntry): ConversationState {
+  const members = new Set(state.roster);
+  const listed = rosterAfter(state, roster);
+  const justDropped = roster.remove.filter((each) => members.has(each)).sort();
+  return {
+    ...state,
+    unlisted: state.roster.filter((each) => !listed.has(each)),
+    justDropped,
+    droppedBy: justDropped.length === 0 ? undefined : account,
+  };
+}
+
+/** Accounts on the relay's roster with `delta`. */
+export function rosterAfter(
+  state: ConversationState,
+  { add, remove }: { readonly add: readonly string[]; readonly remove: readonly string[] },
+): ReadonlySet<string> {
+  const removed = new Set(remove);
+  return new Set([...listedIn(state).filter((account) => !removed.has(account)), ...add]);
+}
+
+/**
+ * What the commit changes, where it may, and where the relay's roster follows the group: nobody is served who is not in, whoever is in and
+ * not served was so before, and whoever asked to leave is out.
+ */
+function judged(
+  state: ConversationState,
+  found: FoundCommit,
+  { account, roster, turn }: CommitEntry,
+  data: CommitData,
+): MemberChange | undefined {
+  const { group } = state;
+  if (!found.isPlain || found.from !== account) return undefined;
+  const change = memberChange({
+    conversation: state.log,
+    before: group === undefined ? undefined : { leaves: identities(group), data: groupDataOf(group) ?? plainData },
+    after: { leaves: found.after, data: found.dataAfter },
+    by: found.from,
+    leaving: found.leaving,
+  });
+  if (change === undefined) return undefined;
+  const areIn = accountsIn(found.after);
+  const members = new Set(areIn);
+  const listed = turn === 0 && group === undefined ? new Set(roster.add) : rosterAfter(state, roster);
+  const unlisted = areIn.filter((each) => !listed.has(each));
+  const wasUnlisted = new Set(state.unlisted);
+  const wasListed = new Set(group === undefined ? [] : listedIn(state));
+  const holds =
+    roster.remove.every((each) => wasListed.has(each)) &&
+    !roster.add.some((each) => wasListed.has(each)) &&
+    [...listed].every((each) => members.has(each)) &&
+    unlisted.every((each) => wasUnlisted.has(each)) &&
+    sameSet(unlisted, data.unlisted ?? []) &&
+    (group === undefined || leaveProposals(group).every((proposal) => !members.has(proposal.account)));
+  return holds ? change : undefined;
+}
+
+interface FoundCommit {
+  readonly group: Group;
+  readonly after: readonly LeafIdentity[];
+  readonly dataAfter: GroupData;
+  /** The account that made it. */
+  readonly from: string;
+  readonly isPlain: boolean;
+  readonly leaving: readonly string[];
+  readonly addedDevices: readonly Pick<LeafIdentity, "account" | "device">[];
+  /** Every device before it. */
+  readonly before: readonly LeafIdentity[];
+  readonly removed: boolean;
+  readonly consumed: readonly Uint8Array[];
+}
+
+/** What the commit makes of the group; an own one was computed when it was made. */
+async function changeOf(
+  context: SessionContext,
+  state: ConversationState,
+  commit: Uint8Array,
+  own: PendingCommit | undefined,
+): Promise<FoundCommit | "void" | "cannotFollow"> {
+  const { group } = state;
+  const before = group === undefined ? [] : identities(group);
+  if (own !== undefined) {
+    const { next, readmits, leaving } = own;
+    const after = identities(next);
+    return {
+      group: next,
+      after,
+      dataAfter: groupDataOf(next) ?? plainData,
+      from: context.account,
+      isPlain: groupDataOf(next) !== undefined,
+      leaving,
+      addedDevices: after.filter(({ device }) => readmits.includes(device)),
+      before,
+      removed: false,
+      // After a restart: the secrets of the epoch that ends.
+      consumed: own.consumedByNext ?? (group === undefined ? [] : secretsOnlyIn(group, next)),
+    };
+  }
+  if (group === undefined) return "cannotFollow";
+  try {
+    const processed = await receive(context, group, commit);
+    return processed.kind === "commit" ? { ...processed, from: processed.from.account, before } : "void";
+  } catch (error) {
+    // An own commit that this device does not know of: the others may have taken it.
+    if (error instanceof MlsError && error.code === "own_message") return "cannotFollow";
+    return isLocal(error, state) ? "cannotFollow" : "void";
+  }
+}
+
+function noticesOf(
+  state: ConversationState,
+  found: FoundCommit,
+  change: MemberChange,
+  own: PendingCommit | undefined,
+): readonly TimelineNotice[] {
+  const { from: by, dataAfter } = found;
+  if (own?.kind === "create") {
+    const isSuccessor = dataAfter.predecessor !== undefined;
+    return [
+      isSuccessor ? { kind: "rejoined", by, after: state.repair?.after ?? 0, successor: true } : { kind: "opened", by },
+    ];
+  }
+  const { added, left, devicesChanged, rolesChanged } = change;
+  const removed = change.removed.filter((account) => !left.includes(account));
+  const restored = restoredBy(found);
+  const notices: TimelineNotice[] = [
+    ...(left.length === 0 ? [] : [{ kind: "left" as const, accounts: left }]),
+    ...(added.length + removed.length === 0 ? [] : [{ kind: "membersChanged" as const, added, removed, by }]),
+    ...(change.titleChanged ? [{ kind: "titleChanged" as const, title: dataAfter.title, by }] : []),
+    ...(change.pictureChanged ? [{ kind: "pictureChanged" as const, by }] : []),
+    ...rolesChanged.map(({ account, role }) => ({ kind: "roleChanged" as const, account, role, by })),
+    ...(devicesChanged.length === 0 ? [] : [{ kind: "devicesChanged" as const, accounts: devicesChanged, by }]),
+    ...restored.map(({ account, device }) => ({ kind: "deviceRestored" as const, account, device, by })),
+  ];
+  return notices.length > 0 ? notices : [{ kind: "keysChanged", by }];
+}
+
+/** Devices that were in before, and were put in anew. */
+function restoredBy({ before, addedDevices }: FoundCommit): FoundCommit["addedDevices"] {
+  if (addedDevices.length === 0) return [];
+  const were = new Set(before.map(({ account, device }) => `${account} ${device}`));
+  return addedDevices.filter(({ account, device }) => were.has(`${account} ${device}`));
+}
+
+/** Of a commit that never happens. */
+function lostSecrets(pending: PendingCommit | undefined, group: Group | undefined): readonly Uint8Array[] {
+  return pending === undefined ? [] : secretsOnlyIn(pending.next, group);
+}
+
+/**
+ * The Welcome brought what this commit did; that the commit is where the relay says it is has to be seen. A header that does not fit
+ * means a false place, or a commit that is void for the members: there is no way in from here but to be put in anew.
+ */
+export function applyJoining(state: ConversationState, { entry, payload }: ReadEntry): Applied {
+  const header = payload && handshakeHeader(payload, "commit");
+  const data = header && entry.kind === "commit" ? commitDataOf(header, entry) : undefined;
+  const holds =
+    entry.kind === "commit" &&
+    entry.turn + 1 === state.turn &&
+    state.group !== undefined &&
+    header !== undefined &&
+    header.epoch + 1n === epochOf(state.group) &&
+    isGroupOf(header.groupId, state.log) &&
+    data !== undefined;
+  if (!holds) return stuck({ ...state, joinedAt: undefined }, placeOf(entry));
+  const unlisted = (data.unlisted ?? []).filter((account) => state.roster.includes(account));
+  return { ...silent({ ...state, unlisted }), verdict: "applied" };
+}

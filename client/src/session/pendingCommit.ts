@@ -1,0 +1,171 @@
+/** Making the own commit: of a conversation that does not exist yet, or of a change. It is durable until the log says what ended its turn. */
+import { encodeBase64Url } from "@tacit/protocol";
+import { encodeCommitData } from "./commitData.ts";
+import {
+  listedIn,
+  type Claimed,
+  type ConversationState,
+  type PendingCommit,
+  type SessionContext,
+  type Step,
+} from "./conversation.ts";
+import { randomId, sha256 } from "./cryptoContext.ts";
+import {
+  accountsIn,
+  commitChange,
+  createGroup,
+  leaveProposals,
+  leavesOf,
+  secretsOnlyIn,
+  type Committed,
+  type GroupChange,
+} from "./groupEngine.ts";
+import type { GroupData } from "./groupData.ts";
+import { sealTree, treeNonce, wrapWelcome } from "./welcomeTree.ts";
+
+/** What a commit is to change; what members asked for and the roster needs comes on top. */
+export interface Wish {
+  readonly intent: string | undefined;
+  /** Leaf indices. */
+  readonly removes: readonly number[];
+  readonly adds: readonly Claimed[];
+  readonly data: GroupData | undefined;
+  /** Devices that are removed and added at once. */
+  readonly readmits: readonly string[];
+}
+
+/**
+ * The first commit, which adds all of `claimed`.
+ * @throws MlsError where a key package is not valid
+ */
+export async function createPending(
+  context: SessionContext,
+  state: ConversationState,
+  claimed: readonly Claimed[],
+  now: number,
+): Promise<Step> {
+  const accounts = [...new Set([context.account, ...claimed.map(({ account }) => account)])].sort();
+  const treeKey = context.provider.random(32);
+  const created = await createGroup(context, context.member, {
+    id: state.log,
+    data: state.data,
+    keyPackages: claimed.map(({ keyPackage }) => keyPackage),
+    authenticatedData: encodeCommitData({ turn: 0, add: accounts, remove: [], blobs: [], log: undefined }),
+    treeKey,
+    now,
+  });
+  const made = { add: accounts, remove: [], readmits: [], leaving: [], intent: undefined, kind: "create" as const };
+  const pending = pendingOf(context, state, created, { claimed, treeKey }, made);
+  return { state: { ...state, pending }, items: [], consumed: created.consumed };
+}
+
+/** @throws MlsError where a key package is not valid */
+export async function changePending(
+  context: SessionContext,
+  state: ConversationState,
+  wish: Wish,
+  now: number,
+): Promise<Step> {
+  const { group } = state;
+  if (group === undefined) throw new Error("only an open conversation is changed");
+  const leaving = leaveProposals(group);
+  const leavers = new Set(leaving.map(({ account }) => account));
+  const byReference = new Set(leaving.map(({ leafIndex }) => leafIndex));
+  // One device asks for the whole account.
+  const ofLeavers = leavesOf(group)
+    .filter(({ identity, leafIndex }) => leavers.has(identity.account) && !byReference.has(leafIndex))
+    .map(({ leafIndex }) => leafIndex);
+  const removes = [...new Set([...ofLeavers, ...wish.removes.filter((leafIndex) => !byReference.has(leafIndex))])];
+  const gone = new Set([...removes, ...byReference]);
+  const adds = wish.adds.filter(({ account }) => !leavers.has(account));
+  const after = accountsIn([
+    ...leavesOf(group)
+      .filter(({ leafIndex }) => !gone.has(leafIndex))
+      .map(({ identity }) => identity),
+    ...adds,
+  ]);
+  const delta = rosterDelta(state, after, adds);
+  const change: GroupChange = {
+    references: leaving.map(({ reference }) => reference),
+    removes,
+    adds: adds.map(({ keyPackage }) => keyPackage),
+    ...(wish.data === undefined ? {} : { data: wish.data }),
+  };
+  const log = state.chain && { seq: state.cursor, hash: encodeBase64Url(state.chain) };
+  const treeKey = context.provider.random(32);
+  const committed = await commitChange(context, group, change, {
+    authenticatedData: encodeCommitData({ turn: state.turn, ...delta, blobs: [], log }),
+    treeKey,
+    now,
+  });
+  const { add, remove } = delta;
+  const made = {
+    add,
+    remove,
+    readmits: wish.readmits,
+    leaving: [...leavers],
+    intent: wish.intent,
+    kind: "change" as const,
+  };
+  const pending = pendingOf(context, state, committed, { claimed: adds, treeKey }, made);
+  return { state: { ...state, group: committed.current, pending }, items: [], consumed: committed.consumed };
+}
+
+/**
+ * What the relay has to be told so that its roster follows the group. It takes in whom it dropped last, and otherwise nobody without a
+ * Welcome: who cannot be taken back yet stays `unlisted`.
+ */
+function rosterDelta(
+  state: ConversationState,
+  after: readonly string[],
+  adds: readonly Claimed[],
+): { readonly add: readonly string[]; readonly remove: readonly string[]; readonly unlisted: readonly string[] } {
+  const listed = new Set(listedIn(state));
+  const members = new Set(after);
+  const welcomed = new Set([...state.justDropped, ...adds.map(({ account }) => account)]);
+  const absent = after.filter((account) => !listed.has(account));
+  return {
+    add: absent.filter((account) => welcomed.has(account)),
+    remove: [...listed].filter((account) => !members.has(account)).sort(),
+    unlisted: absent.filter((account) => !welcomed.has(account)),
+  };
+}
+
+function pendingOf(
+  { provider }: SessionContext,
+  state: ConversationState,
+  { commit, next, welcomes, tree, consumedByNext }: Committed,
+  { claimed, treeKey }: { readonly claimed: readonly Claimed[]; readonly treeKey: Uint8Array },
+  made: Pick<PendingCommit, "kind" | "intent" | "add" | "remove" | "readmits" | "leaving">,
+): PendingCommit {
+  const sealed = tree && sealTree(treeKey, treeNonce(provider.random), tree);
+  treeKey.fill(0);
+  const place = sealed && { hash: encodeBase64Url(sha256(provider, sealed)), size: sealed.length };
+  return {
+    ...made,
+    entry: randomId(provider),
+    commit,
+    hash: encodeBase64Url(sha256(provider, commit)),
+    turn: state.turn,
+    welcomes: claimed.map(({ device, claim }, index) => {
+      const welcome = welcomes[index];
+      if (welcome === undefined) throw new Error("each key package gets a Welcome");
+      return { device, claim, welcome: place === undefined ? welcome : wrapWelcome(welcome, place) };
+    }),
+    tree: sealed,
+    next,
+    consumedByNext,
+  };
+}
+
+/** The own commit was refused for good: it never happens. */
+export function withoutPending(state: ConversationState): Step {
+  const consumed = state.pending === undefined ? [] : secretsOnlyIn(state.pending.next, state.group);
+  return { state: { ...state, pending: undefined }, items: [], consumed };
+}
+
+/** The creation was refused because there is one already. */
+export function lostCreation(state: ConversationState): Step {
+  const step = withoutPending(state);
+  return { ...step, state: { ...step.state, phase: "awaitingWelcome" } };
+}

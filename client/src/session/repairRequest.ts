@@ -1,0 +1,113 @@
+/**
+ * "Put me in anew": what a device that cannot follow a conversation sends to the inboxes of others. UTF-8 JSON
+ *
+ *     { "v": 1, "kind": "repair", "certificate": { payload, signature }, "body", "signature" }
+ *     body = base64url of UTF-8 JSON { "conversation": log, "at": milliseconds }
+ *     signature = Ed25519 by the device key, over "tacit repair request 1" 0x00 body
+ *
+ * It is in clear: the relay sees anyway which device asks whom. It grants nothing that the device does not have: it is put in anew where a
+ * leaf of it is in, and a leaf of it only; an account under a new key where it proves by the former one that it is the same.
+ */
+import type { KeyPair } from "@tacit/mls";
+import {
+  conversationId,
+  decodeBase64Url,
+  deviceCertificate,
+  encodeBase64Url,
+  signedBytes,
+  signedDeviceCertificate,
+  type DeviceCertificate,
+  type Signed,
+} from "@tacit/protocol";
+import { isCount, parseJson, utf8 } from "./bytes.ts";
+import { verifyCertificate } from "./certificate.ts";
+import type { ConversationState } from "./conversation.ts";
+import type { CryptoProvider } from "./cryptoContext.ts";
+import { leavesOf } from "./groupEngine.ts";
+import { parse } from "./parse.ts";
+
+const label = "tacit repair request 1";
+const day = 86_400_000;
+/** A device that was away asks those who are away. */
+const requestLife = 7 * day;
+/** Clocks differ. */
+const leeway = 3_600_000;
+/** How often one device is put in anew within a day. */
+const readmissionsPerDay = 3;
+
+export interface RepairRequest {
+  readonly conversation: string;
+  readonly at: number;
+  /** Whose device asks, as its certificate says. */
+  readonly certificate: DeviceCertificate;
+}
+
+export async function createRepairRequest(
+  provider: CryptoProvider,
+  { certificate, deviceKey }: { readonly certificate: Signed; readonly deviceKey: KeyPair },
+  { conversation, at }: { readonly conversation: string; readonly at: number },
+): Promise<Uint8Array> {
+  const body = utf8(JSON.stringify({ conversation, at }));
+  const signature = await provider.signatures.Ed25519.sign(deviceKey.privateKey, signedBytes(label, body));
+  const { payload, signature: certified } = certificate;
+  return utf8(
+    JSON.stringify({
+      v: 1,
+      kind: "repair",
+      certificate: { payload, signature: certified },
+      body: encodeBase64Url(body),
+      signature: encodeBase64Url(signature),
+    }),
+  );
+}
+
+/** Undefined where it is none, or not signed by the device that it names. */
+export async function openRepairRequest(
+  provider: CryptoProvider,
+  bytes: Uint8Array,
+): Promise<RepairRequest | undefined> {
+  const message = parseJson(bytes);
+  if (message?.["v"] !== 1 || message["kind"] !== "repair") return undefined;
+  const signed = parse(signedDeviceCertificate, message["certificate"]);
+  const { body: text, signature: signatureText } = message;
+  if (signed === undefined || typeof text !== "string" || typeof signatureText !== "string") return undefined;
+  const certificate = parse(deviceCertificate, parseJson(decodeBase64Url(signed.payload)));
+  if (certificate === undefined) return undefined;
+  let body: Uint8Array;
+  let signature: Uint8Array;
+  try {
+    body = decodeBase64Url(text);
+    signature = decodeBase64Url(signatureText);
+  } catch {
+    return undefined;
+  }
+  const key = decodeBase64Url(certificate.deviceKey);
+  const isAuthentic =
+    (await verifyCertificate(provider, signed, certificate)) &&
+    (await provider.signatures.Ed25519.verify(key, signedBytes(label, body), signature));
+  const request = isAuthentic ? parseJson(body) : undefined;
+  const conversation = parse(conversationId, request?.["conversation"]);
+  const at = request?.["at"];
+  return conversation === undefined || !isCount(at) ? undefined : { conversation, at, certificate };
+}
+
+/** Whether this device may, and need, put the asking one in anew at `now`. */
+export function isToBeReadmitted(
+  state: ConversationState,
+  { at, certificate }: RepairRequest,
+  own: { readonly account: string; readonly device: string },
+  now: number,
+): boolean {
+  if (state.phase !== "open" || state.group === undefined || state.requestBy !== undefined) return false;
+  if (certificate.device === own.device || at > now + leeway || at < now - requestLife) return false;
+  const { account, device, accountKey, rotations = [] } = certificate;
+  const leaves = leavesOf(state.group).filter(({ identity }) => identity.account === account);
+  const isKnown = leaves.some(({ identity }) => identity.device === device && identity.accountKey === accountKey);
+  const isSuccessor = leaves.some(({ identity }) => rotations.some(({ from }) => from === identity.accountKey));
+  const isPeerAnew = state.log.startsWith("d-") && account !== own.account && leaves.length > 0;
+  if (!isKnown && !isSuccessor && !isPeerAnew) return false;
+  const before = state.readmissions.filter((each) => each.device === device && each.at > now - day);
+  const isDone = before.some((each) => each.at >= at);
+  const isUnderWay = state.intents.some((intent) => intent.kind === "readmit" && intent.device === device);
+  return !isDone && !isUnderWay && before.length < readmissionsPerDay;
+}

@@ -1,0 +1,86 @@
+/** Joining what a Welcome in the inbox invites to. */
+import type { InboxItem } from "@tacit/protocol";
+import type { Connection } from "./connection.ts";
+import type { ConversationBook } from "./conversationBook.ts";
+import { TacitError } from "./errors.ts";
+import type { LiveConversation } from "./liveConversation.ts";
+import { fetched, received } from "./payloads.ts";
+import type { BlobTransfer } from "./ports.ts";
+import type { SealedStore } from "./sealedStore.ts";
+import type { SessionContext } from "./session/conversation.ts";
+import { acceptInvitation, openInvitation, type JoinOutcome, type OpenedInvitation } from "./session/joining.ts";
+import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
+import { largestTree, unwrapWelcome } from "./session/welcomeTree.ts";
+import { wipe } from "./session/bytes.ts";
+
+export interface WelcomeDeps {
+  readonly context: () => SessionContext;
+  readonly store: SealedStore;
+  readonly connection: Pick<Connection, "request">;
+  readonly blobs: BlobTransfer;
+  readonly book: ConversationBook;
+  readonly isShunned: (account: string) => boolean;
+  readonly arrived: (conversation: LiveConversation) => void;
+}
+
+type Welcome = Extract<InboxItem, { kind: "welcome" }>;
+
+/** @throws TacitError `cannot_follow` where it is of no use; LostAnswer, Refused */
+export async function takeWelcome(deps: WelcomeDeps, item: Welcome): Promise<void> {
+  const { store, book } = deps;
+  const { conversation: log, seq } = item;
+  await book.forgotten(log);
+  const stored = await store.get(keyPackageKey(item.keyPackage));
+  const opened = stored === undefined ? undefined : await open(deps, item, stored);
+  if (stored === undefined || opened === undefined) {
+    // A copy of a Welcome that was used comes here too: then the conversation is known.
+    if (stored === undefined && book.inLog(log) !== undefined) return;
+    throw new TacitError("cannot_follow", "an invitation is not what it says it is, or its key is not on this device");
+  }
+  const { lastResort, hash } = decodeKeyPackageItem(item.keyPackage, stored);
+  const used = lastResort ? [] : [{ key: keyPackageKey(hash) }];
+  const { predecessor } = opened.data;
+  const known = book.inLog(log) ?? (predecessor === undefined ? undefined : book.inLog(predecessor));
+  if (known !== undefined && mayBeAhead(known, log, seq)) {
+    // This device may have been put in anew without having read that it was taken out, or be behind where others go on from.
+    await known.catchUp();
+  }
+  const { account } = deps.context();
+  const isKnown = opened.by.account === account || book.contacts().has(opened.by.account);
+  if (known === undefined && deps.isShunned(opened.by.account)) {
+    wipe(opened.consumed);
+    return store.commit(used);
+  }
+  const conversation = known ?? book.provisional(log, account);
+  let outcome: JoinOutcome | undefined;
+  await conversation.take((state) => {
+    outcome = acceptInvitation(known && state, opened, !isKnown);
+    return outcome.kind === "joined" ? outcome.step : undefined;
+  }, used);
+  if (outcome?.kind === "refused") {
+    throw new TacitError("cannot_follow", "an invitation would lead back, or away from the others");
+  }
+  if (outcome?.kind !== "joined") return;
+  if (known === undefined) {
+    book.keep(conversation);
+    deps.arrived(conversation);
+  }
+  conversation.run();
+}
+
+async function open(deps: WelcomeDeps, item: Welcome, stored: Uint8Array): Promise<OpenedInvitation | undefined> {
+  const context = deps.context();
+  const payloads = { ...deps, provider: context.provider };
+  const payload = await received(payloads, item.payload);
+  if (payload === undefined) return undefined;
+  const { welcome, tree } = unwrapWelcome(payload);
+  const isFetched = tree !== undefined && tree.size <= largestTree;
+  const sealedTree = isFetched ? await fetched(payloads, tree) : undefined;
+  const keyPackage = decodeKeyPackageItem(item.keyPackage, stored);
+  const { conversation, seq, turn, at } = item;
+  return openInvitation(context, { conversation, seq, turn, at, welcome, tree: sealedTree, keyPackage });
+}
+
+function mayBeAhead({ snapshot }: LiveConversation, log: string, seq: number): boolean {
+  return snapshot.phase === "open" && (snapshot.log !== log || seq > snapshot.cursor);
+}
