@@ -2,46 +2,27 @@
  * Keeps one registered socket while it is needed: comes back after a loss with jittered backoff, and ahead of the lease's end with a
  * second socket that takes over before the first one goes. docs/decisions/0028-connection-life.md says why it is as it is.
  */
-import type { Answer, Operation, Push, Refusal, Request } from "@tacit/protocol";
+import type { Answer, Operation, Refusal, Request } from "@tacit/protocol";
 import type { ConnectionState } from "./api.ts";
 import { Attempt } from "./attempt.ts";
 import { Attention } from "./attention.ts";
+import { catchUpWhile } from "./catchUpWhile.ts";
+import type { ConnectionOptions } from "./connectionOptions.ts";
 import { connectionReason, endOf, endsSocket, farewells } from "./connectionReason.ts";
 import { TacitError } from "./errors.ts";
 import { Handover } from "./handover.ts";
 import { subject } from "./observable.ts";
-import { openSession, type Hello, type Session } from "./openSession.ts";
-import { pause } from "./pause.ts";
-import type { Clock, DeviceHint, DeviceHints, Random, Transport } from "./ports.ts";
+import { openSession, type Session } from "./openSession.ts";
+import type { DeviceHint } from "./ports.ts";
 import { RefusalWatch } from "./refusalWatch.ts";
 import { LostAnswer, NotOpened, Refused, requestRegistered, type Bye, type RelaySocket } from "./relaySocket.ts";
 import { Retries } from "./retries.ts";
 import { ServerTime } from "./serverTime.ts";
-import { backoff, patientBackoff, reconnectBackoff, uniformOf, type BackoffOptions } from "./session/backoff.ts";
+import { patientBackoff, reconnectBackoff, uniformOf } from "./session/backoff.ts";
 import { planLease, type Lease } from "./session/lease.ts";
 import { Upkeep } from "./upkeep.ts";
 
 export type { Hello } from "./openSession.ts";
-
-export interface ConnectionOptions {
-  readonly transport: Transport;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly url: string;
-  /** Token and proof for a connection that opens at `now`, the server's time. @throws TacitError */
-  readonly protocols: (now: number) => Promise<readonly string[]>;
-  /** The socket was registered: says whether it can be used, or must be opened anew. @throws TacitError to stay away */
-  readonly welcomed: (hello: Hello, socket: RelaySocket) => Promise<"use" | "again">;
-  /** Reads what was missed; again after each registration. */
-  readonly catchUp: () => Promise<void>;
-  readonly push: (push: Push) => void;
-  readonly hints?: DeviceHints | undefined;
-  /** Milliseconds in the background after which the connection is let go. Default: the platform's, `hints.restAfter`. */
-  readonly restAfter?: number | undefined;
-  /** Whether something waits to be sent: the background may finish that. */
-  readonly isBusy?: () => boolean;
-  readonly backoff?: BackoffOptions;
-}
 
 /** Heard this lately, a socket needs no look when the app comes to the foreground; silent for longer, it is no proof of anything. */
 const lately = 10_000;
@@ -301,18 +282,11 @@ export class Connection {
   async #catchUp(run: AbortSignal, socket: RelaySocket): Promise<void> {
     this.state.set({ status: "catchingUp" });
     const isCurrent = (): boolean => !run.aborted && socket === this.#line?.socket;
-    for (let attempt = 0; isCurrent(); attempt++) {
-      try {
-        await this.#options.catchUp();
-        if (isCurrent()) this.state.set({ status: "online" });
-        return;
-      } catch (error) {
-        if (!isCurrent()) return;
-        if (error instanceof TacitError && !error.retryable) return this.close(error);
-        const delay = 100 + backoff(reconnectBackoff, attempt, this.#uniform());
-        await pause(this.#options.clock, delay, run).over;
-      }
-    }
+    const { clock, catchUp } = this.#options;
+    const failure = await catchUpWhile(isCurrent, { clock, uniform: this.#uniform, catchUp, signal: run });
+    if (!isCurrent()) return;
+    if (failure === undefined) this.state.set({ status: "online" });
+    else this.close(failure);
   }
 
   #ended(run: AbortSignal, socket: RelaySocket, bye: Bye | undefined): void {

@@ -33,7 +33,9 @@ export class Retries {
     return { delay, over };
   }
 
+  /** Things have changed: what failed before says little, so the next wait is the second one again. */
   hasten(): void {
+    this.#failures = Math.min(this.#failures, 1);
     this.#hasten?.();
   }
 

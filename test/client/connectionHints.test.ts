@@ -1,10 +1,10 @@
 /** What the platform says of the device, and what comes of it: networks that change, apps that nobody looks at. */
-import { connect, type DeviceHint, type DeviceHints } from "@tacit/client";
+import { connect, type Client, type DeviceHint, type DeviceHints } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { browserHints, type BrowserLike } from "../../client/src/adapters/browserHints.ts";
 import { reactNativeHints, type NetInfoStateLike } from "../../client/src/adapters/reactNative.ts";
 import { connectionStage, type FarEnd } from "./support/connectionStage.ts";
-import { stage as clientStage, suite } from "./support/stage.ts";
+import { stage as clientStage, suite, type Stage } from "./support/stage.ts";
 
 const minute = 60_000;
 const hellos = ({ received }: FarEnd): number => received.filter(({ op }) => op === "hello").length;
@@ -254,15 +254,24 @@ describe("an app that nobody looks at", () => {
 });
 
 describe("a client", () => {
-  it("takes hints from the application, rests, and is caught up when it is woken for that", async () => {
-    const { clock, relay } = clientStage();
+  async function phone(): Promise<{
+    readonly stage: Stage;
+    readonly alice: Client;
+    readonly tell: (hint: DeviceHint) => void;
+  }> {
+    const stage = clientStage();
+    const { clock, relay } = stage;
     let tell: (hint: DeviceHint) => void = () => {};
     const hints: DeviceHints = { restAfter: 3_000, watch: (listener) => ((tell = listener), () => {}) };
     const { url, transport, blobs } = relay;
-    const token = relay.token("alice");
-    const alice = await clock.until(
-      connect({ url, token, store: memoryStore(), suite, transport, blobs, clock, hints }),
-    );
+    const options = { url, token: relay.token("alice"), store: memoryStore(), suite, transport, blobs, clock, hints };
+    const alice = await clock.until(connect(options));
+    return { stage, alice, tell: (hint) => tell(hint) };
+  }
+
+  it("rests in the background, and is caught up when it is woken for that", async () => {
+    const { stage, alice, tell } = await phone();
+    const { clock, relay } = stage;
     tell("background");
     await clock.advance(10_000);
     expect(alice.connection.current).toEqual(resting);
@@ -275,6 +284,23 @@ describe("a client", () => {
     await clock.settle();
     expect(relay.sockets).toBe(1);
     await alice.close();
+  });
+
+  it("sends from the background, and rests when that is done", async () => {
+    const { stage, alice, tell } = await phone();
+    const { clock, relay } = stage;
+    const bob = await stage.arrive("bob");
+    const chat = await clock.until(alice.conversation({ with: ["bob"] }));
+    tell("background");
+    await clock.advance(10_000);
+    expect(alice.connection.current).toEqual(resting);
+    const { sent } = await clock.until(chat.send({ text: "on my way" }));
+    expect((await clock.until(sent)).text).toBe("on my way");
+    await clock.advance(40_000);
+    expect(alice.connection.current).toEqual(resting);
+    expect(relay.sockets).toBe(1);
+    await alice.close();
+    await bob.close();
   });
 });
 

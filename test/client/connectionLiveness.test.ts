@@ -97,6 +97,56 @@ describe("a half-open socket", () => {
   });
 });
 
+describe("a relay that is in trouble", () => {
+  it("and ends each socket soon is not stormed: what lived for less than a minute was one more failure", async () => {
+    const stage = connectionStage();
+    await stage.begin();
+    for (let second = 0; second < 600; second++) {
+      stage.last().end(1006);
+      await stage.clock.advance(1_000);
+    }
+    // Twenty seconds each, on average: without that, half a second.
+    expect(stage.sockets.length).toBeLessThan(60);
+    await stage.clock.advance(2 * minute);
+    expect(stage.connection.state.current.status).toBe("online");
+    const before = stage.sockets.length;
+    stage.last().end(1006);
+    await stage.clock.advance(1_001);
+    expect(stage.sockets.length).toBe(before + 1);
+    stage.connection.close();
+  });
+
+  it("and says when to come back is not asked sooner", async () => {
+    const stage = connectionStage();
+    stage.onFrame = (socket, frame) => {
+      if (socket.number > 0) return true;
+      socket.refuse(frame, { code: "busy", retryAfter: 30_000 });
+      return false;
+    };
+    await stage.begin();
+    await stage.clock.advance(29_000);
+    expect(stage.sockets).toHaveLength(1);
+    await stage.clock.advance(2_000);
+    expect(stage.connection.state.current.status).toBe("online");
+    stage.connection.close();
+  });
+
+  it("and cannot be read from yet is asked again on the same socket", async () => {
+    let failures = 3;
+    const stage = connectionStage({
+      catchUp: async () => {
+        if (failures-- > 0) throw new Error("busy");
+      },
+    });
+    await stage.begin();
+    expect(stage.connection.state.current.status).toBe("catchingUp");
+    await stage.clock.advance(5_000);
+    expect(stage.connection.state.current.status).toBe("online");
+    expect(stage.sockets).toHaveLength(1);
+    stage.connection.close();
+  });
+});
+
 describe("the keep-alive", () => {
   it("is said between seven and nine minutes, and nothing else is, for an hour", async () => {
     const stage = connectionStage();
@@ -206,12 +256,9 @@ describe("a device that slept", () => {
   it("is not watched for in the background: no timer but the keep-alive's is left", async () => {
     const stage = connectionStage();
     let timers = 0;
-    const after = stage.wall.after;
-    Object.assign(stage.wall, {
-      after: (delay: number, run: () => void) => {
-        timers++;
-        return after(delay, run);
-      },
+    jest.spyOn(stage.wall, "after").mockImplementation((delay, run) => {
+      timers++;
+      return stage.clock.after(delay, run);
     });
     await stage.begin();
     stage.hint("background");

@@ -9,6 +9,8 @@ import { heapClock, type HeapClock } from "./heapClock.ts";
 export interface CrowdOptions {
   readonly seed: number;
   readonly clients: number;
+  /** New connections that the gateway admits in a second. */
+  readonly perSecond: number;
   /** Default: the client's own. */
   readonly backoff?: BackoffOptions | undefined;
 }
@@ -26,10 +28,10 @@ export interface Crowd {
 }
 
 /** Everybody has connected within one second. */
-export async function crowd({ seed, clients, backoff }: CrowdOptions): Promise<Crowd> {
+export async function crowd({ seed, clients, perSecond, backoff }: CrowdOptions): Promise<Crowd> {
   const clock = heapClock();
   const dice = new Dice(seed);
-  const gateway = new Gateway(clock, dice);
+  const gateway = new Gateway(clock, dice, perSecond);
   const up = new Set<number>();
   const returns: number[] = [];
   const connections = Array.from({ length: clients }, (_, device) => {

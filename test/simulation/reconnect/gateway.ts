@@ -1,13 +1,12 @@
 /**
- * What a client meets of API Gateway and of the relay's `hello`: 500 new connections a second for the whole account, beyond that 429; sockets that
- * live two hours, and ten idle minutes; one registered socket for each device.
+ * What a client meets of API Gateway and of the relay's `hello`: so many new connections a second for the whole account, beyond that 429;
+ * sockets that live two hours, and ten idle minutes; one registered socket for each device.
  */
 import type { Socket, SocketEvents, Transport } from "@tacit/client";
 import { limits } from "@tacit/protocol";
 import type { Dice } from "../mls/dice.ts";
 import type { HeapClock } from "./heapClock.ts";
 
-const newConnectionsPerSecond = 500;
 const idleTimeout = 600_000;
 
 interface Live {
@@ -21,8 +20,9 @@ interface Live {
 export class Gateway {
   readonly #clock: HeapClock;
   readonly #dice: Dice;
+  readonly #perSecond: number;
   readonly #registered = new Map<number, Live>();
-  #tokens = newConnectionsPerSecond;
+  #tokens: number;
   #filledAt: number;
   /** False: nothing answers. */
   reachable = true;
@@ -35,7 +35,8 @@ export class Gateway {
   /** Sockets that the platform had to close because nobody came back in time. */
   expired = 0;
 
-  constructor(clock: HeapClock, dice: Dice) {
+  constructor(clock: HeapClock, dice: Dice, perSecond: number) {
+    this.#perSecond = this.#tokens = perSecond;
     this.#clock = clock;
     this.#dice = dice;
     this.#filledAt = clock.now();
@@ -86,9 +87,9 @@ export class Gateway {
   #take(): boolean {
     if (!this.isLimited) return true;
     const now = this.#clock.now();
-    const filled = this.#tokens + ((now - this.#filledAt) / 1_000) * newConnectionsPerSecond;
+    const filled = this.#tokens + ((now - this.#filledAt) / 1_000) * this.#perSecond;
     this.#filledAt = now;
-    this.#tokens = Math.min(newConnectionsPerSecond, filled);
+    this.#tokens = Math.min(this.#perSecond, filled);
     if (this.#tokens < 1) return false;
     this.#tokens--;
     return true;

@@ -6,12 +6,13 @@ import { afterCut, afterHint, afterOutage, renewals, type Returned } from "./sim
 
 /** What most clients do, for comparison: half a second, doubled each time, with full jitter. */
 const usual: BackoffOptions = { base: 500, cap: 45_000 };
+/** API Gateway, for an account and a region. */
 const perSecond = 500;
 const hours = 4;
 
 export async function reconnectReport({ seed, clients }: SimulateOptions): Promise<Report> {
   const start = performance.now();
-  const options = { seed, clients };
+  const options = { seed, clients, perSecond };
   const cut = await afterCut(options);
   const outage = await afterOutage(options);
   const hint = await afterHint(options);
