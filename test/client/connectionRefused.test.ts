@@ -157,13 +157,14 @@ describe("the WebSocket of a platform", () => {
   });
 
   it.each([
-    ["Expected HTTP 101 response but was '403 Forbidden'", 403],
-    ["Received bad response code from server: 401.", 401],
-    ["Unexpected server response: 429", 429],
-    ["Received network error or non-101 status code.", undefined],
-    ["Unable to resolve host relay.test: port 443", undefined],
-    [undefined, undefined],
-  ])("that says %p shows %p", async (message, status) => {
+    ["error", "Expected HTTP 101 response but was '403 Forbidden'", 403],
+    ["error", "Received bad response code from server: 401.", 401],
+    ["close", "Received bad response code from server: 401.", 401],
+    ["error", "Unexpected server response: 429", 429],
+    ["error", "Received network error or non-101 status code.", undefined],
+    ["error", "Unable to resolve host relay.test: port 443", undefined],
+    ["error", undefined, undefined],
+  ])("whose %s event says %p shows %p", async (shownBy, message, status) => {
     class Platform implements WebSocketLike {
       onopen = null;
       onmessage = null;
@@ -171,8 +172,8 @@ describe("the WebSocket of a platform", () => {
       onerror: WebSocketLike["onerror"] = null;
       constructor() {
         queueMicrotask(() => {
-          this.onerror?.({ message });
-          this.onclose?.({ code: 1006 });
+          if (shownBy === "error") this.onerror?.({ message });
+          this.onclose?.({ code: 1006, ...(shownBy === "close" ? { reason: message } : {}) });
         });
       }
       send(): void {}

@@ -5,7 +5,7 @@ import type { Transport } from "../ports.ts";
 export interface WebSocketLike {
   onopen: ((event: never) => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number }) => void) | null;
+  onclose: ((event: { code: number; reason?: unknown }) => void) | null;
   onerror: ((event: { message?: unknown }) => void) | null;
   send(text: string): void;
   close(code?: number): void;
@@ -36,9 +36,9 @@ export function webSocketTransport(WebSocket: WebSocketConstructor): Transport {
       socket.onerror = ({ message }) => {
         status = refusedWith(message);
       };
-      socket.onclose = ({ code }) => {
+      socket.onclose = ({ code, reason }) => {
         socket.onopen = socket.onmessage = socket.onclose = null;
-        events.closed(code, status);
+        events.closed(code, status ?? refusedWith(reason));
       };
       return {
         send(text) {
