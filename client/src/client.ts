@@ -481,7 +481,8 @@ export class TacitClient implements Client {
   #finishRecovery(): void {
     const { keeper } = this.#requireEnrolled();
     const { store, recover } = this.#deps;
-    this.#finishing ??= finishRecovery({ store, keeper }, recover?.onNewCode)
+    if (this.#finishing !== undefined) return;
+    this.#finishing = finishRecovery({ store, keeper }, recover?.onNewCode)
       .catch((error: unknown) => this.#report(error))
       .finally(() => (this.#finishing = undefined));
   }

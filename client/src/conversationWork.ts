@@ -2,7 +2,7 @@
  * What a conversation does by itself, one thing at a time. What to do next follows from the state alone, so it can stop anywhere and go on
  * after a restart; whatever an answer says, the log decides.
  */
-import { isDirect, type Entry, type ErrorCode, type Push, type Request } from "@tacit/protocol";
+import { isDirect, type ErrorCode, type Push, type Request } from "@tacit/protocol";
 import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { deferred, type Deferred } from "./deferred.ts";
@@ -157,7 +157,7 @@ export class ConversationWork {
     this.#rung = Math.max(this.#rung, seq);
     const applied = this.#mustRead
       ? Promise.resolve()
-      : applyRung(this.#deps, this.#steps, conversation, entries as readonly Entry[]);
+      : applyRung(this.#deps, this.#steps, conversation, entries);
     void applied.then(() => this.run(), this.#recover);
   }
 
