@@ -155,9 +155,7 @@ export class ConversationWork {
   ring({ conversation, seq, entries = [] }: Extract<Push, { push: "entries" }>): void {
     if (conversation !== this.#now.log) return;
     this.#rung = Math.max(this.#rung, seq);
-    const applied = this.#mustRead
-      ? Promise.resolve()
-      : applyRung(this.#deps, this.#steps, conversation, entries);
+    const applied = this.#mustRead ? Promise.resolve() : applyRung(this.#deps, this.#steps, conversation, entries);
     void applied.then(() => this.run(), this.#recover);
   }
 
