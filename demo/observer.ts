@@ -134,6 +134,7 @@ const costNames: Readonly<Record<keyof Usage, string>> = {
   s3Gets: "S3 reads",
   kmsSymmetric: "KMS requests",
   kmsAsymmetric: "KMS signatures",
+  sqsRequests: "SQS requests",
 };
 
 export function costEvent(usage: Usage): CostEvent {

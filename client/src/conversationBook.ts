@@ -14,6 +14,8 @@ export class ConversationBook {
   readonly #byLog = new Map<string, string>();
   /** Those that are being deleted from the store. */
   readonly #forgetting = new Map<string, Promise<void>>();
+  /** Logs that are being joined, and are not in the book yet. */
+  readonly #joining = new Map<string, Promise<unknown>>();
 
   constructor(deps: Omit<ConversationDeps, "moved" | "abandoned">) {
     this.#deps = {
@@ -55,9 +57,21 @@ export class ConversationBook {
     return this.#byId.get(this.#byLog.get(log) ?? log);
   }
 
-  /** Resolves when nothing of `id` is left in the store, where it was being forgotten. */
-  async forgotten(id: string): Promise<void> {
-    await this.#forgetting.get(id);
+  /** Resolves when it is clear whether there is such a conversation: none is being forgotten or joined under that name. */
+  async settled(log: string): Promise<void> {
+    await this.#joining.get(log);
+    await this.#forgetting.get(log);
+  }
+
+  /** Two objects over the same keys would use them twice: whoever asks for the conversation meanwhile waits. */
+  async joining(log: string, join: () => Promise<void>): Promise<void> {
+    await this.settled(log);
+    const joining = join().finally(() => this.#joining.delete(log));
+    this.#joining.set(
+      log,
+      joining.catch(() => {}),
+    );
+    await joining;
   }
 
   /** Makes it durable before it is shown. */

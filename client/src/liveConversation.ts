@@ -171,11 +171,14 @@ export class LiveConversation implements Conversation {
 
   async #intend(body: IntentBody): Promise<void> {
     this.#requireUsable();
+    // Whoever changes something has accepted.
+    await this.accept();
     const { done } = await this.#work.intend(body);
     return done;
   }
 
   async accept(): Promise<void> {
+    if (this.#steps.now.requestBy === undefined) return;
     await this.#steps.take((state) =>
       state.requestBy === undefined ? undefined : silent({ ...state, requestBy: undefined }),
     );

@@ -5,6 +5,7 @@
 import type { Signed } from "@tacit/protocol";
 import { AccountSends } from "./accountSends.ts";
 import type { Device, LinkOptions, Observable } from "./api.ts";
+import type { RecoveredIdentity } from "./backup/recovery.ts";
 import type { Connection, Hello } from "./connection.ts";
 import { deferred, type Deferred } from "./deferred.ts";
 import { DeviceLinking, type Linked } from "./deviceLinking.ts";
@@ -53,6 +54,12 @@ export interface OwnAccountDeps {
   readonly connection: Pick<Connection, "request" | "now">;
   readonly blobs: BlobTransfer;
   readonly link: LinkOptions | undefined;
+  /** Where the account is to be recovered on this device. */
+  readonly recovery: AccountRecovery | undefined;
+  /** @throws TacitError where the relay's receipt is not for that record, or not of the relay; reported already */
+  readonly checkReceipt: (record: VerifiedRecord, receipt: Signed) => Promise<void>;
+  /** The relay showed another record of the version that is known. */
+  readonly contradicted: (version: number, known: Signed | undefined, shown: Signed) => void;
   /** Looks into the inbox now; what it finds comes back by `receive`. */
   readonly readInbox: () => Promise<void>;
   /** What a device that is linked is given of the past. */
@@ -62,6 +69,12 @@ export interface OwnAccountDeps {
   readonly reconcile: () => void;
   /** The account's record says that this device is not of the account any more: there is nothing left to do here. */
   readonly revoked: (error: TacitError) => void;
+}
+
+/** Enters the account by its recovery code. */
+export interface AccountRecovery {
+  /** The account's next record, with this device alone, and what to store with it. @throws TacitError; Refused, LostAnswer */
+  enter(identity: Identity, hello: Hello, socket: RelaySocket): Promise<RecoveredIdentity>;
 }
 
 /** What the store has of it. */
@@ -171,6 +184,12 @@ export class OwnAccount {
       return "use";
     }
     if (this.isRegistered) throw notLinked("the relay does not know this device any more");
+    if (enrolment === undefined && this.#deps.recovery !== undefined) {
+      const { identity, changes } = await this.#deps.recovery.enter(this.#identity, hello, socket);
+      await this.#save(identity, changes);
+      return this.#putRecovered(socket);
+    }
+    if (enrolment !== undefined && this.#deps.recovery !== undefined) return this.#putRecovered(socket);
     if (enrolment === undefined && (await exists(hello.account, socket))) return this.#beLinked(hello, socket);
     const { provider } = this.#deps.crypto;
     if (enrolment === undefined) {
@@ -182,6 +201,19 @@ export class OwnAccount {
     } catch (error) {
       if (!isConflict(error)) throw error;
       return this.#beLinked(hello, socket);
+    }
+    return "again";
+  }
+
+  /** The record that takes the account over. Where the relay has another one by now, that of the recovery is made anew. */
+  async #putRecovered(socket: RelaySocket): Promise<"again"> {
+    try {
+      await socket.request("putAccount", { record: this.#enrolment.record });
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      const { enrolment: _, ...identity } = this.#identity;
+      await this.#save({ ...identity, accountKey: undefined, accountSecret: undefined, secretSince: 0 });
+      throw new LostAnswer("the account's record has gone on");
     }
     return "again";
   }
@@ -511,6 +543,14 @@ export class OwnAccount {
     const verdict = shown === undefined || known === undefined ? undefined : succession(known, shown);
     if (shown === undefined || verdict === undefined || verdict === "behind" || verdict === "contradiction") {
       failed(new TacitError("identity_invalid", "the relay shows a record that cannot follow the one that is known"));
+      if (shown !== undefined && shown.version === known?.version) {
+        this.#deps.contradicted(shown.version, this.#enrolment.receipt, receipt);
+      }
+      return;
+    }
+    try {
+      await this.#deps.checkReceipt(shown, receipt);
+    } catch {
       return;
     }
     const { device, enrolment } = this.#identity;

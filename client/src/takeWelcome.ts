@@ -27,10 +27,13 @@ export interface WelcomeDeps {
 type Welcome = Extract<InboxItem, { kind: "welcome" }>;
 
 /** @throws TacitError `cannot_follow` where it is of no use; LostAnswer, Refused */
-export async function takeWelcome(deps: WelcomeDeps, item: Welcome): Promise<void> {
+export function takeWelcome(deps: WelcomeDeps, item: Welcome): Promise<void> {
+  return deps.book.joining(item.conversation, () => take(deps, item));
+}
+
+async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   const { store, book } = deps;
   const { conversation: log, seq } = item;
-  await book.forgotten(log);
   const stored = await store.get(keyPackageKey(item.keyPackage));
   const opened = stored === undefined ? undefined : await open(deps, item, stored);
   if (stored === undefined || opened === undefined) {

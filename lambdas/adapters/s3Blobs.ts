@@ -1,11 +1,12 @@
 /**
- * Blobs in S3, by signed requests of our own: an SDK client for four requests would weigh as much as everything else.
+ * Blobs in S3, by signed requests of our own: an SDK client for five requests would weigh as much as everything else.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
  */
-import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
+import { createHash } from "node:crypto";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { decodeBase64Url } from "@tacit/protocol";
 import type { BlobPlace, Blobs, Clock } from "../ports.ts";
+import { functionCredentials, Sha256 } from "./signedRequests.ts";
 
 /** Seconds that a URL is good for: long enough for 64 MB over a slow line to begin. */
 const urlLife = 15 * 60;
@@ -105,34 +106,3 @@ export function folderOf(place: BlobPlace): string {
 }
 
 const emptySha256 = createHash("sha256").digest("hex");
-
-/** Lambda gives each function its role's credentials in variables, and a new instance new ones. */
-function functionCredentials() {
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, AWS_SESSION_TOKEN } = process.env;
-  if (!accessKeyId || !secretAccessKey) throw new Error("no credentials in the environment");
-  return { accessKeyId, secretAccessKey, ...(AWS_SESSION_TOKEN && { sessionToken: AWS_SESSION_TOKEN }) };
-}
-
-/** SHA-256, or HMAC with a secret, as the signer wants it. */
-class Sha256 {
-  readonly #hash: Hash | Hmac;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash("sha256") : createHmac("sha256", bytesOf(secret));
-  }
-  update(chunk: string | ArrayBuffer | ArrayBufferView): void {
-    this.#hash.update(bytesOf(chunk));
-  }
-  digest(): Promise<Uint8Array> {
-    return Promise.resolve(this.#hash.digest());
-  }
-  reset(): void {
-    throw new Error("a signer's hash is used once");
-  }
-}
-
-function bytesOf(data: string | ArrayBuffer | ArrayBufferView): Uint8Array {
-  if (typeof data === "string") return Buffer.from(data, "utf8");
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
-}

@@ -78,6 +78,8 @@ export interface LocalCloud {
   bucketObjects(): readonly StoredObject[];
   /** Every queue with the messages that are in it, also those that somebody has. */
   queues(): readonly StoredQueue[];
+  /** The public half of a signing key in KMS, by its id or ARN, as its owner would ask for it: SubjectPublicKeyInfo, DER. */
+  publicKey(keyId: string): Buffer;
   /** Lines that a function wrote; `name` is the start of its logical id. */
   logs(name: string): readonly string[];
   /** Watches sockets; returns how to stop. */
@@ -85,8 +87,8 @@ export interface LocalCloud {
   /** Watches items; returns how to stop. */
   onWrite(listener: (write: ItemWrite) => void): () => void;
   /**
-   * Settles when no invocation by a route or a queue is under way, and no message of a queue that a function is invoked with waits
-   * for its first delivery. One that failed waits for its visibility timeout, which is for `advance`.
+   * Settles when no invocation by a route or a queue is under way, and no message is to be delivered for the first time in the next
+   * five seconds. What is delayed for longer, or failed and waits for its visibility timeout, is for `advance`.
    */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -291,11 +293,12 @@ async function start(
         ),
       ),
     queues: () =>
-      [...queues.values()].map(({ model: { logicalId, name }, all }) => ({
-        logicalId,
-        name,
-        messages: all().map(({ id, body, sentAt, receiveCount }) => ({ id, body, sentAt, receiveCount })),
+      [...queues.values()].map((queue) => ({
+        logicalId: queue.model.logicalId,
+        name: queue.model.name,
+        messages: queue.all().map(({ id, body, sentAt, receiveCount }) => ({ id, body, sentAt, receiveCount })),
       })),
+    publicKey: (keyId) => kms.publicKey(keyId),
     logs: (name) => hosts.logs(name),
     onFrame: (listener) => subscribe(frameListeners, listener),
     onWrite: (listener) => subscribe(writeListeners, listener),

@@ -6,9 +6,9 @@ import { createHash } from "node:crypto";
 import { received, sendableTogether, type PayloadDeps } from "../../client/src/payloads.ts";
 import { sealedStore } from "../../client/src/sealedStore.ts";
 import { largestPayload } from "../../client/src/session/payloadSize.ts";
-import { createPending, joinByWelcome } from "../../client/src/session/opening.ts";
+import { createPending } from "../../client/src/session/pendingCommit.ts";
 import { newConversation } from "../../client/src/session/conversation.ts";
-import { couple, keyPackageOf, now, provider } from "./support/devices.ts";
+import { couple, keyPackageOf, now, provider, joinByWelcome } from "./support/devices.ts";
 import { invitation, stage, suite, take, type Stage } from "./support/stage.ts";
 import { invite, stranger } from "./support/stranger.ts";
 
@@ -236,6 +236,7 @@ describe("a message that waits", () => {
     const raw = store.reopen();
     expect((await raw.scan(`c/${id}/`)).map(([key]) => key).filter((key) => !key.includes("/seen/"))).toEqual([
       `c/${id}/head`,
+      `c/${id}/members`,
     ]);
     await raw.close();
     await bob.close();
@@ -312,11 +313,12 @@ describe("an ended conversation", () => {
     const { alice, bob, atBob } = await couple();
     const ended = { ...atBob, phase: "ended" as const, group: undefined };
     const keyPackage = await keyPackageOf(bob);
-    const claimed = { device: bob.device, claim: "c", keyPackage: keyPackage.bytes };
+    const claimed = { account: "bob", device: bob.device, claim: "c", keyPackage: keyPackage.bytes };
     const { state } = await createPending(alice, newConversation(atBob.id, atBob.roster), [claimed], now);
     const { welcome } = state.pending!.welcomes[0]!;
-    const at = { conversation: atBob.id, turn: 1, at: now, welcome, keyPackage };
+    const at = { conversation: atBob.id, turn: ended.turn + 1, at: now, welcome, keyPackage };
     expect(await joinByWelcome(bob, ended, { ...at, seq: ended.cursor })).toEqual({ kind: "member" });
+    expect(await joinByWelcome(bob, ended, { ...at, seq: ended.cursor + 1, turn: 1 })).toEqual({ kind: "member" });
     const again = await joinByWelcome(bob, ended, { ...at, seq: ended.cursor + 1 });
     expect(again).toMatchObject({ kind: "joined", step: { state: { phase: "open" } } });
   });

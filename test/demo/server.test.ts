@@ -9,7 +9,7 @@ function quietCloud() {
   const frames = new Set<(frame: Frame) => void>();
   const writes = new Set<(write: ItemWrite) => void>();
   const usage = { writeUnits: 0, readUnits: 0, invocations: 0, gigabyteSeconds: 0, socketMessages: 0 };
-  const more = { connectionMinutes: 0, s3Puts: 0, s3Gets: 0, kmsSymmetric: 0, kmsAsymmetric: 0 };
+  const more = { connectionMinutes: 0, s3Puts: 0, s3Gets: 0, kmsSymmetric: 0, kmsAsymmetric: 0, sqsRequests: 0 };
   const snapshot: MeterSnapshot = { usage: { ...usage, ...more }, operations: {} };
   const cloud: ObservedCloud = {
     url: "ws://127.0.0.1:9/v1",

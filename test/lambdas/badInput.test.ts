@@ -53,8 +53,16 @@ function wellFormed(conversation: string): Record<Operation, Record<string, unkn
     propose: { conversation, turn: 1, entry: randomId(), payload: payload(), leave: false },
     append: { conversation, turn: 1, entries: [message()] },
     read: { conversation, after: 0 },
+    stageWelcomes: {
+      conversation,
+      entry: randomId(),
+      welcomes: [{ device: "A".repeat(43), claim: "0".repeat(34), payload: payload() }],
+    },
     readInbox: {},
     acknowledgeInbox: { ids: ["0".repeat(34)] },
+    sendInbox: { account: "bob", device: "A".repeat(43), conversation, message: randomId(), payload: payload() },
+    putBackup: { expected: 0, manifest: "AA", blobs: [{ hash: "A".repeat(43), size: 10 }] },
+    getBackup: {},
     signal: { conversation, payload: payload().inline },
     uploadBlob: { hash: "A".repeat(43), size: 10 },
     downloadBlob: { hash: "A".repeat(43) },
@@ -111,8 +119,9 @@ test.each(names)("%s: missing, extra, oversized and mistyped fields", async (op)
       .tuple(fc.string({ minLength: 1, maxLength: 20 }), wrong)
       .filter(
         ([name]) =>
-          !["id", "op", "after", "limit", "lastResort", "predecessor", "__proto__"].includes(name) &&
-          !fields.includes(name),
+          !["id", "op", "after", "limit", "lastResort", "predecessor", "staged", "backup", "__proto__"].includes(
+            name,
+          ) && !fields.includes(name),
       )
       .map(([name, value]) => ({ ...request, [name]: value })),
   );
@@ -158,11 +167,12 @@ describe("well-formed, from the wrong side", () => {
       "countKeyPackages",
       "readInbox",
       "acknowledgeInbox",
+      "getBackup",
       "uploadBlob",
     ],
     "a socket that has not said hello": ["hello", "append"],
-    "a device that is not registered": ["hello"],
-    "another device of a member's account": ["hello", "getAccount"],
+    "a device that is not registered": ["hello", "readInbox", "acknowledgeInbox", "getBackup"],
+    "another device of a member's account": ["hello", "getAccount", "readInbox", "acknowledgeInbox", "getBackup"],
     "a socket that is over": [],
     "a socket of no scope": [],
   };

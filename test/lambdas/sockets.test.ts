@@ -35,7 +35,7 @@ async function secondDevice(
     previous: sha256(Buffer.from(current.signed.payload, "base64url")),
     devices: [certify(identity), certify(identity, deviceKey)],
   });
-  expect((await ask(owner, "putAccount", { record })).ok).toEqual({ version: 2 });
+  expect((await ask(owner, "putAccount", { record })).ok).toMatchObject({ version: 2 });
   return { identity: { ...identity, deviceKey, device: deviceIdOf(deviceKey) }, record };
 }
 
@@ -167,7 +167,7 @@ describe("revocation", () => {
 
   test("takes the socket, the registration and the key packages", async () => {
     const { stage, alice, lost, next } = await revoked();
-    expect((await ask(alice, "putAccount", { record: next })).ok).toEqual({ version: 3 });
+    expect((await ask(alice, "putAccount", { record: next })).ok).toMatchObject({ version: 3 });
     expect(pushes(lost, "bye")).toEqual([{ push: "bye", code: "device_revoked" }]);
     expect(stage.memory.closed).toEqual([lost.caller.connection]);
     expect(await registrationOf(lost)).toBeUndefined();
@@ -178,7 +178,7 @@ describe("revocation", () => {
     expect(await hello(lost)).toMatchObject({ error: { code: "device_revoked" }, closes: "device_revoked" });
     expect(await registrationOf(lost)).toBeUndefined();
     // A repetition of the record is success.
-    expect((await ask(alice, "putAccount", { record: next })).ok).toEqual({ version: 3 });
+    expect((await ask(alice, "putAccount", { record: next })).ok).toMatchObject({ version: 3 });
   });
 
   test("a repetition ends what the first request left half done", async () => {
@@ -187,7 +187,7 @@ describe("revocation", () => {
     const failing = { ...keyPackages, clear: () => Promise.reject(new Error("outage")) };
     const broken = { ...alice, stage: { ...stage, relay: { ...stage.relay, keyPackages: failing } } };
     expect((await ask(broken, "putAccount", { record: next })).error?.code).toBe("internal");
-    expect((await ask(alice, "putAccount", { record: next })).ok).toEqual({ version: 3 });
+    expect((await ask(alice, "putAccount", { record: next })).ok).toMatchObject({ version: 3 });
     expect(await keyPackages.count("alice", lost.caller.device)).toBe(0);
     expect(pushes(lost, "bye")).toHaveLength(1);
   });

@@ -35,6 +35,9 @@ describe("KMS", () => {
         MessageType: "RAW",
       });
       expect(status).toBe(200);
+      expect(cloud.publicKey(String((await client.ask("env", { name: "SIGNING_KEY" }))["value"]))).toEqual(
+        key.export({ type: "spki", format: "der" }),
+      );
       expect(verify(null, Buffer.from("message"), key, Buffer.from(answer["Signature"] ?? "", "base64"))).toBe(true);
     });
 

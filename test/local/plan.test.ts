@@ -150,8 +150,8 @@ describe("the plan of the sample", () => {
   test.each<[string, readonly Stack[], string]>([
     [
       "a resource type",
-      changed("Queue", () => ({ Type: "AWS::SQS::Queue" })),
-      "Sample/Queue: resource type AWS::SQS::Queue",
+      changed("Stream", () => ({ Type: "AWS::Kinesis::Stream" })),
+      "Sample/Stream: resource type AWS::Kinesis::Stream",
     ],
     ["an index", withProperties("Heads", { GlobalSecondaryIndexes: [] }), "SampleData/Heads.GlobalSecondaryIndexes"],
     ["a stream", withProperties("Entries", { StreamSpecification: {} }), "SampleData/Entries.StreamSpecification"],
@@ -185,6 +185,33 @@ describe("the plan of the sample", () => {
       withProperties("Blobs", { OwnershipControls: { Rules: [{ ObjectOwnership: "ObjectWriter" }] } }),
       "ObjectOwnership",
     ],
+    ["a FIFO queue", withProperties("Bells", { FifoQueue: true }), "Sample/Bells.FifoQueue"],
+    ["who may redrive", withProperties("DeadBells", { RedriveAllowPolicy: {} }), "Sample/DeadBells.RedriveAllowPolicy"],
+    [
+      "dead letters in another account",
+      withProperties("Bells", {
+        RedrivePolicy: { deadLetterTargetArn: "arn:aws:sqs:eu-central-1:1:x", maxReceiveCount: 1 },
+      }),
+      "Sample/Bells.RedrivePolicy",
+    ],
+    ["an alias of a key", withProperties("Bells", { KmsMasterKeyId: "alias/aws/sqs" }), "no key alias/aws/sqs"],
+    [
+      "a queue under a key that signs",
+      withProperties("Bells", { KmsMasterKeyId: { "Fn::ImportValue": "SampleData:SigningKeyArn" } }),
+      "does not encrypt",
+    ],
+    ["a batching window", withProperties("RingMapping", { MaximumBatchingWindowInSeconds: 5 }), "BatchingWindow"],
+    ["a filter", withProperties("RingMapping", { FilterCriteria: {} }), "Sample/RingMapping.FilterCriteria"],
+    ["a batch that needs a window", withProperties("RingMapping", { BatchSize: 100 }), "Sample/RingMapping.BatchSize"],
+    ["a stream as event source", withProperties("RingMapping", { EventSourceArn: "arn:aws:kinesis:x" }), "kinesis"],
+    [
+      "a message that becomes visible while the function has it",
+      withProperties("Bells", { VisibilityTimeout: 2 }),
+      "the visibility timeout of Sample/Bells, 2 s",
+    ],
+    ["a spec of keys", withProperties("SigningKey", { KeySpec: "RSA_2048" }), "SampleData/SigningKey.KeySpec"],
+    ["a key for something else", withProperties("SigningKey", { KeyUsage: "KEY_AGREEMENT" }), "SigningKey.KeyUsage"],
+    ["rotation of a key that signs", withProperties("SigningKey", { EnableKeyRotation: true }), "EnableKeyRotation"],
     ["an identity source", withProperties("Authorizer", { IdentitySource: ["stageVariables.x"] }), "IdentitySource"],
   ])("%s that is not hosted stops the start, by name", (_, given, named) => {
     expect(() => plan(given)).toThrow(named);

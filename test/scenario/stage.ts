@@ -3,7 +3,11 @@ import { encodeBase64Url, type Entry } from "@tacit/protocol";
 import { createHash } from "node:crypto";
 import type { LocalTacit } from "../../bench/localTacit.ts";
 import {
+  accountRecordOf,
+  certify,
+  deviceIdOf,
   newIdentity,
+  newKey,
   openRaw,
   randomId,
   signUp,
@@ -37,6 +41,34 @@ export async function person(cloud: Scene, name: string): Promise<Person> {
     now: cloud.now(),
   });
   return { identity, device };
+}
+
+/** An account with `count` devices, all of them connected and registered; the first is `device`. */
+export async function household(
+  cloud: Scene,
+  name: string,
+  count: number,
+): Promise<Person & { readonly devices: readonly RawDevice[] }> {
+  const account = cloud.account(name);
+  const identity = newIdentity(account);
+  const keys = [identity.deviceKey, ...Array.from({ length: count - 1 }, newKey)];
+  const open = async (key: Identity["deviceKey"]): Promise<RawDevice> =>
+    openRaw({ url: cloud.url, token: await cloud.token(account), key, now: cloud.now() });
+  const first = await open(identity.deviceKey);
+  const record = accountRecordOf(identity, { devices: keys.map((key) => certify(identity, key)) });
+  expect((await first.request("putAccount", { record })).error).toBeUndefined();
+  await first.close();
+  const devices = await Promise.all(keys.map(open));
+  const scopes = await Promise.all(devices.map(async (device) => (await device.request("hello", {})).ok?.scope));
+  expect(new Set(scopes)).toEqual(new Set(["full"]));
+  return { identity, device: devices[0]!, devices };
+}
+
+/** A device of the account that nobody certified yet, connected. */
+export async function newcomer(cloud: Scene, account: string): Promise<Person> {
+  const deviceKey = newKey();
+  const identity = { ...newIdentity(account), deviceKey, device: deviceIdOf(deviceKey) };
+  return { identity, device: await anotherSocket(cloud, identity) };
 }
 
 /** Another socket of `who`, silent. */

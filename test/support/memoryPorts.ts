@@ -2,7 +2,7 @@
  * The relay's ports in memory: each call waits for its turn (`step`), then happens at once. Deterministic: time,
  * randomness and the order of calls are arguments, so a model can try every order.
  */
-import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, sign, type KeyObject } from "node:crypto";
 import { nodeVerify } from "../../lambdas/adapters/nodeCrypto.ts";
 import { folderOf } from "../../lambdas/adapters/s3Blobs.ts";
 import { isNewer } from "../../lambdas/core/registration.ts";
@@ -165,15 +165,17 @@ export function memoryPorts(options: MemoryOptions) {
     },
   };
 
-  const receiptKey = keyFrom(`receipts ${seed}`);
+  // Made when it is needed: a model makes many worlds that sign nothing.
+  let made: KeyObject | undefined;
+  const receiptKey = (): KeyObject => (made ??= keyFrom(`receipts ${seed}`));
   const receipts: Receipts = {
     async sign(message) {
       await step("receipts.sign");
-      return sign(null, message, receiptKey).toString("base64url");
+      return sign(null, message, receiptKey()).toString("base64url");
     },
     async key() {
       await step("receipts.key");
-      return createPublicKey(receiptKey).export({ format: "jwk" }).x!;
+      return createPublicKey(receiptKey()).export({ format: "jwk" }).x!;
     },
   };
 
@@ -384,7 +386,7 @@ function settling<T extends Record<string, object>>(ports: T, settled: Step): T 
 }
 
 /** An Ed25519 key that a name leads to: what stands before the 32 bytes is PKCS #8 (RFC 8410, section 7). */
-function keyFrom(name: string) {
+function keyFrom(name: string): KeyObject {
   const prefix = Buffer.from("302e020100300506032b657004220420", "hex");
   const secret = createHash("sha256").update(name).digest();
   return createPrivateKey({ key: Buffer.concat([prefix, secret]), format: "der", type: "pkcs8" });

@@ -202,7 +202,10 @@ function judged(
   const listed = turn === 0 && group === undefined ? new Set(roster.add) : rosterAfter(state, roster);
   const unlisted = areIn.filter((each) => !listed.has(each));
   const wasUnlisted = new Set(state.unlisted);
+  const wasListed = new Set(group === undefined ? [] : listedIn(state));
   const holds =
+    roster.remove.every((each) => wasListed.has(each)) &&
+    !roster.add.some((each) => wasListed.has(each)) &&
     [...listed].every((each) => members.has(each)) &&
     unlisted.every((each) => wasUnlisted.has(each)) &&
     sameSet(unlisted, data.unlisted ?? []) &&

@@ -2,7 +2,7 @@
 import type { Entry } from "@tacit/protocol";
 import { ended, isLocal, placeOf, unreadable, voided, type Applied, type ReadEntry } from "./applied.ts";
 import type { ConversationState, RecentEntry, SessionContext } from "./conversation.ts";
-import { epochOf, handshakeHeader, isOfEpoch, leaveProposals, receive, type Processed } from "./groupEngine.ts";
+import { epochOf, handshakeHeader, isOfEpoch, receive, type Processed } from "./groupEngine.ts";
 
 type ProposalEntry = Extract<Entry, { kind: "proposal" }>;
 
@@ -37,13 +37,10 @@ export async function applyProposal(
     return voided(offRoster(before, entry), entry);
   }
   const { group, consumed } = processed;
-  const asked = leaveProposals(group).some(({ account }) => account === entry.account);
-  // Off the roster and about to be out of the group: the next commit sees to that. Otherwise the relay dropped who did not ask for it.
-  const state = asked ? before : offRoster(before, entry);
-  return { state: { ...state, group }, items: [], consumed, verdict: "applied" };
+  return { state: { ...offRoster(before, entry), group }, items: [], consumed, verdict: "applied" };
 }
 
-/** The relay says that the account left, and nothing proves it. */
+/** The relay does not serve it any more: whether it asked for that shows in the proposal, and the next commit takes out who did. */
 function offRoster(state: ConversationState, { leave, account }: ProposalEntry): ConversationState {
   if (leave !== true || state.unlisted.includes(account) || !state.roster.includes(account)) return state;
   return { ...state, unlisted: [...state.unlisted, account].sort() };

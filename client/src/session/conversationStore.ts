@@ -61,6 +61,8 @@ type StoredMembers = Pick<
   "roster" | "unlisted" | "justDropped" | "droppedBy" | "data" | "former" | "commitTimes" | "readmissions"
 >;
 
+const noIntents: readonly Intent[] = newConversation("", []).intents;
+
 /** What has to be written to get from `before` (what is stored; undefined: nothing) to `step`. */
 export function changes(before: ConversationState | undefined, { state, items }: Step): readonly Change[] {
   const at = `${conversationPrefix}${state.id}/`;
@@ -80,7 +82,9 @@ export function changes(before: ConversationState | undefined, { state, items }:
   if (before?.leaving !== state.leaving) {
     all.push(change(`${at}leaving`, state.leaving && encodeLeaving(state.leaving)));
   }
-  if (before?.intents !== state.intents) all.push({ key: `${at}intents`, value: encodeIntents(state.intents) });
+  if ((before?.intents ?? noIntents) !== state.intents) {
+    all.push(change(`${at}intents`, state.intents.length === 0 ? undefined : encodeIntents(state.intents)));
+  }
   all.push(
     ...listChanges(`${at}out/`, before?.outbox, state.outbox, ({ number }) => number, encodeOutboxItem),
     ...listChanges(`${at}seen/`, before?.recent, state.recent, ({ seq }) => seq, encodePlain),

@@ -20,6 +20,8 @@ const LARGEST_MESSAGE = 4096;
 export interface Kms extends Service {
   /** Throws when the caller may not use the key by way of another service, as a table, bucket or queue under it needs. */
   authorizeVia(service: "dynamodb" | "s3" | "sqs", caller: Caller, keyArn: string, actions: readonly string[]): void;
+  /** The public half of a signing key, by its id or ARN: SubjectPublicKeyInfo, DER. */
+  publicKey(reference: string): Buffer;
 }
 
 export interface KmsOptions {
@@ -38,6 +40,7 @@ export function createKms({ deployment, access, meter, directory }: KmsOptions):
       const viaService = `${service}.${deployment.region}.amazonaws.com`;
       for (const action of actions) authorize(caller, findKey(keyArn), action, { "kms:ViaService": viaService });
     },
+    publicKey: (reference) => publicKeyOf(findKey(reference)),
     read({ headers, body }) {
       const [api, operation = ""] = String(headers["x-amz-target"] ?? "").split(".");
       if (api !== "TrentService" || (operation !== "Sign" && operation !== "GetPublicKey")) {
@@ -55,9 +58,8 @@ export function createKms({ deployment, access, meter, directory }: KmsOptions):
         SigningAlgorithm === undefined ? {} : { "kms:SigningAlgorithm": SigningAlgorithm },
       );
       meter.add(`kms:${operation}`, { kmsAsymmetric: 1 });
-      const pair = signingKey(key);
       if (operation === "GetPublicKey") {
-        const PublicKey = createPublicKey(pair).export({ type: "spki", format: "der" }).toString("base64");
+        const PublicKey = publicKeyOf(key).toString("base64");
         return answer({
           KeyId: key.arn,
           PublicKey,
@@ -78,7 +80,11 @@ export function createKms({ deployment, access, meter, directory }: KmsOptions):
           `only raw messages up to ${LARGEST_MESSAGE} bytes, under ${SIGNING_ALGORITHM}`,
         );
       }
-      return answer({ KeyId: key.arn, SigningAlgorithm, Signature: sign(null, message, pair).toString("base64") });
+      return answer({
+        KeyId: key.arn,
+        SigningAlgorithm,
+        Signature: sign(null, message, signingKey(key)).toString("base64"),
+      });
     },
     answerError: ({ type, message }) =>
       jsonResponse(400, CONTENT_TYPE, { __type: type === "AccessDenied" ? "AccessDeniedException" : type, message }),
@@ -100,6 +106,10 @@ export function createKms({ deployment, access, meter, directory }: KmsOptions):
       resourcePolicyDecides: true,
     });
     if (denial !== null) throw new ServiceError(400, "AccessDeniedException", denial);
+  }
+
+  function publicKeyOf(key: KeyModel): Buffer {
+    return createPublicKey(signingKey(key)).export({ type: "spki", format: "der" });
   }
 
   function signingKey(key: KeyModel): KeyObject {

@@ -16,7 +16,7 @@ import type { Message, MessageQueue, ReceivedMessage } from "./messageQueue.ts";
 export interface EventSource {
   /** Looks whether something became visible: time may have moved on. */
   wake(): void;
-  /** Settles when no invocation is under way and no message waits for its first delivery; false where that was so. */
+  /** Settles when no invocation is under way and no message is soon to be delivered for the first time; false where that was so. */
   settled(): Promise<boolean>;
   close(): void;
 }
@@ -36,16 +36,21 @@ export interface EventSourceOptions {
 
 /** A timer's milliseconds are 31 bits. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** What is delayed for longer waits for the clock to be advanced. */
+const PATIENCE_MS = 5_000;
 
 export function createEventSource(options: EventSourceOptions): EventSource {
   const { model, queue, host, caller, region, access, kms, meter, faults, now } = options;
   const idle: (() => void)[] = [];
+  /** Those that a fault held back already. */
+  const heldBack = new Set<string>();
   let running = 0;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
   /** Lambda gives up on a queue that the function's role may not poll. */
   let denied = false;
-  queue.onArrival(wake);
+  // What is sent together is found together.
+  queue.onArrival(() => wakeAfter(0));
 
   return {
     wake,
@@ -76,13 +81,18 @@ export function createEventSource(options: EventSourceOptions): EventSource {
     if (next !== null && !closed && !denied) {
       const wait = Math.min(Math.max(next - now(), 0), LONGEST_TIMER_MS);
       // At full concurrency the end of an invocation wakes it.
-      if (running < model.maxConcurrency) timer = setTimeout(wake, wait).unref();
+      if (running < model.maxConcurrency) wakeAfter(wait);
     }
     notify();
   }
 
+  function wakeAfter(milliseconds: number): void {
+    clearTimeout(timer);
+    if (!closed) timer = setTimeout(wake, milliseconds).unref();
+  }
+
   function isIdle(): boolean {
-    return closed || (running === 0 && (denied || !queue.hasUndelivered()));
+    return closed || (running === 0 && (denied || !queue.hasUndelivered(now() + PATIENCE_MS)));
   }
 
   function notify(): void {
@@ -101,12 +111,18 @@ export function createEventSource(options: EventSourceOptions): EventSource {
     const behind: Message[] = [];
     for (const message of visible) {
       if (batch.length === model.batchSize) break;
+      if (heldBack.delete(message.id)) {
+        batch.push(message);
+        continue;
+      }
       const effects = faults.on(call("ReceiveMessage", message));
       if (effects.delay > 0) {
+        heldBack.add(message.id);
         queue.postpone(message, effects.delay);
         continue;
       }
-      if (effects.has("repeat")) queue.repeat(message);
+      // The copy is none of a first delivery, so that this ends.
+      if (effects.has("repeat") && message.receiveCount === 0) queue.repeat(message);
       if (effects.has("reorder")) behind.unshift(message);
       else batch.push(message);
     }

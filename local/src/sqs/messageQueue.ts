@@ -24,20 +24,21 @@ export interface ReceivedMessage extends Message {
 export interface MessageQueue {
   readonly model: QueueModel;
   send(body: string, delaySeconds: number | null, senderId: string): Message;
-  /** What could be received now, in the order of sending. Forgets what is too old, and hands over what was tried too often. */
+  /** What could be received now, in the order of sending. Hands over what was tried too often. */
   visible(): readonly Message[];
   /** Hides the message for the visibility timeout. */
   receive(message: Message): ReceivedMessage;
   /** Hides the message for a while, without anybody having received it. */
   postpone(message: Message, milliseconds: number): void;
-  /** Has the message delivered once more, whatever becomes of it. */
+  /** Has the message delivered once more than it is, whatever becomes of it. */
   repeat(message: Message): void;
   /** Nothing happens where the message was received again since. */
   delete(receiptHandle: string): void;
   /** When the next message becomes visible, which may be over; null when none will. */
   nextVisibleAt(): number | null;
-  /** Whether a message waits for its first delivery. */
-  hasUndelivered(): boolean;
+  /** Whether a message waits for its first delivery, and will be visible by then. */
+  hasUndelivered(by: number): boolean;
+  /** Less what is too old. */
   all(): readonly Message[];
   /** Takes a message over from the queue where it was tried too often; its age goes on. */
   takeOver(message: Message): void;
@@ -46,6 +47,7 @@ export interface MessageQueue {
 }
 
 interface Stored extends Message {
+  readonly wasReceived: boolean;
   readonly visibleAt: number;
   readonly receiptHandle: string | null;
 }
@@ -75,6 +77,11 @@ export function createMessageQueue(
     return put({ ...stored, ...changes }, key);
   }
 
+  function forgetOld(): void {
+    const oldest = now() - model.retentionSeconds * 1000;
+    for (const [key, { sentAt }] of messages) if (sentAt <= oldest) messages.delete(key);
+  }
+
   function arrived(): void {
     for (const listener of listeners) listener();
   }
@@ -90,6 +97,7 @@ export function createMessageQueue(
         sentAt: now(),
         firstReceivedAt: null,
         receiveCount: 0,
+        wasReceived: false,
         visibleAt: now() + (delaySeconds ?? model.delaySeconds) * 1000,
         receiptHandle: null,
       });
@@ -97,21 +105,24 @@ export function createMessageQueue(
       return message;
     },
     visible() {
+      forgetOld();
       const time = now();
-      for (const [key, message] of messages) {
-        const isTooOld = time >= message.sentAt + model.retentionSeconds * 1000;
-        const isDead = model.redrive !== null && message.receiveCount >= model.redrive.maxReceiveCount;
-        if (!isTooOld && (!isDead || message.visibleAt > time)) continue;
+      const visible = [...messages].filter(([, { visibleAt }]) => visibleAt <= time);
+      const isDead = ({ receiveCount }: Message) =>
+        model.redrive !== null && receiveCount >= model.redrive.maxReceiveCount;
+      for (const [key, message] of visible) {
+        if (!isDead(message)) continue;
         messages.delete(key);
-        if (!isTooOld) deadLetters?.takeOver(message);
+        deadLetters?.takeOver(message);
       }
-      return [...messages.values()].filter(({ visibleAt }) => visibleAt <= time);
+      return visible.flatMap(([, message]) => (isDead(message) ? [] : [message]));
     },
     receive(message) {
       const time = now();
       const receiptHandle = randomUUID();
       const received = change(message, {
         receiptHandle,
+        wasReceived: true,
         receiveCount: message.receiveCount + 1,
         firstReceivedAt: message.firstReceivedAt ?? time,
         visibleAt: time + model.visibilitySeconds * 1000,
@@ -119,7 +130,7 @@ export function createMessageQueue(
       return { ...received, receiptHandle };
     },
     postpone: (message, milliseconds) => void change(message, { visibleAt: now() + milliseconds }),
-    repeat: (message) => void put({ ...change(message, {}) }),
+    repeat: (message) => void put({ ...change(message, {}), receiveCount: message.receiveCount + 1 }),
     delete(receiptHandle) {
       for (const [key, message] of messages) if (message.receiptHandle === receiptHandle) messages.delete(key);
     },
@@ -128,10 +139,14 @@ export function createMessageQueue(
         (next, { visibleAt }) => (next === null || visibleAt < next ? visibleAt : next),
         null,
       ),
-    hasUndelivered: () => [...messages.values()].some(({ receiveCount }) => receiveCount === 0),
-    all: () => [...messages.values()],
+    hasUndelivered: (by) =>
+      [...messages.values()].some(({ wasReceived, visibleAt }) => !wasReceived && visibleAt <= by),
+    all() {
+      forgetOld();
+      return [...messages.values()];
+    },
     takeOver(message) {
-      put({ ...message, visibleAt: now(), receiptHandle: null });
+      put({ ...message, wasReceived: false, visibleAt: now(), receiptHandle: null });
       arrived();
     },
     onArrival: (listener) => void listeners.push(listener),

@@ -9,7 +9,7 @@ export const sendInbox = {
     device: deviceId,
     /** Where the account is another: a conversation whose roster has both. */
     conversation: v.optional(conversationId),
-    /** Chosen by the sender: a repetition overwrites. Not `id`, which is the request's. */
+    /** Names it. Chosen by the sender: a repetition overwrites. */
     message: entryId,
     payload: v.union([
       v.strictObject({ inline: bytes(1, limits.inboxPayload) }),

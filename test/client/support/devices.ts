@@ -2,7 +2,8 @@
 import { cipherSuites, getCipherSuite } from "@tacit/mls";
 import { nodeProvider } from "@tacit/mls/providers/node";
 import { encodeBase64Url, type Entry } from "@tacit/protocol";
-import { applyEntry, type ReadEntry } from "../../../client/src/session/applyEntry.ts";
+import type { ReadEntry } from "../../../client/src/session/applied.ts";
+import { applyEntry } from "../../../client/src/session/applyEntry.ts";
 import {
   directConversationId,
   merged,
@@ -11,9 +12,18 @@ import {
   type SessionContext,
   type Step,
 } from "../../../client/src/session/conversation.ts";
+import { commitChange, type Committed, type Group } from "../../../client/src/session/groupEngine.ts";
+import { plainData } from "../../../client/src/session/groupData.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
 import { makeKeyPackage, type StockedKeyPackage } from "../../../client/src/session/keyPackages.ts";
-import { createPending, joinByWelcome } from "../../../client/src/session/opening.ts";
+import {
+  acceptInvitation,
+  openInvitation,
+  type Invitation,
+  type JoinOutcome,
+} from "../../../client/src/session/joining.ts";
+import { changePending, createPending } from "../../../client/src/session/pendingCommit.ts";
+import { markOf } from "../../../client/src/session/recordMark.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
 
 export const provider = nodeProvider();
@@ -24,7 +34,14 @@ export async function device(account: string): Promise<SessionContext> {
   const identity = await enrol(provider, await createIdentity({ provider, suite }), account, now);
   const signatureKey = identity.signatureKeys.get(suite.id)!;
   const member = { certificate: identity.enrolment.certificate, signatureKey };
-  return { provider, suite, account, device: identity.device, member, recordVersion: 1 };
+  return {
+    provider,
+    suite,
+    account,
+    device: identity.device,
+    member,
+    record: markOf(provider, 1, identity.enrolment.record),
+  };
 }
 
 export function keyPackageOf(context: SessionContext): Promise<StockedKeyPackage> {
@@ -96,13 +113,17 @@ export interface Couple {
   atBob: ConversationState;
 }
 
-/** Alice has created a conversation, and Bob has joined it. */
-export async function couple(): Promise<Couple> {
+/** Of which Alice is the owner. */
+export const groupOfTwo = newConversation(`g-${"A".repeat(22)}`, ["alice", "bob"], { ...plainData, owners: ["alice"] });
+
+/** Alice has created a conversation, and Bob has joined it: a direct one, unless it is said which. */
+export async function couple(
+  fresh = newConversation(directConversationId(provider, "alice", "bob"), ["alice", "bob"]),
+): Promise<Couple> {
   const [alice, bob] = [await device("alice"), await device("bob")];
   const log = new TestLog();
   const keyPackage = await keyPackageOf(bob);
-  const fresh = newConversation(directConversationId(provider, "alice", "bob"), ["alice", "bob"]);
-  const claimed = { device: bob.device, claim: "c", keyPackage: keyPackage.bytes };
+  const claimed = { account: "bob", device: bob.device, claim: "c", keyPackage: keyPackage.bytes };
   const { state } = await createPending(alice, fresh, [claimed], now);
   const { commit, entry, welcomes } = state.pending!;
   log.commit(commit, "alice", { id: entry, add: ["alice", "bob"] });
@@ -113,6 +134,7 @@ export async function couple(): Promise<Couple> {
     turn: 1,
     at: now,
     welcome: welcomes[0]!.welcome,
+    tree: undefined,
     keyPackage,
   });
   if (joined.kind !== "joined") throw new Error(joined.kind);
@@ -128,4 +150,30 @@ export async function sealed(
   const id = encodeBase64Url(provider.random(16));
   const step = await sealBatch(context, enqueue(state, { id, text, sentAt: now }));
   return { state: step.state, ciphertext: nextBatch(step.state).at(-1)!.sealed.ciphertext };
+}
+
+/** Opens the Welcome and takes it, as the client does. */
+export async function joinByWelcome(
+  context: SessionContext,
+  known: ConversationState | undefined,
+  invitation: Omit<Invitation, "tree"> & { readonly tree?: Uint8Array | undefined },
+): Promise<JoinOutcome | { readonly kind: "foreign" }> {
+  const opened = await openInvitation(context, { tree: undefined, ...invitation });
+  return opened === undefined ? { kind: "foreign" } : acceptInvitation(known, opened, false);
+}
+
+/** A commit that changes nothing but the own keys. */
+export function rotatePending(context: SessionContext, state: ConversationState): Promise<Step> {
+  return changePending(
+    context,
+    state,
+    { intent: undefined, removes: [], adds: [], data: undefined, readmits: [] },
+    now,
+  );
+}
+
+/** The same without a place in a log. */
+export function rotateKeys(context: SessionContext, group: Group, authenticatedData: Uint8Array): Promise<Committed> {
+  const change = { references: [], removes: [], adds: [] };
+  return commitChange(context, group, change, { authenticatedData, treeKey: new Uint8Array(32), now });
 }

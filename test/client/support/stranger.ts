@@ -14,6 +14,7 @@ import { authentication } from "../../../client/src/session/authenticate.ts";
 import { createKeyPackage, type Member } from "../../../client/src/session/groupEngine.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
 import { connectProtocols } from "../../../client/src/session/proof.ts";
+import { dataExtensionOf } from "./groupExtension.ts";
 import type { Stage } from "./stage.ts";
 
 const provider = nodeProvider();
@@ -47,6 +48,13 @@ export async function stranger({ clock, relay }: Stage, account: string): Promis
   return { socket: await open(), member };
 }
 
+/** Lets others invite the stranger, who will not read any Welcome. */
+export async function publishKeyPackage({ clock }: Stage, { socket, member }: Stranger): Promise<void> {
+  const { bytes } = await createKeyPackage(crypto, member, { now: clock.now(), lastResort: false });
+  const hash = encodeBase64Url(provider.hashes["SHA-256"].digest(bytes));
+  await clock.until(socket.request("publishKeyPackages", { keyPackages: [{ hash, data: encodeBase64Url(bytes) }] }));
+}
+
 /** Invites `victim` into a group whose MLS group id is `groupId`. */
 export async function invite(
   { clock }: Stage,
@@ -63,6 +71,7 @@ export async function invite(
     groupId,
     keyPackage: decodeKeyPackage(own.bytes),
     privateKeys: decodeKeyPackagePrivate(own.privateKeys),
+    extensions: [dataExtensionOf({ owners: [from] })],
     authentication: authentication(crypto),
   });
   const made = await createCommit(alone, {

@@ -1,6 +1,9 @@
 /** All stories, by what they tell. */
 import type { Story } from "../stage.ts";
+import { aBackup } from "./backups.ts";
+import { aFanOutThroughTheQueue } from "./bells.ts";
 import { aBlob, aQuietYear, aWelcome } from "./blobs.ts";
+import { aDeviceIsLinked, aKeyOutOfReach, aReceipt } from "./devices.ts";
 import { aLostAppend, aMessageBetweenTwoPages, aWinnerThatIsToldItLost, bothCreateAtOnce, leaving } from "./log.ts";
 import {
   aLostAnswer,
@@ -31,6 +34,11 @@ export const relayStories: Readonly<Record<string, Story>> = {
   "a Welcome, against a claimed key package": aWelcome,
   "a blob: uploaded, kept, downloaded": aBlob,
   "a quiet year, and the log goes on": aQuietYear,
+  "a receipt for each version of a record, signed in KMS": aReceipt,
+  "the key in KMS is out of reach": aKeyOutOfReach,
+  "a device is linked through the inboxes": aDeviceIsLinked,
+  "a backup: kept for years, replaced, deleted": aBackup,
+  "a fan-out to more than 200 sockets, through the queue": aFanOutThroughTheQueue,
 };
 
 export const peopleStories: Readonly<Record<string, Story>> = {

@@ -1,0 +1,204 @@
+/** Groups, over the relay's own rules in one process: who may do what, and what everybody sees of it. */
+import { isTacitError, type Client, type Conversation, type TimelineItem } from "@tacit/client";
+import { history, stage, take, type Stage } from "./support/stage.ts";
+
+async function people(s: Stage, names: readonly string[]): Promise<readonly Client[]> {
+  const clients: Client[] = [];
+  for (const name of names) clients.push(await s.arrive(name));
+  return clients;
+}
+
+/** A group of all, created by the first; everybody else has accepted. */
+async function group(s: Stage, clients: readonly Client[], title = "Plans"): Promise<readonly Conversation[]> {
+  const [first, ...others] = clients as [Client, ...Client[]];
+  const created = await s.clock.until(first.createGroup({ title, members: others.map(({ account }) => account) }));
+  await s.clock.settle();
+  const views = others.map((client) => client.conversations().find(({ id }) => id === created.id)!);
+  for (const view of views) await s.clock.until(view.accept());
+  return [created, ...views];
+}
+
+const seen = async (conversation: Conversation): Promise<readonly string[]> =>
+  (await history(conversation)).map(describeItem);
+
+function describeItem(item: TimelineItem): string {
+  switch (item.kind) {
+    case "message":
+      return `${item.from}: ${item.text}`;
+    case "membersChanged":
+      return `${item.by} +${item.added.join(",")} -${item.removed.join(",")}`;
+    case "left":
+      return `left ${item.accounts.join(",")}`;
+    case "titleChanged":
+      return `${item.by} title ${item.title}`;
+    case "roleChanged":
+      return `${item.by} made ${item.account} ${item.role}`;
+    default:
+      return "by" in item ? `${item.kind} by ${item.by}` : item.kind;
+  }
+}
+
+async function closeAll(clients: readonly Client[]): Promise<void> {
+  for (const client of clients) await client.close();
+}
+
+describe("a group", () => {
+  it("is created with a title, and all read what each writes", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob", "carol"]);
+    const views = await group(s, clients);
+    expect(views.map(({ kind }) => kind)).toEqual(["group", "group", "group"]);
+    for (const view of views) {
+      expect(view.info.current.title).toBe("Plans");
+      expect(view.info.current.members.map(({ account, role }) => [account, role])).toEqual([
+        ["alice", "owner"],
+        ["bob", "member"],
+        ["carol", "member"],
+      ]);
+      await s.clock.until((await s.clock.until(view.send({ text: "hello" }))).sent);
+    }
+    for (const view of views) {
+      expect((await s.clock.until(take(view, 3))).map(({ from }) => from)).toEqual(["alice", "bob", "carol"]);
+    }
+    // The relay has the roster, and nothing of what the group is.
+    expect(JSON.stringify([...s.relay.tables.conversations.values()])).not.toContain("Plans");
+    await closeAll(clients);
+  });
+
+  it("by a stranger is a request until it is answered", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob", "carol"]);
+    const [alice, bob, carol] = clients as [Client, Client, Client];
+    const chat = await s.clock.until(alice.createGroup({ title: "Offers", members: ["bob", "carol"] }));
+    await s.clock.settle();
+    const [atBob, atCarol] = [bob.conversations()[0]!, carol.conversations()[0]!];
+    expect(atBob.state.current).toBe("requested");
+    expect(atBob.info.current.invitedBy).toBe("alice");
+    await s.clock.until(atBob.accept());
+    expect(atBob.state.current).toBe("open");
+    await s.clock.until(atCarol.decline());
+    await s.clock.advance(10_000);
+    expect(atCarol.state.current).toBe("ended");
+    expect(chat.members).toEqual(["alice", "bob"]);
+    expect(await seen(atBob)).toEqual(["opened by alice", "left carol"]);
+    // Known by now.
+    const second = await s.clock.until(alice.createGroup({ members: ["bob"] }));
+    await s.clock.settle();
+    expect(bob.conversations().find(({ id }) => id === second.id)!.state.current).toBe("open");
+    await closeAll(clients);
+  });
+
+  it("of somebody who was blocked does not show up", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob"]);
+    const [alice, bob] = clients as [Client, Client];
+    await s.clock.until(alice.createGroup({ title: "Buy", members: ["bob"] }));
+    await s.clock.settle();
+    await s.clock.until(bob.conversations()[0]!.block());
+    await s.clock.advance(10_000);
+    await s.clock.until(alice.createGroup({ title: "Buy more", members: ["bob"] }));
+    await s.clock.settle();
+    expect(bob.conversations().map(({ state }) => state.current)).toEqual(["ended"]);
+    await closeAll(clients);
+  });
+
+  it("changes its members, title and roles, by those who may", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob", "carol", "dave"]);
+    const views = await group(s, clients.slice(0, 3));
+    const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
+    const forbidden = async (attempt: Promise<void>): Promise<void> => {
+      const error = await s.clock.until(
+        attempt.then(
+          () => undefined,
+          (reason: unknown) => reason,
+        ),
+      );
+      expect(isTacitError(error, "forbidden")).toBe(true);
+    };
+    await forbidden(atBob.invite(["dave"]));
+    await forbidden(atBob.remove(["carol"]));
+    await forbidden(atBob.setTitle("Bob's"));
+    await forbidden(atBob.setRole("bob", "owner"));
+
+    await s.clock.until(atAlice.setRole("bob", "admin"));
+    await s.clock.settle();
+    await s.clock.until(atBob.invite(["dave"]));
+    await s.clock.until(atBob.setTitle("Bob's"));
+    await forbidden(atBob.remove(["alice"]));
+    await forbidden(atBob.setRole("carol", "admin"));
+    await s.clock.until(atBob.remove(["carol"]));
+    await s.clock.settle();
+    expect(atCarol.state.current).toBe("ended");
+    expect(await seen(atAlice)).toEqual([
+      "opened by alice",
+      "alice made bob admin",
+      "bob +dave -",
+      "bob title Bob's",
+      "bob + -carol",
+    ]);
+    const atDave = clients[3]!.conversations()[0]!;
+    expect(atDave.info.current.title).toBe("Bob's");
+    expect(atDave.members).toEqual(["alice", "bob", "dave"]);
+    await closeAll(clients);
+  });
+
+  it("is left by proposal, and its roles go on", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob", "carol"]);
+    const views = await group(s, clients);
+    const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
+    await s.clock.until((await s.clock.until(atBob.send({ text: "bye, Alice" }))).sent);
+    await s.clock.until(atAlice.leave());
+    expect(atAlice.state.current).toBe("ended");
+    await s.clock.advance(10_000);
+    expect(atBob.members).toEqual(["bob", "carol"]);
+    // Somebody owns it: the first of those who remain.
+    expect(atCarol.info.current.members.map(({ role }) => role)).toEqual(["owner", "member"]);
+    expect(await seen(atCarol)).toEqual(["opened by alice", "bob: bye, Alice", "left alice"]);
+    await s.clock.until((await s.clock.until(atBob.send({ text: "alone" }))).sent);
+    expect(await seen(atAlice)).not.toContain("bob: alone");
+    await closeAll(clients);
+  });
+
+  it("has a picture that only members can open", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob"]);
+    const views = await group(s, clients);
+    const picture = new Uint8Array(5_000).map((_, index) => index % 251);
+    await s.clock.until(views[0]!.setPicture(picture));
+    await s.clock.settle();
+    expect(views[1]!.info.current.hasPicture).toBe(true);
+    expect(await s.clock.until(views[1]!.picture())).toEqual(picture);
+    await s.clock.until(views[0]!.setPicture(undefined));
+    await s.clock.settle();
+    expect(views[1]!.info.current.hasPicture).toBe(false);
+    await closeAll(clients);
+  });
+
+  it("redoes what lost against another, whoever commits at the same moment", async () => {
+    const s = stage();
+    const names = ["alice", "bob", "carol", "dave", "erin", "frank"];
+    const clients = await people(s, [...names, "gina", "hans"]);
+    const views = await group(s, clients.slice(0, 6));
+    await s.clock.until(views[0]!.setRole("bob", "admin"));
+    await s.clock.settle();
+    await s.clock.until(
+      Promise.all([
+        views[0]!.invite(["gina"]),
+        views[1]!.invite(["hans"]),
+        views[0]!.setTitle("All at once"),
+        ...views.slice(2).map((view) => view.rotateKeys()),
+        ...views.map(async (view) => (await view.send({ text: "in the middle" })).sent),
+      ]),
+    );
+    await s.clock.settle();
+    const timelines = await Promise.all(views.map(seen));
+    for (const timeline of timelines) expect(timeline).toEqual(timelines[0]);
+    expect(views[0]!.members).toEqual([...names, "gina", "hans"]);
+    expect(views[5]!.info.current.title).toBe("All at once");
+    expect(timelines[0]!.filter((line) => line.endsWith("in the middle"))).toHaveLength(6);
+    expect(s.relay.unexpected).toEqual([]);
+    await closeAll(clients);
+  });
+});

@@ -1,0 +1,189 @@
+/** Devices that cannot follow, rosters that were destroyed, and what mends them; over the relay's own rules in one process. */
+import type { Client, Conversation } from "@tacit/client";
+import { memoryStore } from "@tacit/client/memory";
+import { encodeBase64Url } from "@tacit/protocol";
+import { history, stage, take, type Stage } from "./support/stage.ts";
+import { publishKeyPackage, stranger } from "./support/stranger.ts";
+
+const minute = 60_000;
+const hour = 60 * minute;
+
+/** Deletes from the log what TTL would. */
+function expire(s: Stage, log: string, upTo: number): void {
+  const entries = s.relay.tables.log.get(log)!;
+  for (const seq of [...entries.keys()]) if (seq <= upTo) entries.delete(seq);
+}
+
+const kinds = async (conversation: Conversation): Promise<readonly string[]> =>
+  (await history(conversation)).map(({ kind }) => kind);
+
+async function said(s: Stage, conversation: Conversation, text: string): Promise<void> {
+  await s.clock.until((await s.clock.until(conversation.send({ text }))).sent);
+}
+
+async function group(
+  s: Stage,
+  names: readonly string[],
+): Promise<readonly [readonly Client[], readonly Conversation[]]> {
+  const clients: Client[] = [];
+  for (const name of names) clients.push(await s.arrive(name));
+  const [first, ...others] = clients as [Client, ...Client[]];
+  const created = await s.clock.until(first.createGroup({ members: others.map(({ account }) => account) }));
+  await s.clock.settle();
+  const views = others.map((client) => client.conversations()[0]!);
+  for (const view of views) await s.clock.until(view.accept());
+  return [clients, [created, ...views]];
+}
+
+async function closeAll(clients: readonly Client[]): Promise<void> {
+  for (const client of clients) await client.close();
+}
+
+describe("a device that missed a commit which expired", () => {
+  it("is put in anew by a member, once, and says what may be missing", async () => {
+    const s = stage();
+    const [clients, [atAlice, atBob, atCarol]] = await group(s, ["alice", "bob", "carol"]);
+    await said(s, atAlice!, "before");
+    await s.clock.settle();
+    clients[1]!.goOffline();
+    await said(s, atAlice!, "missed");
+    await s.clock.until(atAlice!.rotateKeys());
+    await said(s, atAlice!, "missed too");
+    expire(s, atAlice!.id, 4);
+    clients[1]!.goOnline();
+    await s.clock.until(clients[1]!.caughtUp());
+    await s.clock.until(said(s, atBob!, "back"), hour);
+    expect(atBob!.state.current).toBe("open");
+    await s.clock.settle();
+    expect(await kinds(atBob!)).toEqual(["opened", "message", "missing", "cannotFollow", "rejoined", "message"]);
+    for (const view of [atAlice!, atCarol!]) {
+      const restored = (await history(view)).filter(({ kind }) => kind === "deviceRestored");
+      expect(restored).toMatchObject([{ account: "bob", device: clients[1]!.device }]);
+    }
+    await said(s, atCarol!, "welcome back");
+    await s.clock.settle();
+    expect((await history(atBob!)).at(-1)).toMatchObject({ kind: "message", text: "welcome back" });
+    expect(s.relay.unexpected).toEqual([]);
+    await closeAll(clients);
+  });
+
+  it("is put in anew by the other side of a direct conversation", async () => {
+    const s = stage();
+    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    await said(s, chat, "hello");
+    await s.clock.settle();
+    const atBob = bob.conversations()[0]!;
+    await said(s, atBob, "hi");
+    bob.goOffline();
+    await s.clock.until(chat.rotateKeys());
+    await said(s, chat, "unseen");
+    expire(s, chat.id, 4);
+    bob.goOnline();
+    await s.clock.until(bob.caughtUp());
+    await s.clock.until(said(s, atBob, "again"), hour);
+    await s.clock.settle();
+    expect((await history(chat)).at(-1)).toMatchObject({ kind: "message", text: "again", mine: false });
+    expect(atBob.id).toBe(chat.id);
+    await closeAll([alice, bob]);
+  });
+
+  it("goes on in a successor of a direct conversation where the other side is away, and what waits is sent there", async () => {
+    const s = stage();
+    const storeOfAlice = memoryStore();
+    const [alice, bob] = [await s.arrive("alice", { store: storeOfAlice }), await s.arrive("bob")];
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    await said(s, chat, "hello");
+    await s.clock.settle();
+    const atBob = bob.conversations()[0]!;
+    await said(s, atBob, "hi");
+    bob.goOffline();
+    await s.clock.until(chat.rotateKeys());
+    await said(s, chat, "unseen");
+    await s.clock.settle();
+    alice.goOffline();
+    expire(s, chat.id, 4);
+    bob.goOnline();
+    await s.clock.until(bob.caughtUp());
+    const waiting = await s.clock.until(atBob.send({ text: "anybody there?" }));
+    await s.clock.until(waiting.sent, hour);
+    expect(await kinds(atBob)).toEqual([
+      "opened",
+      "message",
+      "message",
+      "missing",
+      "cannotFollow",
+      "rejoined",
+      "message",
+    ]);
+    expect(s.relay.tables.conversations.size).toBe(2);
+    alice.goOnline();
+    await s.clock.until(alice.caughtUp());
+    await s.clock.settle();
+    expect((await history(chat)).slice(-2)).toMatchObject([
+      { kind: "rejoined", by: "bob", successor: true },
+      { kind: "message", text: "anybody there?" },
+    ]);
+    await said(s, chat, "here");
+    await s.clock.settle();
+    expect((await history(atBob)).at(-1)).toMatchObject({ text: "here" });
+    expect(alice.conversations()).toHaveLength(1);
+    // And after a restart.
+    await alice.close();
+    const again = await s.arrive("alice", { store: storeOfAlice.reopen() });
+    await said(s, again.conversations()[0]!, "still here");
+    await s.clock.settle();
+    expect((await history(atBob)).at(-1)).toMatchObject({ text: "still here" });
+    await closeAll([again, bob]);
+  });
+
+  it("is not put in anew more than three times a day", async () => {
+    const s = stage();
+    const [clients, [atAlice, atBob]] = await group(s, ["alice", "bob", "carol"]);
+    for (let i = 0; i < 5; i++) {
+      await s.clock.until(atBob!.repair());
+      await s.clock.advance(10 * minute);
+    }
+    const restored = (await history(atAlice!)).filter(({ kind }) => kind === "deviceRestored");
+    expect(restored).toHaveLength(3);
+    expect(atBob!.state.current).toBe("repairing");
+    // When the day is over, the next request is served.
+    await s.clock.advance(60 * hour);
+    expect(atBob!.state.current).toBe("open");
+    await closeAll(clients);
+  });
+});
+
+describe("a member that posts garbage", () => {
+  it("is passed over by all, and the roster is restored by who was dropped", async () => {
+    const s = stage();
+    const [clients, [atAlice, atBob]] = await group(s, ["alice", "bob"]);
+    const mallory = await stranger(s, "mallory");
+    await publishKeyPackage(s, mallory);
+    await s.clock.until(atAlice!.invite(["mallory"]));
+    await said(s, atAlice!, "welcome");
+    await s.clock.settle();
+    const garbage = {
+      conversation: atAlice!.id,
+      entry: encodeBase64Url(new Uint8Array(16).fill(7)),
+      turn: 2,
+      payload: { inline: encodeBase64Url(new Uint8Array(100).fill(3)) },
+      welcomes: [],
+      blobs: [],
+      add: [],
+      remove: ["alice", "bob"],
+    };
+    await s.clock.until(mallory.socket.request("commit", garbage));
+    await s.clock.settle();
+    await s.clock.advance(minute);
+    // Alice, the owner, took the disturber out at once.
+    expect(atAlice!.members).toEqual(["alice", "bob"]);
+    expect(atBob!.members).toEqual(["alice", "bob"]);
+    expect([...s.relay.tables.conversations.get(atAlice!.id)!.roster].sort()).toEqual(["alice", "bob"]);
+    expect((await kinds(atBob!)).slice(-2)).toEqual(["void", "membersChanged"]);
+    await said(s, atBob!, "still talking");
+    await s.clock.settle();
+    expect((await s.clock.until(take(atAlice!, 2))).map(({ text }) => text)).toEqual(["welcome", "still talking"]);
+    await closeAll(clients);
+  });
+});
