@@ -136,6 +136,7 @@ export class TacitClient implements Client {
       store,
       peers,
       provider,
+      own: () => this.#own.record.current,
       receiptKey: deps.receiptKey,
       identityChanged: (event) => this.#listeners.identityChanged.emit(event),
       equivocation: (event) => this.#listeners.relayEquivocation.emit(event),

@@ -145,7 +145,7 @@ describe("a peer whose key changed", () => {
     relay.tables.inbox.clear();
     expect(await clock.until(opening)).toBe("undefined");
     await clock.advance(60_000);
-    expect(changed).toEqual([{ account: "bob" }]);
+    expect(changed).toEqual([{ account: "bob", proven: false }]);
     expect(await clock.until(codeOf(alice.conversation({ with: ["bob"] })))).toBe("identity_changed");
 
     await clock.until(alice.acceptIdentity("bob"));
