@@ -47,6 +47,21 @@ export interface Client {
   caughtUp(): Promise<void>;
   /** Trusts the key that an account has now, after an `identityChanged`. */
   acceptIdentity(account: string): Promise<void>;
+  /** Those of the own account, this one among them. */
+  devices(): readonly Device[];
+  /**
+   * On the holder: makes the device part of the account that shows `code` (typed or scanned). Resolves when the relay has the record
+   * with it; it then comes into all conversations, and is handed recent history.
+   * @throws TacitError `link_code_invalid`, `link_expired`, `not_holder`, `invalid_argument`, `too_large`
+   */
+  linkDevice(code: string, options?: { readonly name?: string }): Promise<Device>;
+  /**
+   * On the holder: takes a device out of the account, for good. Resolves when the relay has closed its socket.
+   * @throws TacitError `not_holder`, `invalid_argument`
+   */
+  revokeDevice(id: string): Promise<void>;
+  /** On the holder. Only the account's own devices can read names. @throws TacitError `not_holder`, `invalid_argument` */
+  renameDevice(id: string, name: string): Promise<void>;
   /** Drops the connection and stays away: no network is used until `goOnline`. */
   goOffline(): void;
   goOnline(): void;
@@ -60,6 +75,8 @@ export interface ClientEvents {
   readonly conversation: Conversation;
   /** An account shows another key than the pinned one. Sending to it is blocked until `acceptIdentity`. */
   readonly identityChanged: { readonly account: string };
+  /** A device of the own account was linked, named or revoked. */
+  readonly devicesChanged: readonly Device[];
   /** Something arrived that could not be used, outside of any timeline (e.g. an invitation that cannot be joined). */
   readonly failure: TacitError;
 }
@@ -158,4 +175,35 @@ export interface Typing {
   readonly account: string;
   readonly device: string;
   readonly active: boolean;
+}
+
+/** One device of the own account. */
+export interface Device {
+  readonly id: string;
+  /** As it was named when it was linked, or since; undefined where it has none, or this device was not told yet. */
+  readonly name: string | undefined;
+  readonly isThis: boolean;
+  /** It holds the account key: it alone links, names and revokes devices. */
+  readonly isHolder: boolean;
+  /** When it was certified: milliseconds since 1970. */
+  readonly since: number;
+}
+
+/** What a new device shows, for the holder's `linkDevice`. */
+export interface LinkCodeShown {
+  /** To be typed: 56 letters and digits in groups of four. */
+  readonly text: string;
+  /** To be shown as a QR code. */
+  readonly qr: string;
+  /** By this device's clock; a fresh code follows then. */
+  readonly until: number;
+}
+
+export interface LinkOptions {
+  /** Called with a code to show, and with a fresh one every ten minutes until one was used. */
+  readonly onCode: (code: LinkCodeShown) => void;
+  /** Cancels: `connect` rejects with `link_cancelled`, and the code shown last is worth nothing. */
+  readonly signal?: AbortSignal;
+  /** What the device is to be called unless the holder says otherwise: at most 48 bytes. */
+  readonly name?: string;
 }

@@ -1,15 +1,17 @@
 /** The shell: one device, its connection, its conversations. */
 import { decodeBase64Url, encodeBase64Url, type InboxItem, type Push } from "@tacit/protocol";
 import { accountRecordOf, type RecordDeps } from "./accountRecords.ts";
-import type { Client, ClientEvents, Conversation } from "./api.ts";
+import type { Client, ClientEvents, Conversation, Device, LinkOptions } from "./api.ts";
 import { claimKeyPackages } from "./claimKeyPackages.ts";
 import { Connection, type Hello } from "./connection.ts";
 import { ConversationBook } from "./conversationBook.ts";
 import type { ConversationDeps } from "./conversationDeps.ts";
 import { TacitError } from "./errors.ts";
+import { archived } from "./historyHandOver.ts";
 import { Inbox } from "./inbox.ts";
 import { LiveConversation } from "./liveConversation.ts";
 import { listenerSet, type ListenerSet } from "./observable.ts";
+import { loadOwnAccount, OwnAccount, type StoredAccount } from "./ownAccount.ts";
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
 import { storePicture } from "./picture.ts";
@@ -24,15 +26,9 @@ import {
   type SessionContext,
 } from "./session/conversation.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
+import type { ArchivedConversation } from "./session/historyArchive.ts";
 import { longestTitle, plainData } from "./session/groupData.ts";
-import {
-  createIdentity,
-  decodeIdentity,
-  encodeIdentity,
-  enrol,
-  type Enrolment,
-  type Identity,
-} from "./session/identity.ts";
+import type { Enrolled, Enrolment } from "./session/identity.ts";
 import { newIntent, withIntent } from "./session/intents.ts";
 import { connectProtocols } from "./session/proof.ts";
 import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "./session/repairRequest.ts";
@@ -50,9 +46,9 @@ export interface ClientDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly account: string | undefined;
+  readonly link: LinkOptions | undefined;
 }
 
-const identityKey = "identity";
 /** Even a device that is never rung looks at its logs this often: milliseconds, jittered. */
 const headCheckInterval = 15 * 60_000;
 const parallelReads = 4;
@@ -67,8 +63,6 @@ interface Loaded {
   readonly book: ConversationBook;
 }
 
-type Enrolled = Identity & { readonly enrolment: Enrolment };
-
 export class TacitClient implements Client {
   readonly #deps: ClientDeps;
   readonly #connection: Connection;
@@ -76,17 +70,18 @@ export class TacitClient implements Client {
   readonly #listeners: { readonly [E in keyof ClientEvents]: ListenerSet<ClientEvents[E]> } = {
     conversation: listenerSet(),
     identityChanged: listenerSet(),
+    devicesChanged: listenerSet(),
     failure: listenerSet(),
   };
   readonly #inbox: Inbox;
-  #identity: Identity;
+  readonly #own: OwnAccount;
   #enrolled: Loaded | undefined;
   #cancelHeadCheck: (() => void) | undefined;
+  #keptUp: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  private constructor(deps: ClientDeps, identity: Identity, peers: PeerBook) {
+  private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook) {
     this.#deps = deps;
-    this.#identity = identity;
     this.#peers = peers;
     const { crypto, transport, clock, url } = deps;
     this.#connection = new Connection({
@@ -108,20 +103,27 @@ export class TacitClient implements Client {
       take: (item) => this.#take(item),
       failed: (error) => this.#listeners.failure.emit(error),
     });
+    this.#own = new OwnAccount(
+      {
+        ...deps,
+        connection: this.#connection,
+        readInbox: () => this.#inbox.read(),
+        history: () => this.#history(),
+        failed: (error) => this.#listeners.failure.emit(error),
+        reconcile: () => this.#keepUpSoon(),
+        revoked: (error) => this.#connection.close(error),
+      },
+      stored,
+    );
+    this.#own.devices.subscribe((devices) => this.#listeners.devicesChanged.emit(devices));
   }
 
   /** Loads what the store holds; makes a device where it is empty. */
   static async open(deps: ClientDeps): Promise<TacitClient> {
     const { store, crypto } = deps;
-    const stored = await store.get(identityKey);
-    const identity = stored === undefined ? await createIdentity(crypto) : decodeIdentity(stored);
-    if (identity === undefined) throw new TacitError("store_corrupt", "the store is of another version");
-    if (!identity.signatureKeys.has(crypto.suite.id)) {
-      throw new TacitError("invalid_argument", "this store's device has no key for the suite");
-    }
-    if (stored === undefined) await store.commit([{ key: identityKey, value: encodeIdentity(identity) }]);
-    const client = new TacitClient(deps, identity, await PeerBook.load(store));
-    if (identity.enrolment !== undefined) await client.#load(identity as Enrolled);
+    const stored = await loadOwnAccount(store, crypto);
+    const client = new TacitClient(deps, stored, await PeerBook.load(store));
+    if (client.isRegistered) await client.#load(stored.identity as Enrolled);
     return client;
   }
 
@@ -129,17 +131,17 @@ export class TacitClient implements Client {
     return this.#enrolment.account;
   }
   get device(): string {
-    return this.#identity.device;
+    return this.#own.identity.device;
   }
   get connection(): Client["connection"] {
     return this.#connection.state;
   }
   get isRegistered(): boolean {
-    return this.#identity.enrolment?.registered === true;
+    return this.#own.isRegistered;
   }
 
   get #enrolment(): Enrolment {
-    const { enrolment } = this.#identity;
+    const { enrolment } = this.#own.identity;
     if (enrolment === undefined) throw new TacitError("offline", "this device has not been registered yet");
     return enrolment;
   }
@@ -156,7 +158,7 @@ export class TacitClient implements Client {
     }
     requireAccount("conversation", peer);
     const id = directConversationId(this.#deps.crypto.provider, this.account, peer);
-    await this.#book.forgotten(id);
+    await this.#book.settled(id);
     const known = this.#book.get(id);
     if (known === undefined && this.#peers.isBlocked(peer)) throw identityChanged();
     return this.#opened(known === undefined ? newConversation(id, [this.account, peer]) : known);
@@ -230,6 +232,25 @@ export class TacitClient implements Client {
     for (const conversation of this.#enrolled?.book.all() ?? []) conversation.run();
   }
 
+  devices(): readonly Device[] {
+    return this.#own.devices.current;
+  }
+  linkDevice(code: string, options?: { readonly name?: string }): Promise<Device> {
+    return this.#own.linkDevice(code, options);
+  }
+  revokeDevice(id: string): Promise<void> {
+    return this.#own.revokeDevice(id);
+  }
+  renameDevice(id: string, name: string): Promise<void> {
+    return this.#own.renameDevice(id, name);
+  }
+
+  /** The new device that shows a code does not want to be linked any more. */
+  async cancelLinking(): Promise<void> {
+    this.#connection.close(new TacitError("link_cancelled", "linking was cancelled"));
+    await this.#own.cancelLinking();
+  }
+
   goOffline(): void {
     this.#connection.stop();
   }
@@ -243,6 +264,7 @@ export class TacitClient implements Client {
 
   async #close(): Promise<void> {
     this.#connection.close();
+    this.#own.close();
     this.#cancelHeadCheck?.();
     await this.#enrolled?.book.close();
     await this.#inbox.idle();
@@ -261,52 +283,19 @@ export class TacitClient implements Client {
       throw new TacitError("token_failed", "the token callback failed", { cause });
     }
     const { url, crypto } = this.#deps;
-    return connectProtocols(crypto.provider, { url, token, deviceKey: this.#identity.deviceKey, now });
+    return connectProtocols(crypto.provider, { url, token, deviceKey: this.#own.identity.deviceKey, now });
   }
 
   async #welcomed(hello: Hello, socket: RelaySocket): Promise<"use" | "again"> {
-    const expected = this.#identity.enrolment?.account ?? this.#deps.account;
+    const { identity } = this.#own;
+    const expected = (this.isRegistered ? identity.enrolment?.account : undefined) ?? this.#deps.account;
     if (expected !== undefined && expected !== hello.account) {
       throw new TacitError("account_mismatch", "the token is of another account than this store");
     }
-    if (hello.device !== this.#identity.device)
-      throw new TacitError("internal", "the relay calls this device otherwise");
-    if (hello.scope === "register") {
-      await this.#register(hello, socket);
-      return "again";
-    }
-    if (!this.isRegistered) await this.#nowRegistered();
-    return "use";
-  }
-
-  async #register(hello: Hello, socket: RelaySocket): Promise<void> {
-    if (this.isRegistered) throw new TacitError("device_not_linked", "the relay does not know this device any more");
-    if (this.#identity.enrolment === undefined) {
-      const { provider } = this.#deps.crypto;
-      await this.#save(await enrol(provider, this.#identity, hello.account, hello.serverTime));
-    }
-    try {
-      // The very same record each time, so that a lost answer does no harm.
-      await socket.request("putAccount", { record: this.#enrolment.record });
-    } catch (error) {
-      if (error instanceof Refused && error.refusal.code === "record_conflict") {
-        throw new TacitError("device_not_linked", "the account exists already, and this device is not part of it");
-      }
-      throw error;
-    }
-  }
-
-  async #nowRegistered(): Promise<void> {
-    const { enrolment } = this.#identity;
-    if (enrolment === undefined) throw new TacitError("internal", "the relay knows a device that was never registered");
-    const registered = { ...this.#identity, enrolment: { ...enrolment, registered: true } };
-    await this.#save(registered);
-    await this.#load(registered);
-  }
-
-  async #save(identity: Identity): Promise<void> {
-    await this.#deps.store.commit([{ key: identityKey, value: encodeIdentity(identity) }]);
-    this.#identity = identity;
+    if (hello.device !== identity.device) throw new TacitError("internal", "the relay calls this device otherwise");
+    const verdict = await this.#own.welcomed(hello, socket);
+    if (verdict === "use" && this.#enrolled === undefined) await this.#load(this.#own.identity as Enrolled);
+    return verdict;
   }
 
   #requireEnrolled(): Loaded {
@@ -331,7 +320,7 @@ export class TacitClient implements Client {
       devicesOf: async (account) => (await accountRecordOf(records, account)).devices.map(({ device }) => device),
       repairRequest: (conversation, at) => {
         const { certificate } = this.#enrolment;
-        const { deviceKey } = this.#identity;
+        const { deviceKey } = this.#own.identity;
         return createRepairRequest(provider, { certificate, deviceKey }, { conversation, at });
       },
       readInbox: () => this.#inbox.read(),
@@ -344,7 +333,7 @@ export class TacitClient implements Client {
 
   #context(): SessionContext {
     const { crypto } = this.#deps;
-    const { signatureKeys, device } = this.#identity;
+    const { signatureKeys, device } = this.#own.identity;
     const { account, certificate, recordVersion } = this.#enrolment;
     const signatureKey = signatureKeys.get(crypto.suite.id)!;
     return { ...crypto, account, device, member: { certificate, signatureKey }, recordVersion };
@@ -374,10 +363,12 @@ export class TacitClient implements Client {
   }
 
   async #catchUp(): Promise<void> {
+    await this.#own.catchUp();
     await this.#inbox.read();
     const unread = await this.#readLogs();
     const { deps } = this.#requireEnrolled();
     await stockKeyPackages({ ...deps, context: deps.context() });
+    await this.#own.reachable();
     await this.#keepUp();
     this.#checkHeadsLater();
     if (unread !== undefined) throw unread;
@@ -410,14 +401,38 @@ export class TacitClient implements Client {
     });
   }
 
-  /** What nobody asks for: renewed keys, and the own devices in all conversations. */
-  async #keepUp(): Promise<void> {
-    const { deps, book } = this.#requireEnrolled();
-    const own = await deps.devicesOf(this.account);
+  /** What nobody asks for: renewed keys, and the own devices in all conversations. One at a time. */
+  #keepUp(): Promise<void> {
+    const done = this.#keptUp.then(() => this.#keepUpNow());
+    this.#keptUp = done.catch(() => {});
+    return done;
+  }
+
+  async #keepUpNow(): Promise<void> {
+    const { book } = this.#requireEnrolled();
+    const own = this.#own.record.current?.devices.map(({ device }) => device) ?? [];
     for (const conversation of book.all()) {
       await conversation.reconcile(own);
       await conversation.renewIfDue();
     }
+  }
+
+  /** The own devices are others than before. */
+  #keepUpSoon(): void {
+    if (this.#enrolled === undefined || !this.#connection.isUp) return;
+    this.#keepUp().catch((error: unknown) => this.#report(error));
+  }
+
+  /** What a device that is linked is given of the past. */
+  #history(): Promise<readonly ArchivedConversation[]> {
+    const wanted = this.#requireEnrolled()
+      .book.all()
+      .filter(({ snapshot }) => snapshot.requestBy === undefined);
+    return Promise.all(
+      wanted.map(({ id, snapshot, members, info }) =>
+        archived(this.#deps.store, { id, log: snapshot.log, members, title: info.current.title }),
+      ),
+    );
   }
 
   #readInboxSoon(): void {
@@ -443,7 +458,8 @@ export class TacitClient implements Client {
       );
     }
     const payload = await received({ ...deps, provider: this.#deps.crypto.provider }, item.payload);
-    if (payload !== undefined) await this.#considerRepair(payload);
+    if (payload === undefined || (await this.#own.receive(item, payload))) return;
+    await this.#considerRepair(payload);
   }
 
   /** Somebody asks to be put in anew. Another device may be faster; this one looks again when it is its turn. */

@@ -2,7 +2,7 @@
 import { cipherSuites, getCipherSuite } from "@tacit/mls";
 import { fetchBlobs } from "./adapters/fetchBlobs.ts";
 import { systemClock } from "./adapters/systemClock.ts";
-import type { Client } from "./api.ts";
+import type { Client, LinkOptions } from "./api.ts";
 import { TacitClient } from "./client.ts";
 import { TacitError } from "./errors.ts";
 import { platformProvider, platformTransport } from "./platform/node.ts";
@@ -35,14 +35,19 @@ export interface ConnectOptions {
   readonly random?: Random;
   /** Default: silent. */
   readonly logger?: Logger;
+  /**
+   * Lets a new device of an account that has devices wait until it is linked; `connect` resolves then. Without it such a device gets
+   * `device_not_linked`. The account's first device does not need it.
+   */
+  readonly link?: LinkOptions;
   /** False: stays offline until `goOnline`; a new device connects once to register. Default true. */
   readonly online?: boolean;
 }
 
 /**
- * Opens the store and the device in it. A new device registers first, so that takes a connection; after that it resolves at once
- * and connects in the background: `client.connection` tells, `client.caughtUp()` waits.
- * @throws TacitError `refused`, `token_failed`, `account_mismatch`, `device_not_linked`, `store_corrupt`, `vault_failed`,
+ * Opens the store and the device in it. A new device registers first, or is linked, so that takes a connection; after that it resolves at
+ * once and connects in the background: `client.connection` tells, `client.caughtUp()` waits.
+ * @throws TacitError `refused`, `token_failed`, `account_mismatch`, `device_not_linked`, `link_cancelled`, `store_corrupt`, `vault_failed`,
  *   `connection_lost` (a new device could not reach the relay), `unsupported_platform`, `invalid_argument`
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
@@ -71,6 +76,7 @@ async function open(options: ConnectOptions): Promise<Client> {
     clock: options.clock ?? systemClock,
     logger: options.logger ?? { warn: () => {} },
     account: options.account,
+    link: options.link,
   });
   if (client.isRegistered) {
     if (options.account !== undefined && options.account !== client.account) {
@@ -80,7 +86,7 @@ async function open(options: ConnectOptions): Promise<Client> {
     return client;
   }
   client.start();
-  await registered(client);
+  await registered(client, options.link?.signal);
   if (options.online === false) client.goOffline();
   return client;
 }
@@ -93,12 +99,18 @@ function isPrivate(url: string): boolean {
 /** Attempts that a new device makes to reach the relay. */
 const firstAttempts = 4;
 
-async function registered(client: TacitClient): Promise<void> {
+async function registered(client: TacitClient, cancelled: AbortSignal | undefined): Promise<void> {
+  const cancel = (): void => {
+    client.cancelLinking().catch(() => {});
+  };
+  if (cancelled?.aborted === true) cancel();
+  cancelled?.addEventListener("abort", cancel);
   let last: TacitError | undefined;
   const failure = await new Promise<TacitError | undefined>((resolve) => {
     const end = client.connection.subscribe((state) => {
       if (state.status === "offline") last = state.reason ?? last;
       const isOver =
+        state.status === "catchingUp" ||
         state.status === "online" ||
         state.status === "closed" ||
         (state.status === "connecting" && state.attempt > firstAttempts && !client.isRegistered);
@@ -106,9 +118,10 @@ async function registered(client: TacitClient): Promise<void> {
       // Not before `subscribe` has answered.
       queueMicrotask(() => end());
       if (state.status === "closed") last = state.reason ?? new TacitError("closed", "the client was closed");
-      resolve(state.status === "online" ? undefined : last);
+      resolve(state.status === "catchingUp" || state.status === "online" ? undefined : last);
     });
   });
+  cancelled?.removeEventListener("abort", cancel);
   if (failure === undefined) return;
   await client.close();
   throw failure;

@@ -7,7 +7,7 @@ import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { deferred, type Deferred } from "./deferred.ts";
 import { TacitError } from "./errors.ts";
-import { landCommit } from "./landCommit.ts";
+import { creationEntry, landCommit } from "./landCommit.ts";
 import { sendable } from "./payloads.ts";
 import { applyAll, applyRung, readLog } from "./readLog.ts";
 import { askForRepair } from "./askForRepair.ts";
@@ -508,15 +508,21 @@ export class ConversationWork {
     // Whatever the answer, the log decides.
     this.#mustRead = true;
     const since = this.#deps.clock.now();
+    let landed;
     try {
       const deps = { ...this.#deps, provider: this.#deps.context().provider };
-      await landCommit(deps, state, pending, { withoutPicture: this.#pictureLost });
+      landed = await landCommit(deps, state, pending, { withoutPicture: this.#pictureLost });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       return this.#notLanded(pending, error, since);
     }
     this.#contention = undefined;
     if (this.#now.pending === pending) await this.#read();
+    if (this.#now.pending === pending && pending.kind === "create" && this.#now.cursor === 0) {
+      const entry = creationEntry(this.#deps.context(), pending, landed);
+      await applyAll(this.#deps, this.#steps, state.log, [entry]);
+      this.#mustRead = true;
+    }
     if (this.#now.pending === pending) throw new LostAnswer("the log does not show the commit that it accepted");
     // Accepted, and void in the log that the relay shows: the next one may fare no better.
     const isVoid = this.#now.group?.epoch !== pending.next.epoch;

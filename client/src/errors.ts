@@ -14,6 +14,8 @@ export type Remedy =
   | "closeOther"
   /** Link or recover this device. */
   | "link"
+  /** Do it on the device that `devices()` calls the holder. */
+  | "useHolder"
   /** Correct the call. */
   | "fix"
   /** Quote `requestId` to who operates the deployment. */
@@ -33,6 +35,16 @@ const table = {
   /** The account has devices, and this is none of them. */
   device_not_linked: [false, "link"],
   device_revoked: [false, "link"],
+  /** What was typed or scanned is no code of a new device. */
+  link_code_invalid: [false, "fix"],
+  /** The code is older than ten minutes, was used, or no device shows it: let the new device show a fresh one. */
+  link_expired: [false, "link"],
+  /** Linking was cancelled on the new device. */
+  link_cancelled: [false, "link"],
+  /** Only the device that holds the account key changes the account's devices. */
+  not_holder: [false, "useHolder"],
+  /** A linked device was given history that could not be fetched or opened; it goes on without. */
+  history_lost: [false, "report"],
   /** Another client of the same device took over. */
   superseded: [false, "closeOther"],
   /** The client was closed. */

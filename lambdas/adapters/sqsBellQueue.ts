@@ -86,7 +86,7 @@ export function sqsBellQueue({ queueUrl, region, endpoint, clock, random }: SqsO
       text = await response.text();
     } catch (error) {
       // It may have been taken, and is then sent twice: a device that is rung twice reads nothing new.
-      return { again: entries, code: error instanceof Error ? error.name : "unknown" };
+      return { again: entries, code: nameOf(error) };
     }
     if (!response.ok) {
       const code = errorCode(text) ?? `http ${response.status}`;
@@ -135,6 +135,12 @@ function batchesOf(slices: readonly BellSlice[], delaySeconds: number): readonly
     }
   }
   return batches;
+}
+
+/** A timeout is no Error everywhere. */
+function nameOf(error: unknown): string {
+  const { name } = Object(error) as { readonly name?: unknown };
+  return typeof name === "string" ? name : "unknown";
 }
 
 /** `{ "__type": "com.amazonaws.sqs#RequestThrottled", ... }` */

@@ -38,7 +38,7 @@ export async function sendInbox(relay: Relay, caller: Caller, request: Sending):
   await relay.inbox.send({
     account,
     device,
-    // Says to nobody who sent what to whom, but to those who know its name.
+    // Says to nobody who sent what to whom, but to those who know the message's name.
     mark: digest(relay, JSON.stringify([from.account, from.device, account, device, message])),
     // Sorts by time, like claims.
     id: at.toString(16).padStart(12, "0") + relay.random.id(16),

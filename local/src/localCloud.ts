@@ -293,10 +293,10 @@ async function start(
         ),
       ),
     queues: () =>
-      [...queues.values()].map(({ model: { logicalId, name }, all }) => ({
-        logicalId,
-        name,
-        messages: all().map(({ id, body, sentAt, receiveCount }) => ({ id, body, sentAt, receiveCount })),
+      [...queues.values()].map((queue) => ({
+        logicalId: queue.model.logicalId,
+        name: queue.model.name,
+        messages: queue.all().map(({ id, body, sentAt, receiveCount }) => ({ id, body, sentAt, receiveCount })),
       })),
     publicKey: (keyId) => kms.publicKey(keyId),
     logs: (name) => hosts.logs(name),

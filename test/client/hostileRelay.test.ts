@@ -77,7 +77,7 @@ describe("a relay", () => {
       suite: getCipherSuite(cipherSuites.MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519, provider),
     };
     const identity = await createIdentity(crypto);
-    const { enrolment } = await enrol(provider, identity, "bob", clock.now());
+    const { enrolment, accountKey: bobsKey } = await enrol(provider, identity, "bob", clock.now());
     const account = relay.tables.accounts.get("bob")!;
     const codeNow = (): Promise<string> =>
       clock.until(
@@ -91,10 +91,10 @@ describe("a relay", () => {
     relay.tables.lastResorts.clear();
     expect(await codeNow()).toBe("no_key_packages");
 
-    const accountKey = encodeBase64Url(identity.accountKey.publicKey);
+    const accountKey = encodeBase64Url(bobsKey.publicKey);
     const devices = [enrolment.certificate];
     const other = { account: "bob", version: 1, previous: null, accountKey, devices, revoked: ["A".repeat(43)] };
-    const signed = await sign(provider, "tacit account record 1", identity.accountKey, other);
+    const signed = await sign(provider, "tacit account record 1", bobsKey, other);
     relay.tables.accounts.set("bob", { ...account, signed });
     expect(await codeNow()).toBe("identity_invalid");
     relay.tables.accounts.set("bob", { ...account, signed: enrolment.record });

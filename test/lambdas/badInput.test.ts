@@ -60,7 +60,7 @@ function wellFormed(conversation: string): Record<Operation, Record<string, unkn
     },
     readInbox: {},
     acknowledgeInbox: { ids: ["0".repeat(34)] },
-    sendInbox: { account: "bob", device: "A".repeat(43), conversation, id: randomId(), payload: payload() },
+    sendInbox: { account: "bob", device: "A".repeat(43), conversation, message: randomId(), payload: payload() },
     putBackup: { expected: 0, manifest: "AA", blobs: [{ hash: "A".repeat(43), size: 10 }] },
     getBackup: {},
     signal: { conversation, payload: payload().inline },

@@ -1,6 +1,26 @@
 /** A relay over memory, and devices that talk to it. */
-import { encodeBase64Url, type Operation, type Request } from "@tacit/protocol";
-import { accountRecordOf, newIdentity, randomId, sha256, type Identity, type Outcome } from "../../bench/rawDevice.ts";
+import { sign } from "node:crypto";
+import {
+  accountRotationLabel,
+  accountRotationText,
+  encodeBase64Url,
+  signedBytes,
+  type AccountRotation,
+  type Operation,
+  type Request,
+} from "@tacit/protocol";
+import {
+  accountRecordOf,
+  certify,
+  deviceIdOf,
+  newIdentity,
+  newKey,
+  randomId,
+  sha256,
+  type Ed25519Key,
+  type Identity,
+  type Outcome,
+} from "../../bench/rawDevice.ts";
 import type { Caller } from "../../lambdas/core/caller.ts";
 import { answerFrame, dispatch } from "../../lambdas/core/dispatch.ts";
 import { placeEntry } from "../../lambdas/core/placeEntry.ts";
@@ -51,6 +71,28 @@ export async function ask<O extends Operation>(
   return { ...(JSON.parse(frame) as Outcome<O>), closes };
 }
 
+/** The stage after a function was killed: what it did is there. `step` and `settled` as in `memoryPorts`. */
+export function meddled(device: Device, meddle: (call: string, when: "before" | "after") => Promise<void>): Device {
+  const { stage } = device;
+  const wrap = <T extends object>(name: string, port: T): T =>
+    Object.fromEntries(
+      Object.entries(port).map(([method, call]) => [
+        method,
+        async (...args: unknown[]) => {
+          await meddle(`${name}.${method}`, "before");
+          const result = await (call as (...args: unknown[]) => Promise<unknown>)(...args);
+          await meddle(`${name}.${method}`, "after");
+          return result;
+        },
+      ]),
+    ) as T;
+  const plain = new Set(["clock", "random", "verify", "reports", "settings", "blocked", "registered", "place"]);
+  const relay = Object.fromEntries(
+    Object.entries(stage.relay).map(([name, port]) => [name, plain.has(name) ? port : wrap(name, port as object)]),
+  ) as unknown as Relay;
+  return { ...device, stage: { memory: stage.memory, relay, now: stage.now } };
+}
+
 /** As the function does: where the socket is closed, nothing is returned. */
 export const answered = ({ stage, caller }: Device, text: string): Promise<string | undefined> =>
   answerFrame(stage.relay, caller, text);
@@ -65,6 +107,38 @@ export async function person(stage: Stage, account: string): Promise<Device> {
   const hello = await ask(device, "hello", {});
   if (hello.error) throw new Error(hello.error.code);
   return device;
+}
+
+/** Gives `owner`'s account a further device, whose socket has said hello. */
+export async function sibling(owner: Device): Promise<Device> {
+  const { stage, identity } = owner;
+  const deviceKey = newKey();
+  const { accountRecord, certificates } = await currentRecord(stage, identity.account);
+  const record = accountRecordOf(identity, {
+    version: accountRecord.version + 1,
+    previous: accountRecord.hash,
+    devices: [...certificates, certify(identity, deviceKey)],
+  });
+  const put = await ask(owner, "putAccount", { record });
+  if (put.error) throw new Error(put.error.code);
+  const device = socketOf(stage, { ...identity, deviceKey, device: deviceIdOf(deviceKey) });
+  await ask(device, "hello", {});
+  return device;
+}
+
+/** What the Directory holds of `account`. */
+export async function currentRecord(stage: Stage, account: string) {
+  const stored = (await stage.relay.directory.get(account))!;
+  const text = Buffer.from(stored.signed.payload, "base64url");
+  const { devices } = JSON.parse(text.toString()) as { devices: ReturnType<typeof certify>[] };
+  return { accountRecord: { version: stored.version, hash: sha256(text) }, certificates: devices, stored };
+}
+
+/** The account key of `identity` says that the account goes on under `to`. */
+export function rotation({ account, accountKey }: Identity, to: Ed25519Key): AccountRotation {
+  const text = Buffer.from(accountRotationText(account, accountKey.x, to.x));
+  const signature = sign(null, signedBytes(accountRotationLabel, text), accountKey.privateKey);
+  return { from: accountKey.x, signature: signature.toString("base64url") };
 }
 
 export const payload = (fill = 1, length = 32) => ({ inline: encodeBase64Url(new Uint8Array(length).fill(fill)) });

@@ -4,7 +4,10 @@
  */
 import { startLocalTacit } from "../../bench/localTacit.ts";
 import { scene, type Story } from "./stage.ts";
+import { aBackup } from "./stories/backups.ts";
+import { aFanOutThroughTheQueue } from "./stories/bells.ts";
 import { aBlob, aWelcome } from "./stories/blobs.ts";
+import { aReceipt } from "./stories/devices.ts";
 import { peopleStories, relayStories } from "./stories/index.ts";
 import { twoSocketsOfOneDevice } from "./stories/sockets.ts";
 
@@ -25,7 +28,7 @@ test("every grant is used by some story, and nothing is denied", async () => {
   } finally {
     await cloud.close();
   }
-}, 240_000);
+}, 480_000);
 
 /** [function, action, story]: statement by statement, something that the story cannot do without. */
 const sample: readonly (readonly [string, string, Story])[] = [
@@ -37,6 +40,11 @@ const sample: readonly (readonly [string, string, Story])[] = [
   ["Relay", "kms:Decrypt", aWelcome],
   ["Relay", "s3:PutObject", aBlob],
   ["Relay", "s3:GetObject", aBlob],
+  ["Relay", "s3:DeleteObject", aBackup],
+  ["Relay", "kms:Sign", aReceipt],
+  ["Relay", "kms:GetPublicKey", aReceipt],
+  ["Relay", "sqs:SendMessage", aFanOutThroughTheQueue],
+  ["RingBells", "sqs:ReceiveMessage", aFanOutThroughTheQueue],
   ["Relay", "execute-api:ManageConnections", twoSocketsOfOneDevice],
 ];
 
@@ -59,5 +67,5 @@ test.each(sample)(
       await cloud.close();
     }
   },
-  60_000,
+  240_000,
 );

@@ -10,5 +10,5 @@ export function tell(stories: Readonly<Record<string, Story>>): void {
   afterEach(async () => {
     await cloud.close();
   });
-  test.each(Object.entries(stories))("%s", (_name, story) => story(scene(cloud)), 60_000);
+  test.each(Object.entries(stories))("%s", (_name, story) => story(scene(cloud)), 240_000);
 }

@@ -5,7 +5,14 @@ import { sign, verifyRecord } from "../../../client/src/session/accountRecord.ts
 import { authentication } from "../../../client/src/session/authenticate.ts";
 import { certificateIn, credentialOf } from "../../../client/src/session/certificate.ts";
 import { decodeContent, encodeContent, paddingFor } from "../../../client/src/session/content.ts";
-import { createIdentity, decodeIdentity, encodeIdentity, enrol } from "../../../client/src/session/identity.ts";
+import {
+  createIdentity,
+  decodeIdentity,
+  encodeIdentity,
+  enrol,
+  isHolder,
+  migrated,
+} from "../../../client/src/session/identity.ts";
 import { accept, decodePeer, encodePeer, isBlocked, meet } from "../../../client/src/session/peers.ts";
 import { now, provider, suite } from "../support/devices.ts";
 
@@ -91,9 +98,39 @@ describe("an identity", () => {
   it("comes back from its bytes", async () => {
     const fresh = await createIdentity(context);
     expect(decodeIdentity(encodeIdentity(fresh))).toEqual(fresh);
+    expect(isHolder(fresh)).toBe(false);
     const alice = await enrol(provider, fresh, "alice", now);
     expect(decodeIdentity(encodeIdentity(alice))).toEqual(alice);
-    expect(decodeIdentity(new TextEncoder().encode('{"version":2}'))).toBeUndefined();
+    expect(isHolder(alice)).toBe(true);
+    const hpkeKey = await suite.generateSignatureKeyPair();
+    const linked = { ...alice, accountKey: undefined, hpkeKey };
+    expect(decodeIdentity(encodeIdentity(linked))).toEqual(linked);
+    expect(isHolder(linked)).toBe(false);
+    expect(decodeIdentity(new TextEncoder().encode('{"version":3}'))).toBeUndefined();
+  });
+
+  it("of the first version holds its account's key, and gets what it can share", async () => {
+    const alice = await enrolled("alice");
+    const older = (more: object): Uint8Array => {
+      const {
+        accountSecret: _,
+        secretSince: __,
+        hpkeKey: ___,
+        ...rest
+      } = JSON.parse(Buffer.from(encodeIdentity(alice)).toString()) as Record<string, unknown>;
+      return new TextEncoder().encode(JSON.stringify({ ...rest, version: 1, ...more }));
+    };
+    const decoded = decodeIdentity(older({}))!;
+    expect(decoded).toEqual({ ...alice, accountSecret: undefined, secretSince: 0 });
+    const holder = migrated(provider, decoded);
+    expect(holder).toMatchObject({ accountKey: alice.accountKey, secretSince: 1, device: alice.device });
+    expect(holder.accountSecret).toHaveLength(32);
+    // Once: from then on it is what it is.
+    const stored = decodeIdentity(encodeIdentity(holder))!;
+    expect(migrated(provider, stored)).toBe(stored);
+    expect(stored).toEqual(holder);
+    // A key from before anybody knew whether the account exists is nobody's.
+    expect(decodeIdentity(older({ enrolment: undefined }))!.accountKey).toBeUndefined();
   });
 });
 

@@ -46,10 +46,15 @@ export const aFanOutThroughTheQueue: Story = async (cloud) => {
     when: ({ operation }) => operation === "$disconnect",
     effect: { kind: "drop" },
   });
+  const noticed = new Promise<void>((resolve) => {
+    const stop = cloud.onFrame(({ kind }) => {
+      if (kind !== "close") return;
+      stop();
+      resolve();
+    });
+  });
   lost!.socket.terminate();
-  await lost!.closed;
-  await cloud.settled();
-  silence.remove();
+  await noticed;
   expect(await registered(cloud, homes[0]!.identity.account)).toBe(devicesEach);
   // The bell of a second ago is not to be mistaken for a busy group.
   await cloud.advance(2_000);
@@ -57,6 +62,8 @@ export const aFanOutThroughTheQueue: Story = async (cloud) => {
   await Promise.all(others.map((device) => device.push((push) => push.push === "entries" && push.seq === final.seq)));
   await cloud.settled();
   expect(await registered(cloud, homes[0]!.identity.account)).toBe(devicesEach - 1);
+  expect(silence.count).toBe(1);
+  silence.remove();
 
   expect(cloud.queues().flatMap(({ messages }) => messages)).toEqual([]);
   await Promise.all(others.map((device) => device.close()));

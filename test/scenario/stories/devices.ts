@@ -74,11 +74,11 @@ export const aDeviceIsLinked: Story = async (cloud) => {
   const sealed = (text: string): { readonly inline: string } => ({ inline: encodeBase64Url(Buffer.from(text)) });
 
   // The new device knows nobody but the account's devices; the holder is rung.
-  const offer = { account, device: holder, id: randomId(), payload: sealed("offer") };
-  expect(await phone.device.request("sendInbox", offer)).toEqual({});
+  const offer = { account, device: holder, message: randomId(), payload: sealed("offer") };
+  expect((await phone.device.request("sendInbox", offer)).ok).toEqual({});
   await alice.device.push((push) => push.push === "inbox");
   // A lost answer, and it is sent again: there is one of it.
-  expect(await phone.device.request("sendInbox", offer)).toEqual({});
+  expect((await phone.device.request("sendInbox", offer)).ok).toEqual({});
   const [received, ...more] = (await alice.device.request("readInbox", {})).ok!.items;
   expect(more).toEqual([]);
   expect(received).toMatchObject({
@@ -98,7 +98,7 @@ export const aDeviceIsLinked: Story = async (cloud) => {
     devices: [certify(alice.identity), certify(alice.identity, phone.identity.deviceKey)],
   });
   expect((await alice.device.request("putAccount", { record: linked })).ok?.version).toBe(2);
-  const answer = { account, device: phone.identity.device, id: randomId(), payload: sealed("welcome home") };
+  const answer = { account, device: phone.identity.device, message: randomId(), payload: sealed("welcome home") };
   expect((await alice.device.request("sendInbox", answer)).ok).toEqual({});
   expect((await phone.device.request("readInbox", {})).ok!.items).toMatchObject([
     { kind: "message", device: holder, payload: answer.payload },
@@ -108,7 +108,7 @@ export const aDeviceIsLinked: Story = async (cloud) => {
 
   // Bob reaches her devices once they share a conversation, and not before.
   const bob = await person(cloud, "bob");
-  const note = { account, device: holder, id: randomId(), payload: sealed("hello") };
+  const note = { account, device: holder, message: randomId(), payload: sealed("hello") };
   expect((await bob.device.request("sendInbox", note)).error?.code).toBe("malformed");
   const strange = { ...note, conversation: `g-${randomId()}` };
   expect((await bob.device.request("sendInbox", strange)).error?.code).toBe("not_a_member");
