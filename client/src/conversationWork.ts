@@ -36,7 +36,7 @@ import { dropOutgoing, nextBatch, ownEntries, sealBatch } from "./session/outbox
 import { changePending, createPending, lostCreation, withoutPending } from "./session/pendingCommit.ts";
 import { noted } from "./session/conversation.ts";
 import { mayAdminister } from "./session/memberChange.ts";
-import { maySucceed, succeeding } from "./session/successor.ts";
+import { isShutOut, maySucceed, succeeding } from "./session/successor.ts";
 import { identityChanged, translate } from "./translate.ts";
 
 /** What the work tells whoever shows the conversation. */
@@ -240,7 +240,8 @@ export class ConversationWork {
         return undefined;
       case "awaitingWelcome":
         this.#mustRead = false;
-        return this.#opening.length > 0 && !waits ? "findWelcome" : this.#repairAction(waits);
+        if ((this.#opening.length > 0 || state.repair === undefined) && !waits) return "findWelcome";
+        return this.#repairAction(waits);
       case "stuck":
         this.#mustRead = false;
         return this.#repairAction(waits);
@@ -303,6 +304,7 @@ export class ConversationWork {
       this.#wakeAt(this.#deps.clock.now() + (repair.due - connection.now()));
       return undefined;
     }
+    if (isShutOut(this.#now)) return "succeed";
     const direct = isDirect(log);
     const enough = direct ? requestsBeforeSuccessor.direct : requestsBeforeSuccessor.group;
     const isSmall = direct || roster.length <= largestToSucceed;

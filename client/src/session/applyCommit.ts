@@ -44,6 +44,7 @@ type CommitEntry = Extract<Entry, { kind: "commit" }>;
 /** Commits whose times are kept: as many as a conversation has in a day of background updates. */
 const rememberedCommits = 24;
 const rememberedReadmissions = 64;
+const rememberedExpelled = 1_000;
 
 export async function applyCommit(
   context: SessionContext,
@@ -103,6 +104,7 @@ export async function applyCommit(
   const settled = {
     ...following,
     commitTimes: times,
+    expelled: expelledAfter(state, found),
     readmissions,
     unlisted: data.unlisted ?? [],
     justDropped: [],
@@ -298,6 +300,17 @@ function restoredBy({ before, addedDevices }: FoundCommit): FoundCommit["addedDe
   if (addedDevices.length === 0) return [];
   const were = new Set(before.map(({ account, device }) => `${account} ${device}`));
   return addedDevices.filter(({ account, device }) => were.has(`${account} ${device}`));
+}
+
+/** An account that comes in again comes with the devices that it had. */
+function expelledAfter({ expelled }: ConversationState, { before, after }: FoundCommit): readonly string[] {
+  const areIn = new Set(after.map(({ device }) => device));
+  const stayed = new Set(after.map(({ account }) => account));
+  const gone = before.filter(({ device, account }) => !areIn.has(device) && stayed.has(account));
+  if (gone.length === 0 && !expelled.some((device) => areIn.has(device))) return expelled;
+  return [...expelled.filter((device) => !areIn.has(device)), ...gone.map(({ device }) => device)].slice(
+    -rememberedExpelled,
+  );
 }
 
 /** Of a commit that never happens. */

@@ -3,6 +3,7 @@
  * the difference, and only then sends or shows anything.
  */
 import { directConversationName, encodeBase64Url } from "@tacit/protocol";
+import type { LeafIdentity } from "./authenticate.ts";
 import { utf8 } from "./bytes.ts";
 import { sha256, type CryptoContext, type CryptoProvider } from "./cryptoContext.ts";
 import { accountsOf, groupDataOf, type Group, type Member } from "./groupEngine.ts";
@@ -47,6 +48,12 @@ export interface ConversationState {
   readonly droppedBy: string | undefined;
   readonly data: GroupData;
   readonly group: Group | undefined;
+  /** Without a group, while a successor is wanted: who was in the epoch that it goes on from. */
+  readonly anchors: readonly LeafIdentity[];
+  /** Devices whose removal the log showed, while their account stayed. */
+  readonly expelled: readonly string[];
+  /** Where it has ended: the epoch that this device was in. */
+  readonly lastEpoch: number;
   /** The last entry that was read, 0 before the first. */
   readonly cursor: number;
   /** The hash over the log up to there (logChain.ts), where it is known. */
@@ -230,6 +237,9 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
     droppedBy: undefined,
     data,
     group: undefined,
+    anchors: [],
+    expelled: [],
+    lastEpoch: 0,
     cursor: 0,
     chain: undefined,
     turn: 0,
