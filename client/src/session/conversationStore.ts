@@ -59,7 +59,18 @@ type StoredHead = Pick<
 /** What only commits change, and what grows with the group. */
 type StoredMembers = Pick<
   ConversationState,
-  "roster" | "unlisted" | "justDropped" | "droppedBy" | "data" | "former" | "commitTimes" | "readmissions" | "anchors" | "expelled"
+  | "roster"
+  | "unlisted"
+  | "justDropped"
+  | "droppedBy"
+  | "suspended"
+  | "strangers"
+  | "data"
+  | "former"
+  | "commitTimes"
+  | "readmissions"
+  | "anchors"
+  | "expelled"
 >;
 
 const noIntents: readonly Intent[] = newConversation("", []).intents;
@@ -102,8 +113,21 @@ function headOf(state: ConversationState): StoredHead {
 
 function membersOf(state: ConversationState): StoredMembers {
   const { roster, unlisted, justDropped, droppedBy, data, former, commitTimes, readmissions } = state;
-  const { anchors, expelled } = state;
-  return { roster, unlisted, justDropped, droppedBy, data, former, commitTimes, readmissions, anchors, expelled };
+  const { anchors, expelled, suspended, strangers } = state;
+  return {
+    suspended,
+    strangers,
+    roster,
+    unlisted,
+    justDropped,
+    droppedBy,
+    data,
+    former,
+    commitTimes,
+    readmissions,
+    anchors,
+    expelled,
+  };
 }
 
 function sameMembers(a: ConversationState, b: ConversationState): boolean {

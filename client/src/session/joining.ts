@@ -223,7 +223,8 @@ function succeed(known: ConversationState, opened: OpenedInvitation, listed: Rea
 function mayGoOn(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): boolean {
   const { data, by, accounts, conversation } = opened;
   const areMembers = [by, ...identities(opened.group)].every((leaf) => isFamiliar(known, leaf, listed));
-  if (!areMembers) return false;
+  const isHeard = !known.suspended.includes(by.account) || mayAdminister(known.data, by.account);
+  if (!areMembers || !isHeard) return false;
   // Both are in it, and there are no roles (openInvitation).
   if (isDirect(conversation)) return true;
   const asked = new Set(known.group === undefined ? [] : leaveProposals(known.group).map(({ account }) => account));
@@ -278,6 +279,8 @@ function joined(
     unlisted: [],
     justDropped: [],
     droppedBy: undefined,
+    suspended: [],
+    strangers: [],
     // Turns are counted from zero in each log.
     outbox: unsealed(known.outbox),
     anchors: [],

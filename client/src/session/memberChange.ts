@@ -176,7 +176,10 @@ function byAccount(leaves: readonly LeafIdentity[]): ReadonlyMap<string, Side> {
         .map(({ device }) => device)
         .sort()
         .join(" ");
-      return [account, { accountKey: own[0]!.accountKey, formerKeys: own.flatMap(({ formerKeys }) => formerKeys), devices }];
+      return [
+        account,
+        { accountKey: own[0]!.accountKey, formerKeys: own.flatMap(({ formerKeys }) => formerKeys), devices },
+      ];
     }),
   );
 }

@@ -30,7 +30,7 @@ export function dropOutgoing(state: ConversationState, numbers: readonly number[
 
 /** As plain text again: what was sealed is of a log that is over. */
 export function unsealed(outbox: readonly OutboxItem[]): readonly OutboxItem[] {
-  return outbox.map(({ sealed: _, ...item }) => item);
+  return outbox.map(({ number, id, text, sentAt }) => ({ number, id, text, sentAt }));
 }
 
 /** The first items that are ready to go, as many as fit a frame. */

@@ -53,6 +53,8 @@ export function succeeding(context: SessionContext, state: ConversationState): S
     unlisted: [],
     justDropped: [],
     droppedBy: undefined,
+    suspended: [],
+    strangers: [],
     repair: {
       attempts: isAgain ? (state.repair?.attempts ?? 0) + 1 : 0,
       due: 0,

@@ -16,7 +16,7 @@ import { createPending } from "../../../client/src/session/pendingCommit.ts";
 import { apply, device, joinByWelcome, keyPackageOf, now, provider, suite, TestLog } from "./devices.ts";
 import { dataExtensionOf } from "./groupExtension.ts";
 
-export function accountKey(): Promise<KeyPair> {
+export async function accountKey(): Promise<KeyPair> {
   return provider.signatures.Ed25519.generate();
 }
 
