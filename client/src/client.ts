@@ -665,7 +665,7 @@ export class TacitClient implements Client {
     clock.after(delay, () => {
       if (!isNeeded()) return;
       conversation
-        .intend({ kind: "readmit", account, device, claimed: [] })
+        .intend({ kind: "readmit", account, device, since: request.at, claimed: [] })
         .catch((error: unknown) => this.#report(error));
     });
   }

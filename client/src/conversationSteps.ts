@@ -7,7 +7,7 @@ import type { Met } from "./peerBook.ts";
 import { wipe } from "./session/bytes.ts";
 import { merged, noted, silent, type ConversationState, type Step } from "./session/conversation.ts";
 import { changes, type Change } from "./session/conversationStore.ts";
-import { identities } from "./session/groupEngine.ts";
+import { epochOf, identities } from "./session/groupEngine.ts";
 
 export type Compute = (state: ConversationState) => Step | undefined | Promise<Step | undefined>;
 
@@ -82,5 +82,6 @@ export class ConversationSteps {
 /** What has ended keeps no keys, and sends nothing. */
 function withoutRemains(state: ConversationState): ConversationState {
   if (state.group === undefined && state.outbox.length + state.intents.length === 0) return state;
-  return { ...state, group: undefined, outbox: [], intents: [], repair: undefined };
+  const lastEpoch = state.group === undefined ? state.lastEpoch : Number(epochOf(state.group));
+  return { ...state, group: undefined, lastEpoch, outbox: [], intents: [], repair: undefined };
 }
