@@ -1,5 +1,5 @@
 /** What a hostile stranger, a relay in trouble or a bad moment must not do to a client. */
-import { connect, TacitError, type Store, type Transport } from "@tacit/client";
+import { connect, TacitError, type Conversation, type Store, type Transport } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { encodeBase64Url, limits } from "@tacit/protocol";
 import { createHash } from "node:crypto";
@@ -89,6 +89,27 @@ describe("an invitation", () => {
     await s.clock.until(bob.caughtUp());
     expect(failsOnce).toBe(false);
     expect((await s.clock.until(take(bob.conversations()[0]!, 1)))[0]!.text).toBe("hello");
+    await alice.close();
+    await bob.close();
+  });
+});
+
+describe("a conversation that both open", () => {
+  it("is one, where the invitation is being stored when the application asks for it", async () => {
+    const s = stage();
+    let asked: Promise<Conversation> | undefined;
+    const store = watched(memoryStore(), (keys) => {
+      if (keys.some((key) => key.startsWith("c/"))) asked ??= bob.conversation({ with: ["alice"] });
+    });
+    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob", { store })];
+    bob.goOffline();
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    bob.goOnline();
+    await s.clock.until(bob.caughtUp());
+    const atBob = await s.clock.until(asked!);
+    expect(bob.conversations()).toEqual([atBob]);
+    await s.clock.until((await s.clock.until(atBob.send({ text: "one of it" }))).sent);
+    expect((await s.clock.until(take(chat, 1)))[0]!.text).toBe("one of it");
     await alice.close();
     await bob.close();
   });
