@@ -36,6 +36,8 @@ import type { CryptoContext } from "./session/cryptoContext.ts";
 import type { ArchivedConversation } from "./session/historyArchive.ts";
 import { longestTitle, plainData } from "./session/groupData.ts";
 import { isHolder, type Enrolled, type Enrolment } from "./session/identity.ts";
+import { identities } from "./session/groupEngine.ts";
+import type { LeafIdentity } from "./session/authenticate.ts";
 import { newIntent, withIntent } from "./session/intents.ts";
 import { connectProtocols } from "./session/proof.ts";
 import { evidenceIn } from "./session/receipt.ts";
@@ -680,7 +682,14 @@ function backedUp({ id, snapshot, members, info }: LiveConversation): readonly B
   if (snapshot.requestBy !== undefined) return [];
   const { title } = info.current;
   const ended = snapshot.phase === "ended" ? { ended: true as const } : {};
-  return [{ id, log: snapshot.log, members, ...(title === "" ? {} : { title }), ...ended }];
+  const keys = keysOf(members, snapshot.group === undefined ? snapshot.anchors : identities(snapshot.group));
+  return [{ id, log: snapshot.log, members, ...(keys && { keys }), ...(title === "" ? {} : { title }), ...ended }];
+}
+
+function keysOf(members: readonly string[], leaves: readonly LeafIdentity[]): readonly string[] | undefined {
+  const known = new Map(leaves.map(({ account, accountKey }) => [account, accountKey]));
+  const keys = members.flatMap((account) => known.get(account) ?? []);
+  return keys.length === members.length ? keys : undefined;
 }
 
 /** For what is done before there is any conversation. */
