@@ -308,8 +308,8 @@ export class TacitClient implements Client {
   backupNow(): Promise<void> {
     return this.#keeper.backupNow();
   }
-  createRecoveryCode(): Promise<string> {
-    return this.#keeper.createRecoveryCode();
+  createRecoveryCode(show?: (code: string) => void | Promise<void>): Promise<string> {
+    return this.#keeper.createRecoveryCode(show);
   }
 
   get #keeper(): BackupKeeper {
