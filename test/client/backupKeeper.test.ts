@@ -125,8 +125,11 @@ describe("a recovery code", () => {
       await store.close();
       const again = await clock.until(bareDevice(world, "alice", { store: raw.reopen() }));
       again.conversations.push(tea);
+      const statuses = new Set<string>();
+      again.keeper.health.subscribe(({ status }) => statuses.add(status));
       again.keeper.touch();
       await clock.advance(3 * hour);
+      expect([...statuses]).toEqual(["ok"]);
       const opened: string[] = [];
       for (const code of [old, ...seen])
         if ((await openedBackup(world, "alice", code)) !== undefined) opened.push(code);
