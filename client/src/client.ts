@@ -104,7 +104,7 @@ export class TacitClient implements Client {
   readonly #own: OwnAccount;
   readonly #records: AccountRecords;
   readonly #contacts: Contacts;
-  #finishing: Promise<void> | undefined;
+  #isFinishing = false;
   /** Versions of the own record of which another was told. */
   readonly #contradicted = new Set<number>();
   #enrolled: Loaded | undefined;
@@ -319,8 +319,8 @@ export class TacitClient implements Client {
   backupNow(): Promise<void> {
     return this.#keeper.backupNow();
   }
-  createRecoveryCode(): Promise<string> {
-    return this.#keeper.createRecoveryCode();
+  createRecoveryCode(show?: (code: string) => void | Promise<void>): Promise<string> {
+    return this.#keeper.createRecoveryCode(show);
   }
 
   get #keeper(): BackupKeeper {
@@ -483,10 +483,13 @@ export class TacitClient implements Client {
   #finishRecovery(): void {
     const { keeper } = this.#requireEnrolled();
     const { store, recover } = this.#deps;
-    if (this.#finishing !== undefined) return;
-    this.#finishing = finishRecovery({ store, keeper }, recover?.onNewCode)
-      .catch((error: unknown) => this.#report(error))
-      .finally(() => (this.#finishing = undefined));
+    if (this.#isFinishing) return;
+    this.#isFinishing = true;
+    finishRecovery({ store, keeper }, recover?.onNewCode)
+      .catch((error: unknown) => {
+        if (this.#closing === undefined) this.#report(error);
+      })
+      .finally(() => (this.#isFinishing = false));
   }
 
   /** Another device of the own account knows a newer record, or another one. */
