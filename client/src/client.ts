@@ -20,7 +20,7 @@ import { loadOwnAccount, OwnAccount, type StoredAccount } from "./ownAccount.ts"
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
 import { storePicture } from "./picture.ts";
-import type { BlobTransfer, Clock, Logger, Transport } from "./ports.ts";
+import type { BlobTransfer, Clock, DeviceHint, DeviceHints, Logger, Transport } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
 import { watchedStore, type SealedStore } from "./sealedStore.ts";
 import type { BackedUpConversation } from "./session/backup.ts";
@@ -43,6 +43,7 @@ import type { Person, SafetyNumber } from "./session/safetyNumber.ts";
 import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "./session/repairRequest.ts";
 import { stockKeyPackages } from "./stockKeyPackages.ts";
 import { takeWelcome } from "./takeWelcome.ts";
+import { tokenSource } from "./tokenSource.ts";
 import { identityChanged, translate } from "./translate.ts";
 
 export interface ClientDeps {
@@ -60,6 +61,8 @@ export interface ClientDeps {
   readonly receiptKey: string | undefined;
   readonly recover: RecoverDeps | undefined;
   readonly backup: BackupTimes | undefined;
+  readonly hints?: DeviceHints | undefined;
+  readonly restAfter?: number | undefined;
 }
 
 export interface RecoverDeps {
@@ -86,6 +89,7 @@ interface Loaded {
 export class TacitClient implements Client {
   readonly #deps: ClientDeps;
   readonly #connection: Connection;
+  readonly #token: () => Promise<string>;
   readonly #peers: PeerBook;
   readonly #listeners: { readonly [E in keyof ClientEvents]: ListenerSet<ClientEvents[E]> } = {
     conversation: listenerSet(),
@@ -109,12 +113,16 @@ export class TacitClient implements Client {
   private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook, recoveryKey: Uint8Array | undefined) {
     this.#deps = { ...deps, store: watchedStore(deps.store, backedUpPrefixes, () => this.#enrolled?.keeper.touch()) };
     this.#peers = peers;
-    const { crypto, transport, clock, url } = deps;
+    const { crypto, transport, clock, url, hints, restAfter } = deps;
+    this.#token = tokenSource(clock, deps.token);
     this.#connection = new Connection({
       transport,
       clock,
       random: crypto.provider.random,
       url,
+      hints,
+      restAfter,
+      isBusy: () => this.conversations().some((conversation) => conversation.outgoing().length > 0),
       protocols: (now) => this.#protocols(now),
       welcomed: (hello, socket) => this.#welcomed(hello, socket),
       catchUp: () =>
@@ -268,6 +276,7 @@ export class TacitClient implements Client {
   }
 
   async caughtUp(): Promise<void> {
+    this.#connection.freshen();
     const { state } = this.#connection;
     await new Promise<void>((resolve, reject) => {
       const end = state.subscribe((now) => {
@@ -348,6 +357,9 @@ export class TacitClient implements Client {
   goOnline(): void {
     this.#connection.start();
   }
+  hint(hint: DeviceHint): void {
+    this.#connection.hint(hint);
+  }
 
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -369,12 +381,7 @@ export class TacitClient implements Client {
   }
 
   async #protocols(now: number): Promise<readonly string[]> {
-    let token: string;
-    try {
-      token = await this.#deps.token();
-    } catch (cause) {
-      throw new TacitError("token_failed", "the token callback failed", { cause });
-    }
+    const token = await this.#token();
     const { url, crypto } = this.#deps;
     return connectProtocols(crypto.provider, { url, token, deviceKey: this.#own.identity.deviceKey, now });
   }

@@ -495,7 +495,7 @@ export class ConversationWork {
           const step = withoutPending(state);
           return pending.intent === undefined ? step : { ...step, state: withoutClaims(step.state, pending.intent) };
         });
-        return this.#again(error);
+        return this.#again(new LostAnswer("the claims are of no use any more"));
       case "blob_missing":
         if (this.#pictureLost) throw error;
         this.#pictureLost = true;
