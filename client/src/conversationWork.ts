@@ -165,7 +165,7 @@ export class ConversationWork {
   ring({ conversation, seq, entries = [] }: Extract<Push, { push: "entries" }>): void {
     if (conversation !== this.#now.log) return;
     this.#rung = Math.max(this.#rung, seq);
-    const applied = applyRung(this.#deps, this.#steps, conversation, entries as readonly Entry[]);
+    const applied = applyRung(this.#deps, this.#steps, conversation, entries);
     void applied.then(() => {
       // More is missing than what a doorbell brings.
       if (this.#now.cursor < seq) this.#readsLater = false;

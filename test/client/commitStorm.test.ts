@@ -46,7 +46,9 @@ it("a storm of commits ends with everybody's in one log, and all in one epoch", 
   for (const view of views) {
     const items = await history(view);
     const kinds = new Set(items.map(({ kind }) => kind));
-    expect([...kinds].filter((kind) => !["opened", "membersChanged", "message", "keysChanged"].includes(kind))).toEqual([]);
+    expect([...kinds].filter((kind) => !["opened", "membersChanged", "message", "keysChanged"].includes(kind))).toEqual(
+      [],
+    );
     const texts = items.flatMap((item) => (item.kind === "message" ? [item.text] : []));
     expect([...texts].sort()).toEqual([...said].sort());
   }

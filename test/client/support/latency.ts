@@ -9,7 +9,11 @@ export interface LatencyOptions {
   readonly random: () => number;
 }
 
-export function slowTransport(inner: Transport, clock: Clock, { shortest, longest, random }: LatencyOptions): Transport {
+export function slowTransport(
+  inner: Transport,
+  clock: Clock,
+  { shortest, longest, random }: LatencyOptions,
+): Transport {
   /** Runs what it is given in order, each later than it was given. */
   function line(): (run: () => void) => void {
     let last = 0;
