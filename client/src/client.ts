@@ -1,8 +1,13 @@
 /** The shell: one device, its connection, its conversations. */
-import { decodeBase64Url, encodeBase64Url, type InboxItem, type Push } from "@tacit/protocol";
-import { accountRecordOf, type RecordDeps } from "./accountRecords.ts";
-import type { Client, ClientEvents, Conversation, Device, LinkOptions } from "./api.ts";
+import { decodeBase64Url, encodeBase64Url, type InboxItem, type Push, type Signed } from "@tacit/protocol";
+import { AccountRecords, type RelayEquivocation } from "./accountRecords.ts";
+import type { Client, ClientEvents, Conversation, Device, LinkOptions, Observable } from "./api.ts";
+import { BackupKeeper, type BackupHealth, type BackupTimes } from "./backup/backupKeeper.ts";
+import { backedUpPrefixes, type BackupSource } from "./backup/makeBackup.ts";
+import { finishRecovery, pendingRecovery, recoveredIdentity, restoreBackup } from "./backup/recovery.ts";
+import { restoredConversations, restoredState, withoutRestored } from "./backup/restored.ts";
 import { claimKeyPackages } from "./claimKeyPackages.ts";
+import { Contacts, type Contact } from "./contacts.ts";
 import { Connection, type Hello } from "./connection.ts";
 import { ConversationBook } from "./conversationBook.ts";
 import type { ConversationDeps } from "./conversationDeps.ts";
@@ -15,25 +20,30 @@ import { loadOwnAccount, OwnAccount, type StoredAccount } from "./ownAccount.ts"
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
 import { storePicture } from "./picture.ts";
-import type { BlobTransfer, Clock, Logger, Transport } from "./ports.ts";
+import type { BlobTransfer, Clock, DeviceHint, DeviceHints, Logger, Transport } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
-import type { SealedStore } from "./sealedStore.ts";
+import { watchedStore, type SealedStore } from "./sealedStore.ts";
+import type { BackedUpConversation } from "./session/backup.ts";
 import { uniformOf } from "./session/backoff.ts";
 import {
   directConversationId,
   newConversation,
   type ConversationState,
+  type HeardRecord,
   type SessionContext,
 } from "./session/conversation.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
 import type { ArchivedConversation } from "./session/historyArchive.ts";
 import { longestTitle, plainData } from "./session/groupData.ts";
-import type { Enrolled, Enrolment } from "./session/identity.ts";
+import { isHolder, type Enrolled, type Enrolment } from "./session/identity.ts";
 import { newIntent, withIntent } from "./session/intents.ts";
 import { connectProtocols } from "./session/proof.ts";
+import { evidenceIn } from "./session/receipt.ts";
+import type { Person, SafetyNumber } from "./session/safetyNumber.ts";
 import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "./session/repairRequest.ts";
 import { stockKeyPackages } from "./stockKeyPackages.ts";
 import { takeWelcome } from "./takeWelcome.ts";
+import { tokenSource } from "./tokenSource.ts";
 import { identityChanged, translate } from "./translate.ts";
 
 export interface ClientDeps {
@@ -47,6 +57,18 @@ export interface ClientDeps {
   readonly logger: Logger;
   readonly account: string | undefined;
   readonly link: LinkOptions | undefined;
+  /** base64url. */
+  readonly receiptKey: string | undefined;
+  readonly recover: RecoverDeps | undefined;
+  readonly backup: BackupTimes | undefined;
+  readonly hints?: DeviceHints | undefined;
+  readonly restAfter?: number | undefined;
+}
+
+export interface RecoverDeps {
+  /** Of the recovery code. */
+  readonly key: Uint8Array;
+  readonly onNewCode: ((code: string) => void | Promise<void>) | undefined;
 }
 
 /** Even a device that is never rung looks at its logs this often: milliseconds, jittered. */
@@ -61,34 +83,46 @@ const readmissionDelay = { own: 1_000, others: 5_000 };
 interface Loaded {
   readonly deps: Omit<ConversationDeps, "moved" | "abandoned">;
   readonly book: ConversationBook;
+  readonly keeper: BackupKeeper;
 }
 
 export class TacitClient implements Client {
   readonly #deps: ClientDeps;
   readonly #connection: Connection;
+  readonly #token: () => Promise<string>;
   readonly #peers: PeerBook;
   readonly #listeners: { readonly [E in keyof ClientEvents]: ListenerSet<ClientEvents[E]> } = {
     conversation: listenerSet(),
     identityChanged: listenerSet(),
+    relayEquivocation: listenerSet(),
     devicesChanged: listenerSet(),
     failure: listenerSet(),
   };
   readonly #inbox: Inbox;
   readonly #own: OwnAccount;
+  readonly #records: AccountRecords;
+  readonly #contacts: Contacts;
+  #finishing: Promise<void> | undefined;
+  /** Versions of the own record of which another was told. */
+  readonly #contradicted = new Set<number>();
   #enrolled: Loaded | undefined;
   #cancelHeadCheck: (() => void) | undefined;
   #keptUp: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook) {
-    this.#deps = deps;
+  private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook, recoveryKey: Uint8Array | undefined) {
+    this.#deps = { ...deps, store: watchedStore(deps.store, backedUpPrefixes, () => this.#enrolled?.keeper.touch()) };
     this.#peers = peers;
-    const { crypto, transport, clock, url } = deps;
+    const { crypto, transport, clock, url, hints, restAfter } = deps;
+    this.#token = tokenSource(clock, deps.token);
     this.#connection = new Connection({
       transport,
       clock,
       random: crypto.provider.random,
       url,
+      hints,
+      restAfter,
+      isBusy: () => this.conversations().some((conversation) => conversation.outgoing().length > 0),
       protocols: (now) => this.#protocols(now),
       welcomed: (hello, socket) => this.#welcomed(hello, socket),
       catchUp: () =>
@@ -103,13 +137,36 @@ export class TacitClient implements Client {
       take: (item) => this.#take(item),
       failed: (error) => this.#listeners.failure.emit(error),
     });
+    const { store } = this.#deps;
+    const { provider } = crypto;
+    this.#records = new AccountRecords({
+      connection: this.#connection,
+      store,
+      peers,
+      provider,
+      own: () => this.#own.record.current,
+      receiptKey: deps.receiptKey,
+      identityChanged: (event) => this.#listeners.identityChanged.emit(event),
+      equivocation: (event) => this.#listeners.relayEquivocation.emit(event),
+      failed: (error) => this.#listeners.failure.emit(error),
+    });
+    this.#contacts = new Contacts({ peers, records: this.#records, provider, self: () => this.#self() });
     this.#own = new OwnAccount(
       {
-        ...deps,
+        ...this.#deps,
         connection: this.#connection,
         readInbox: () => this.#inbox.read(),
         history: () => this.#history(),
         failed: (error) => this.#listeners.failure.emit(error),
+        recovery: recoveryKey && {
+          enter: (identity, hello, socket) => {
+            const ask: RelaySocket["request"] = (operation, fields) => socket.request(operation, fields);
+            const deps = { ask, provider, records: this.#records };
+            return recoveredIdentity(deps, identity, hello.account, recoveryKey, hello.serverTime);
+          },
+        },
+        checkReceipt: (record, receipt) => this.#records.checkReceipt(record, receipt),
+        contradicted: (version, known, shown) => void this.#contradict(version, known, shown),
         reconcile: () => this.#keepUpSoon(),
         revoked: (error) => this.#connection.close(error),
       },
@@ -122,7 +179,10 @@ export class TacitClient implements Client {
   static async open(deps: ClientDeps): Promise<TacitClient> {
     const { store, crypto } = deps;
     const stored = await loadOwnAccount(store, crypto);
-    const client = new TacitClient(deps, stored, await PeerBook.load(store));
+    const isNew = stored.identity.enrolment?.registered !== true;
+    const recoveryKey = isNew ? (deps.recover?.key ?? (await pendingRecovery(store))) : undefined;
+    const client = new TacitClient(deps, stored, await PeerBook.load(store), recoveryKey);
+    await client.#records.load();
     if (client.isRegistered) await client.#load(stored.identity as Enrolled);
     return client;
   }
@@ -216,6 +276,7 @@ export class TacitClient implements Client {
   }
 
   async caughtUp(): Promise<void> {
+    this.#connection.freshen();
     const { state } = this.#connection;
     await new Promise<void>((resolve, reject) => {
       const end = state.subscribe((now) => {
@@ -230,6 +291,45 @@ export class TacitClient implements Client {
   async acceptIdentity(account: string): Promise<void> {
     await this.#peers.accept(account);
     for (const conversation of this.#enrolled?.book.all() ?? []) conversation.run();
+  }
+
+  contact(account: string): Contact | undefined {
+    return this.#contacts.contact(account);
+  }
+  safetyNumber(account: string): Promise<SafetyNumber> {
+    return this.#contacts.safetyNumber(account);
+  }
+  async verify(account: string, scanned: string): Promise<boolean> {
+    const isSame = await this.#contacts.verify(account, scanned);
+    if (isSame) for (const conversation of this.#enrolled?.book.all() ?? []) conversation.run();
+    return isSame;
+  }
+  block(account: string): Promise<void> {
+    return this.#peers.shun(account);
+  }
+  unblock(account: string): Promise<void> {
+    return this.#peers.unshun(account);
+  }
+
+  get backup(): Observable<BackupHealth> {
+    return this.#keeper.health;
+  }
+  backupNow(): Promise<void> {
+    return this.#keeper.backupNow();
+  }
+  createRecoveryCode(): Promise<string> {
+    return this.#keeper.createRecoveryCode();
+  }
+
+  get #keeper(): BackupKeeper {
+    if (this.#enrolled === undefined) throw new TacitError("offline", "this device has not been registered yet");
+    return this.#enrolled.keeper;
+  }
+
+  #self(): Person {
+    const record = this.#own.record.current;
+    if (record === undefined) throw new TacitError("offline", "this device has not been registered yet");
+    return { account: record.account, accountKey: decodeBase64Url(record.accountKey) };
   }
 
   devices(): readonly Device[] {
@@ -257,6 +357,9 @@ export class TacitClient implements Client {
   goOnline(): void {
     this.#connection.start();
   }
+  hint(hint: DeviceHint): void {
+    this.#connection.hint(hint);
+  }
 
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -266,6 +369,8 @@ export class TacitClient implements Client {
     this.#connection.close();
     this.#own.close();
     this.#cancelHeadCheck?.();
+    await this.#enrolled?.keeper.close();
+    await this.#records.settled();
     await this.#enrolled?.book.close();
     await this.#inbox.idle();
     await this.#deps.store.close();
@@ -276,12 +381,7 @@ export class TacitClient implements Client {
   }
 
   async #protocols(now: number): Promise<readonly string[]> {
-    let token: string;
-    try {
-      token = await this.#deps.token();
-    } catch (cause) {
-      throw new TacitError("token_failed", "the token callback failed", { cause });
-    }
+    const token = await this.#token();
     const { url, crypto } = this.#deps;
     return connectProtocols(crypto.provider, { url, token, deviceKey: this.#own.identity.deviceKey, now });
   }
@@ -310,14 +410,15 @@ export class TacitClient implements Client {
       throw new TacitError("store_corrupt", "the store lacks a key");
     }
     const { provider } = crypto;
-    const identityChanged = (account: string): void => this.#listeners.identityChanged.emit({ account });
-    const shared = { ...this.#deps, connection: this.#connection, peers: this.#peers, identityChanged };
-    const records: RecordDeps = { ...shared, provider };
+    const shared = { ...this.#deps, connection: this.#connection, peers: this.#peers };
+    const claims = { ...shared, records: this.#records };
     const deps: Omit<ConversationDeps, "moved" | "abandoned"> = {
       ...shared,
       context: () => this.#context(),
-      claim: (account, devices) => claimKeyPackages(records, account, devices),
-      devicesOf: async (account) => (await accountRecordOf(records, account)).devices.map(({ device }) => device),
+      claim: (account, devices) => claimKeyPackages(claims, account, devices),
+      devicesOf: async (account) => (await this.#records.fetch(account)).devices.map(({ device }) => device),
+      follow: (met) => this.#records.follow(met),
+      heardOwn: (heard) => this.#heardOwn(heard),
       repairRequest: (conversation, at) => {
         const { certificate } = this.#enrolment;
         const { deviceKey } = this.#own.identity;
@@ -328,15 +429,97 @@ export class TacitClient implements Client {
     };
     const book = new ConversationBook(deps);
     await book.load(crypto);
-    this.#enrolled = { deps, book };
+    const { clock, blobs, store, backup } = this.#deps;
+    const times = backup === undefined ? {} : { times: backup };
+    const source = this.#backupSource(book);
+    const keeper = await BackupKeeper.load({
+      connection: this.#connection,
+      clock,
+      blobs,
+      store,
+      provider,
+      source,
+      ...times,
+    });
+    this.#enrolled = { deps, book, keeper };
+  }
+
+  #backupSource(book: ConversationBook): BackupSource {
+    return {
+      account: () => this.account,
+      holder: () => {
+        const { identity, record } = this.#own;
+        if (!isHolder(identity) || !identity.enrolment.registered || record.current === undefined) return undefined;
+        const { accountKey, accountSecret, secretSince } = identity;
+        const { version, hash } = record.current;
+        return { accountKey, accountSecret: { secret: accountSecret, since: secretSince }, record: { version, hash } };
+      },
+      people: () => this.#peers.all(),
+      conversations: () => book.all().flatMap(backedUp),
+      receiptKey: () => this.#records.receiptKey,
+    };
+  }
+
+  /** What a backup brought, before anything is read; and the conversations in it, which this device enters anew. */
+  async #restore(): Promise<void> {
+    const { book, keeper } = this.#requireEnrolled();
+    const { store, blobs, clock, crypto } = this.#deps;
+    const { provider } = crypto;
+    const failed = (error: TacitError): void => this.#listeners.failure.emit(error);
+    const connection = this.#connection;
+    const source = this.#backupSource(book);
+    await restoreBackup({ connection, blobs, store, provider, clock, source, peers: this.#peers, keeper, failed });
+    for (const restored of await restoredConversations(store)) {
+      const { id, log } = restored;
+      const known = book.get(id) ?? book.inLog(log);
+      if (known === undefined) this.#listeners.conversation.emit(await book.start(restoredState(restored)));
+      await store.commit([withoutRestored(id)]);
+    }
+  }
+
+  /** In the background: the application may take its time to show the code. */
+  #finishRecovery(): void {
+    const { keeper } = this.#requireEnrolled();
+    const { store, recover } = this.#deps;
+    if (this.#finishing !== undefined) return;
+    this.#finishing = finishRecovery({ store, keeper }, recover?.onNewCode)
+      .catch((error: unknown) => this.#report(error))
+      .finally(() => (this.#finishing = undefined));
+  }
+
+  /** Another device of the own account knows a newer record, or another one. */
+  #heardOwn({ said, device }: HeardRecord): void {
+    const record = this.#own.record.current;
+    if (record === undefined || record.revoked.includes(device)) return;
+    this.#own.heard(said.version).catch((error: unknown) => this.#report(error));
+    if (said.version === record.version && said.hash !== record.hash) {
+      void this.#contradict(said.version, this.#enrolment.receipt, undefined);
+    }
+  }
+
+  async #contradict(version: number, known: Signed | undefined, shown: Signed | undefined): Promise<void> {
+    if (this.#contradicted.has(version)) return;
+    this.#contradicted.add(version);
+    const { provider } = this.#deps.crypto;
+    const evidence = known && shown && (await evidenceIn(provider, [known, shown]));
+    const event: RelayEquivocation = {
+      account: this.account,
+      version,
+      ...(known === undefined ? {} : { receipt: known }),
+      ...(evidence === undefined ? {} : { evidence }),
+    };
+    this.#listeners.relayEquivocation.emit(event);
   }
 
   #context(): SessionContext {
     const { crypto } = this.#deps;
     const { signatureKeys, device } = this.#own.identity;
-    const { account, certificate, recordVersion } = this.#enrolment;
+    const { account, certificate } = this.#enrolment;
     const signatureKey = signatureKeys.get(crypto.suite.id)!;
-    return { ...crypto, account, device, member: { certificate, signatureKey }, recordVersion };
+    const known = this.#own.record.current;
+    if (known === undefined) throw new TacitError("internal", "who is in an account knows its record");
+    const record = { version: known.version, hash: known.hash };
+    return { ...crypto, account, device, member: { certificate, signatureKey }, record };
   }
 
   #receive(push: Push): void {
@@ -364,6 +547,7 @@ export class TacitClient implements Client {
 
   async #catchUp(): Promise<void> {
     await this.#own.catchUp();
+    await this.#restore();
     await this.#inbox.read();
     const unread = await this.#readLogs();
     const { deps } = this.#requireEnrolled();
@@ -371,6 +555,9 @@ export class TacitClient implements Client {
     await this.#own.reachable();
     await this.#keepUp();
     this.#checkHeadsLater();
+    this.#records.followAll();
+    this.#requireEnrolled().keeper.connected();
+    this.#finishRecovery();
     if (unread !== undefined) throw unread;
   }
 
@@ -486,6 +673,14 @@ export class TacitClient implements Client {
   start(): void {
     this.#connection.start();
   }
+}
+
+/** What a backup keeps of it; nothing of what the user has not said yet that they want. */
+function backedUp({ id, snapshot, members, info }: LiveConversation): readonly BackedUpConversation[] {
+  if (snapshot.requestBy !== undefined) return [];
+  const { title } = info.current;
+  const ended = snapshot.phase === "ended" ? { ended: true as const } : {};
+  return [{ id, log: snapshot.log, members, ...(title === "" ? {} : { title }), ...ended }];
 }
 
 /** For what is done before there is any conversation. */

@@ -2,7 +2,7 @@
  * What a conversation does by itself, one thing at a time. What to do next follows from the state alone, so it can stop anywhere and go on
  * after a restart; whatever an answer says, the log decides.
  */
-import { isDirect, type Entry, type ErrorCode, type Push, type Request } from "@tacit/protocol";
+import { isDirect, type ErrorCode, type Push, type Request } from "@tacit/protocol";
 import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { deferred, type Deferred } from "./deferred.ts";
@@ -540,7 +540,7 @@ export class ConversationWork {
           const step = withoutPending(state);
           return pending.intent === undefined ? step : { ...step, state: withoutClaims(step.state, pending.intent) };
         });
-        return this.#again(error);
+        return this.#again(new LostAnswer("the claims are of no use any more"));
       case "blob_missing":
         if (this.#pictureLost) throw error;
         this.#pictureLost = true;

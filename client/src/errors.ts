@@ -26,8 +26,8 @@ const table = {
   offline: [true, "retry"],
   /** The connection ended before the answer came. */
   connection_lost: [true, "wait"],
-  /** The deployment refused the socket: token, audience or endpoint. */
-  refused: [false, "signIn"],
+  /** The deployment refuses the socket: token, audience or endpoint. It is asked again now and then; with `goOnline`, at once. */
+  refused: [true, "signIn"],
   /** The token callback threw or rejected. */
   token_failed: [true, "signIn"],
   /** The token is of another account than this store. */
@@ -45,6 +45,12 @@ const table = {
   not_holder: [false, "useHolder"],
   /** A linked device was given history that could not be fetched or opened; it goes on without. */
   history_lost: [false, "report"],
+  /** What was typed is no recovery code, or not the one of this account. */
+  recovery_code_invalid: [false, "fix"],
+  /** There is nothing that a recovery code could open: no backup was made. */
+  no_backup: [false, "link"],
+  /** The relay does not have the backup, or a part of it, as it was made. A backup is made anew; what was to be restored from it is lost. */
+  backup_lost: [true, "wait"],
   /** Another client of the same device took over. */
   superseded: [false, "closeOther"],
   /** The client was closed. */

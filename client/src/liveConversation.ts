@@ -88,6 +88,7 @@ export class LiveConversation implements Conversation {
       // Whoever answers has accepted.
       return silent(enqueue({ ...state, requestBy: undefined }, message));
     });
+    this.#deps.connection.need();
     this.#work.run();
     return outgoing!;
   }

@@ -3,10 +3,12 @@
  * the difference, and only then sends or shows anything.
  */
 import { directConversationName, encodeBase64Url } from "@tacit/protocol";
+import type { LeafIdentity } from "./authenticate.ts";
 import { utf8 } from "./bytes.ts";
 import { sha256, type CryptoContext, type CryptoProvider } from "./cryptoContext.ts";
 import { accountsOf, groupDataOf, type Group, type Member } from "./groupEngine.ts";
 import { plainData, type GroupData, type Picture, type Role } from "./groupData.ts";
+import type { RecordMark } from "./recordMark.ts";
 import type { TimelineItem, TimelineNotice } from "./timeline.ts";
 
 /** What a step knows of the device that takes it. */
@@ -14,8 +16,8 @@ export interface SessionContext extends CryptoContext {
   readonly account: string;
   readonly device: string;
   readonly member: Member;
-  /** Version of the own account record. */
-  readonly recordVersion: number;
+  /** The own account's record. */
+  readonly record: RecordMark;
 }
 
 export type Phase =
@@ -192,12 +194,9 @@ export interface RecentEntry {
   readonly message?: { readonly sender: string; readonly id: string };
 }
 
-/** That somebody, proven by a signature, knows a version of their own account's record. */
-export interface HeardRecord {
-  readonly account: string;
-  /** base64url; of the device that said so. */
-  readonly accountKey: string;
-  readonly recordVersion: number;
+/** What a device, proven by a signature, said of its own account's record. */
+export interface HeardRecord extends LeafIdentity {
+  readonly said: RecordMark;
 }
 
 /** What one step did. */

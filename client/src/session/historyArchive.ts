@@ -251,7 +251,7 @@ const notices: { readonly [K in TimelineNotice["kind"]]: Checks<Extract<Timeline
   void: { by: text },
   cannotFollow: {},
   logMismatch: { with: text },
-  identityChanged: { account: text },
+  identityChanged: { account: text, proven: optional(flag) },
   membersChanged: { added: accounts, removed: accounts, by: text },
 };
 

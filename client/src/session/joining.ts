@@ -106,7 +106,7 @@ export function acceptInvitation(
   opened: OpenedInvitation,
   request: boolean,
 ): JoinOutcome {
-  const { conversation, by } = opened;
+  const { conversation } = opened;
   if (known === undefined || (known.log === conversation && known.cursor === 0 && known.group === undefined)) {
     return known?.data.predecessor === undefined ? open(known, opened, request) : meet(known, opened);
   }
