@@ -34,13 +34,14 @@ async function storm(devices: number): Promise<Report> {
     const [before] = (await crowd.tellAll({ do: "standings", conversation })).flat();
 
     const counter = countTraffic(cloud);
+    const quiet = counter.snapshot();
     const at = Date.now() + 500;
     const rotated = await crowd.tellAll({ do: "rotateAll", conversation, at, talk: true });
     const landed = rotated.flatMap((each) => Object.values(each.landed)).map((time) => time - at);
     const failed = rotated.flatMap((each) => each.failed);
     const epoch = String(BigInt(before!.epoch) + BigInt(landed.length));
     await crowd.tellAll({ do: "awaitEpoch", conversation, epoch, except: [] });
-    const traffic = trafficBetween(undefined, counter.snapshot());
+    const traffic = trafficBetween(quiet, counter.snapshot());
 
     const standings = (await crowd.tellAll({ do: "standings", conversation })).flat();
     const said = Math.max(...standings.map(({ texts }) => new Set(texts).size));

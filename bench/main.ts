@@ -4,6 +4,7 @@ import { append } from "./append.ts";
 import { commitStorm } from "./commitStorm.ts";
 import { coldStart } from "./coldStart.ts";
 import { mls } from "./mls/main.ts";
+import { thousand } from "./thousand.ts";
 import { render, type BenchOptions, type Report } from "./report.ts";
 
 const benches: Readonly<
@@ -13,6 +14,10 @@ const benches: Readonly<
   "cold-start": { about: "size and import time of each Lambda bundle", run: coldStart },
   "commit-storm": { about: "all devices of a group commit at the same moment, on the local cloud", run: commitStorm },
   mls: { about: "the MLS engine against its floor and other libraries, in Node and Chromium", run: mls },
+  thousand: {
+    about: "a group of a thousand devices: times, bytes and what AWS would bill, on the local cloud",
+    run: thousand,
+  },
 };
 
 async function main(args: readonly string[]): Promise<number> {

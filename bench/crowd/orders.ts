@@ -22,16 +22,18 @@ export interface Standing {
 /** Milliseconds since 1970, by account. */
 export type Times = Readonly<Record<string, number>>;
 
+interface OfAccounts {
+  readonly account: string;
+  readonly conversation: string;
+  readonly accounts: readonly string[];
+}
+
 /** Each is about all devices of the process, unless it names `account`. */
 export type Order =
   | { readonly do: "arrive"; readonly url: string; readonly suite: number; readonly devices: readonly Newcomer[] }
   | { readonly do: "create"; readonly account: string; readonly members: readonly string[] }
-  | {
-      readonly do: "invite" | "remove";
-      readonly account: string;
-      readonly conversation: string;
-      readonly accounts: readonly string[];
-    }
+  | ({ readonly do: "invite" } & OfAccounts)
+  | ({ readonly do: "remove" } & OfAccounts)
   | { readonly do: "repair"; readonly account: string; readonly conversation: string }
   | { readonly do: "send"; readonly account: string; readonly conversation: string; readonly text: string }
   /** Everybody at `at`; every tenth device says something meanwhile. */
@@ -50,7 +52,7 @@ export type Order =
       readonly epoch: string;
       readonly except: readonly string[];
     }
-  | { readonly do: "awaitEnd"; readonly account: string; readonly conversation: string }
+  | { readonly do: "awaitBack"; readonly account: string; readonly conversation: string }
   | {
       readonly do: "awaitText";
       readonly conversation: string;
@@ -76,7 +78,7 @@ export type Answer<O extends Order["do"]> = O extends "create"
   ? string
   : O extends "rotateAll"
     ? Rotated
-    : O extends "awaitMembers" | "awaitEpoch" | "awaitText" | "awaitEnd"
+    : O extends "awaitMembers" | "awaitEpoch" | "awaitText" | "awaitBack"
       ? Times
       : O extends "standings"
         ? readonly Standing[]

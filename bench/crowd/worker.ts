@@ -43,8 +43,8 @@ function obey(order: Order): Promise<unknown> {
       return each(order.except, (account) => epochSeen(account, order));
     case "awaitText":
       return each(order.except, (account) => textSeen(account, order));
-    case "awaitEnd":
-      return when(order.account, () => conversationOf(order).state.current === "ended");
+    case "awaitBack":
+      return when(order.account, () => conversationOf(order).state.current === "open");
     case "standings":
       return Promise.all([...devices.keys()].map((account) => standing(account, order.conversation)));
     case "usage":

@@ -76,6 +76,8 @@ export interface RecoverDeps {
 /** Even a device that is never rung looks at its logs this often: milliseconds, jittered. */
 const headCheckInterval = 15 * 60_000;
 const parallelReads = 4;
+/** Each has used a key package; after so many it is time to see how many are left. */
+const welcomesToStock = 5;
 /** Members whom the commit that creates a group adds itself; more are invited after it. */
 const membersAtOnce = 25;
 /** How long somebody who asks to be put in anew waits until this device does it, unless another was faster: milliseconds. */
@@ -110,6 +112,9 @@ export class TacitClient implements Client {
   #enrolled: Loaded | undefined;
   #cancelHeadCheck: (() => void) | undefined;
   #keptUp: Promise<unknown> = Promise.resolve();
+  #stocked: Promise<unknown> = Promise.resolve();
+  /** Since the key packages were last counted. */
+  #welcomes = 0;
   #closing: Promise<void> | undefined;
 
   private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook, recoveryKey: Uint8Array | undefined) {
@@ -555,8 +560,7 @@ export class TacitClient implements Client {
     await this.#restore();
     await this.#inbox.read();
     const unread = await this.#readLogs();
-    const { deps } = this.#requireEnrolled();
-    await stockKeyPackages({ ...deps, context: deps.context() });
+    await this.#stock();
     await this.#own.reachable();
     await this.#keepUp();
     this.#checkHeadsLater();
@@ -628,7 +632,17 @@ export class TacitClient implements Client {
   }
 
   #readInboxSoon(): void {
-    this.#inbox.read().catch((error: unknown) => this.#report(error));
+    const reading = this.#inbox.read().then(() => (this.#welcomes >= welcomesToStock ? this.#stock() : undefined));
+    reading.catch((error: unknown) => this.#report(error));
+  }
+
+  /** Key packages, where they run short. One at a time: two would both make up for what is missing. */
+  #stock(): Promise<void> {
+    const { deps } = this.#requireEnrolled();
+    this.#welcomes = 0;
+    const done = this.#stocked.then(() => stockKeyPackages({ ...deps, context: deps.context() }));
+    this.#stocked = done.catch(() => {});
+    return done;
   }
 
   /** What is more than a network that is down or a relay that is busy. */
@@ -639,6 +653,7 @@ export class TacitClient implements Client {
   async #take(item: InboxItem): Promise<void> {
     const { deps, book } = this.#requireEnrolled();
     if (item.kind === "welcome") {
+      this.#welcomes++;
       return takeWelcome(
         {
           ...deps,

@@ -284,7 +284,7 @@ export class LiveConversation implements Conversation {
   async renewIfDue(): Promise<void> {
     const { connection, context } = this.#deps;
     if (isRenewalDue(this.#steps.now, connection.now(), context().provider.random)) {
-      await this.intend({ kind: "rotate" });
+      await this.intend({ kind: "rotate", unlessBusy: true });
     }
   }
 
