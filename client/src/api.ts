@@ -1,6 +1,11 @@
 /** What an application sees: a client, its conversations, and what happens in them. */
+import type { RelayEquivocation } from "./accountRecords.ts";
+import type { BackupHealth } from "./backup/backupKeeper.ts";
+import type { Contact } from "./contacts.ts";
 import type { TacitError } from "./errors.ts";
+import type { DeviceHint } from "./ports.ts";
 import type { Role } from "./session/groupData.ts";
+import type { SafetyNumber } from "./session/safetyNumber.ts";
 import type { TimelineItem, TimelineMessage } from "./session/timeline.ts";
 
 /** A value that changes. */
@@ -11,8 +16,11 @@ export interface Observable<T> {
 }
 
 export type ConnectionState =
-  /** No socket. `retryAt` is absent where the client stays away until `goOnline`. */
-  | { readonly status: "offline"; readonly reason?: TacitError; readonly retryAt?: number }
+  /**
+   * No socket. `retryAt` is absent where the client stays away: until `goOnline`, or with `resting`, because the app is in the
+   * background, until it is in the foreground, something is sent, or `caughtUp` is called.
+   */
+  | { readonly status: "offline"; readonly reason?: TacitError; readonly retryAt?: number; readonly resting?: true }
   | { readonly status: "connecting"; readonly attempt: number }
   /** Connected, and reading what was missed. */
   | { readonly status: "catchingUp" }
@@ -47,9 +55,55 @@ export interface Client {
   caughtUp(): Promise<void>;
   /** Trusts the key that an account has now, after an `identityChanged`. */
   acceptIdentity(account: string): Promise<void>;
+  /** What this device knows of another account; undefined where it knows nothing. */
+  contact(account: string): Contact | undefined;
+  /**
+   * What two people compare to know that nobody stands between them: digits to read out, or a payload for a QR code. Both have the same. It
+   * is of the account, not of a device, and of the key that the account shows now.
+   * @throws TacitError `unknown_account`, `identity_invalid`, `connection_lost`, `invalid_argument`
+   */
+  safetyNumber(account: string): Promise<SafetyNumber>;
+  /**
+   * Whether what was scanned or typed is that number. Where it is, the key is marked as verified, and accepted if it had changed; the mark
+   * goes when the key changes.
+   * @throws TacitError `invalid_argument` where it is no safety number; and as `safetyNumber`
+   */
+  verify(account: string, scanned: string): Promise<boolean>;
+  /** Its invitations are dropped, and its messages not shown, until `unblock`. It is not told. */
+  block(account: string): Promise<void>;
+  unblock(account: string): Promise<void>;
+  /**
+   * On the holder: a new recovery code, which brings the account, its contacts, conversations and history back on a fresh device. Resolves when
+   * the backup that it opens has been made; the code before ends then. Show it once, to be written down: it is kept nowhere. From the first
+   * one on, backups are made by themselves.
+   * @throws TacitError `not_holder`, `connection_lost`, `rate_limited`: the code before is valid still
+   */
+  createRecoveryCode(): Promise<string>;
+  /** How the account's backup is. `off` on all devices but the holder. */
+  readonly backup: Observable<BackupHealth>;
+  /** Does not wait for the hour. @throws TacitError `invalid_argument` where there is no recovery code, `not_holder`, why it did not work */
+  backupNow(): Promise<void>;
+  /** Those of the own account, this one among them. */
+  devices(): readonly Device[];
+  /**
+   * On the holder: makes the device part of the account that shows `code` (typed or scanned). Resolves when the relay has the record
+   * with it; it then comes into all conversations, and is handed recent history.
+   * @throws TacitError `link_code_invalid`, `link_expired`, `not_holder`, `invalid_argument`, `too_large`
+   */
+  linkDevice(code: string, options?: { readonly name?: string }): Promise<Device>;
+  /**
+   * On the holder: takes a device out of the account, for good. Resolves when the relay has closed its socket.
+   * @throws TacitError `not_holder`, `invalid_argument`
+   */
+  revokeDevice(id: string): Promise<void>;
+  /** On the holder. Only the account's own devices can read names. @throws TacitError `not_holder`, `invalid_argument` */
+  renameDevice(id: string, name: string): Promise<void>;
   /** Drops the connection and stays away: no network is used until `goOnline`. */
   goOffline(): void;
+  /** Comes back; where it is trying to already, or resting, at once. */
   goOnline(): void;
+  /** What the application knows of its device where the client cannot see it itself: see the option `hints` of `connect`. */
+  hint(hint: DeviceHint): void;
   /** Ends the connection, lets go of the store. Iterations end. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -58,8 +112,15 @@ export interface Client {
 export interface ClientEvents {
   /** A conversation is new on this device: opened here or by someone else. One by a stranger is `requested`. */
   readonly conversation: Conversation;
-  /** An account shows another key than the pinned one. Sending to it is blocked until `acceptIdentity`. */
-  readonly identityChanged: { readonly account: string };
+  /**
+   * An account shows another key than the pinned one. Sending to it is blocked until `acceptIdentity`. `proven`: the pinned key signed the
+   * way to it, so it is the same account, recovered; otherwise it may be anybody.
+   */
+  readonly identityChanged: { readonly account: string; readonly proven: boolean };
+  /** The relay showed two people different records of an account. Evidence convinces whoever knows the deployment's receipt key. */
+  readonly relayEquivocation: RelayEquivocation;
+  /** A device of the own account was linked, named or revoked. */
+  readonly devicesChanged: readonly Device[];
   /** Something arrived that could not be used, outside of any timeline (e.g. an invitation that cannot be joined). */
   readonly failure: TacitError;
 }
@@ -158,4 +219,35 @@ export interface Typing {
   readonly account: string;
   readonly device: string;
   readonly active: boolean;
+}
+
+/** One device of the own account. */
+export interface Device {
+  readonly id: string;
+  /** As it was named when it was linked, or since; undefined where it has none, or this device was not told yet. */
+  readonly name: string | undefined;
+  readonly isThis: boolean;
+  /** It holds the account key: it alone links, names and revokes devices. */
+  readonly isHolder: boolean;
+  /** When it was certified: milliseconds since 1970. */
+  readonly since: number;
+}
+
+/** What a new device shows, for the holder's `linkDevice`. */
+export interface LinkCodeShown {
+  /** To be typed: 56 letters and digits in groups of four. */
+  readonly text: string;
+  /** To be shown as a QR code. */
+  readonly qr: string;
+  /** By this device's clock; a fresh code follows then. */
+  readonly until: number;
+}
+
+export interface LinkOptions {
+  /** Called with a code to show, and with a fresh one every ten minutes until one was used. */
+  readonly onCode: (code: LinkCodeShown) => void;
+  /** Cancels: `connect` rejects with `link_cancelled`, and the code shown last is worth nothing. */
+  readonly signal?: AbortSignal;
+  /** What the device is to be called unless the holder says otherwise: at most 48 bytes. */
+  readonly name?: string;
 }

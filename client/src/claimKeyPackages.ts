@@ -1,12 +1,20 @@
 /** Taking key packages of somebody's devices, and checking that they are theirs. */
 import { decodeBase64Url, type Answer } from "@tacit/protocol";
-import { accountRecordOf, type RecordDeps } from "./accountRecords.ts";
+import type { AccountRecords } from "./accountRecords.ts";
+import type { Connection } from "./connection.ts";
 import { TacitError } from "./errors.ts";
+import type { PeerBook } from "./peerBook.ts";
 import { LostAnswer } from "./relaySocket.ts";
 import { isOf } from "./session/claimed.ts";
 import type { Claimed } from "./session/conversation.ts";
 import { isKeyPackageCurrent } from "./session/groupEngine.ts";
 import { identityChanged } from "./translate.ts";
+
+export interface ClaimDeps {
+  readonly connection: Connection;
+  readonly peers: PeerBook;
+  readonly records: AccountRecords;
+}
 
 /** How often to claim where the relay gives out key packages that have expired: each time it has one less of them. More it refuses. */
 const longestClaim = 20;
@@ -16,12 +24,12 @@ const longestClaim = 20;
  * @throws TacitError `identity_invalid`, `identity_changed`, `no_key_packages`; Refused; LostAnswer
  */
 export async function claimKeyPackages(
-  deps: RecordDeps,
+  deps: ClaimDeps,
   account: string,
   named?: readonly string[],
 ): Promise<readonly Claimed[]> {
-  const { connection, peers } = deps;
-  const { devices } = await accountRecordOf(deps, account);
+  const { connection, peers, records } = deps;
+  const { devices } = await records.fetch(account);
   if (peers.isBlocked(account)) throw identityChanged();
 
   const usable = new Map<string, Claimed>();
@@ -51,7 +59,7 @@ interface ClaimFor {
 }
 
 async function* claimAfter(
-  { connection }: Pick<RecordDeps, "connection">,
+  { connection }: Pick<ClaimDeps, "connection">,
   { account, named, after }: ClaimFor,
 ): AsyncGenerator<Claimed & { readonly lastResort: boolean }, void, undefined> {
   const wanted = { account, ...(named === undefined ? {} : { devices: [...named] }) };

@@ -1,43 +1,49 @@
 /** The shell: one device, its connection, its conversations. */
-import { decodeBase64Url, encodeBase64Url, type InboxItem, type Push } from "@tacit/protocol";
-import { accountRecordOf, type RecordDeps } from "./accountRecords.ts";
-import type { Client, ClientEvents, Conversation } from "./api.ts";
+import { decodeBase64Url, encodeBase64Url, type InboxItem, type Push, type Signed } from "@tacit/protocol";
+import { AccountRecords, type RelayEquivocation } from "./accountRecords.ts";
+import type { Client, ClientEvents, Conversation, Device, LinkOptions, Observable } from "./api.ts";
+import { BackupKeeper, type BackupHealth, type BackupTimes } from "./backup/backupKeeper.ts";
+import { backedUpPrefixes, type BackupSource } from "./backup/makeBackup.ts";
+import { finishRecovery, pendingRecovery, recoveredIdentity, restoreBackup } from "./backup/recovery.ts";
+import { restoredConversations, restoredState, withoutRestored } from "./backup/restored.ts";
 import { claimKeyPackages } from "./claimKeyPackages.ts";
+import { Contacts, type Contact } from "./contacts.ts";
 import { Connection, type Hello } from "./connection.ts";
 import { ConversationBook } from "./conversationBook.ts";
 import type { ConversationDeps } from "./conversationDeps.ts";
 import { TacitError } from "./errors.ts";
+import { archived } from "./historyHandOver.ts";
 import { Inbox } from "./inbox.ts";
 import { LiveConversation } from "./liveConversation.ts";
 import { listenerSet, type ListenerSet } from "./observable.ts";
+import { loadOwnAccount, OwnAccount, type StoredAccount } from "./ownAccount.ts";
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
 import { storePicture } from "./picture.ts";
-import type { BlobTransfer, Clock, Logger, Transport } from "./ports.ts";
+import type { BlobTransfer, Clock, DeviceHint, DeviceHints, Logger, Transport } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
-import type { SealedStore } from "./sealedStore.ts";
+import { watchedStore, type SealedStore } from "./sealedStore.ts";
+import type { BackedUpConversation } from "./session/backup.ts";
 import { uniformOf } from "./session/backoff.ts";
 import {
   directConversationId,
   newConversation,
   type ConversationState,
+  type HeardRecord,
   type SessionContext,
 } from "./session/conversation.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
+import type { ArchivedConversation } from "./session/historyArchive.ts";
 import { longestTitle, plainData } from "./session/groupData.ts";
-import {
-  createIdentity,
-  decodeIdentity,
-  encodeIdentity,
-  enrol,
-  type Enrolment,
-  type Identity,
-} from "./session/identity.ts";
+import { isHolder, type Enrolled, type Enrolment } from "./session/identity.ts";
 import { newIntent, withIntent } from "./session/intents.ts";
 import { connectProtocols } from "./session/proof.ts";
+import { evidenceIn } from "./session/receipt.ts";
+import type { Person, SafetyNumber } from "./session/safetyNumber.ts";
 import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "./session/repairRequest.ts";
 import { stockKeyPackages } from "./stockKeyPackages.ts";
 import { takeWelcome } from "./takeWelcome.ts";
+import { tokenSource } from "./tokenSource.ts";
 import { identityChanged, translate } from "./translate.ts";
 
 export interface ClientDeps {
@@ -50,9 +56,21 @@ export interface ClientDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly account: string | undefined;
+  readonly link: LinkOptions | undefined;
+  /** base64url. */
+  readonly receiptKey: string | undefined;
+  readonly recover: RecoverDeps | undefined;
+  readonly backup: BackupTimes | undefined;
+  readonly hints?: DeviceHints | undefined;
+  readonly restAfter?: number | undefined;
 }
 
-const identityKey = "identity";
+export interface RecoverDeps {
+  /** Of the recovery code. */
+  readonly key: Uint8Array;
+  readonly onNewCode: ((code: string) => void | Promise<void>) | undefined;
+}
+
 /** Even a device that is never rung looks at its logs this often: milliseconds, jittered. */
 const headCheckInterval = 15 * 60_000;
 const parallelReads = 4;
@@ -65,35 +83,46 @@ const readmissionDelay = { own: 1_000, others: 5_000 };
 interface Loaded {
   readonly deps: Omit<ConversationDeps, "moved" | "abandoned">;
   readonly book: ConversationBook;
+  readonly keeper: BackupKeeper;
 }
-
-type Enrolled = Identity & { readonly enrolment: Enrolment };
 
 export class TacitClient implements Client {
   readonly #deps: ClientDeps;
   readonly #connection: Connection;
+  readonly #token: () => Promise<string>;
   readonly #peers: PeerBook;
   readonly #listeners: { readonly [E in keyof ClientEvents]: ListenerSet<ClientEvents[E]> } = {
     conversation: listenerSet(),
     identityChanged: listenerSet(),
+    relayEquivocation: listenerSet(),
+    devicesChanged: listenerSet(),
     failure: listenerSet(),
   };
   readonly #inbox: Inbox;
-  #identity: Identity;
+  readonly #own: OwnAccount;
+  readonly #records: AccountRecords;
+  readonly #contacts: Contacts;
+  #finishing: Promise<void> | undefined;
+  /** Versions of the own record of which another was told. */
+  readonly #contradicted = new Set<number>();
   #enrolled: Loaded | undefined;
   #cancelHeadCheck: (() => void) | undefined;
+  #keptUp: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  private constructor(deps: ClientDeps, identity: Identity, peers: PeerBook) {
-    this.#deps = deps;
-    this.#identity = identity;
+  private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook, recoveryKey: Uint8Array | undefined) {
+    this.#deps = { ...deps, store: watchedStore(deps.store, backedUpPrefixes, () => this.#enrolled?.keeper.touch()) };
     this.#peers = peers;
-    const { crypto, transport, clock, url } = deps;
+    const { crypto, transport, clock, url, hints, restAfter } = deps;
+    this.#token = tokenSource(clock, deps.token);
     this.#connection = new Connection({
       transport,
       clock,
       random: crypto.provider.random,
       url,
+      hints,
+      restAfter,
+      isBusy: () => this.conversations().some((conversation) => conversation.outgoing().length > 0),
       protocols: (now) => this.#protocols(now),
       welcomed: (hello, socket) => this.#welcomed(hello, socket),
       catchUp: () =>
@@ -108,20 +137,53 @@ export class TacitClient implements Client {
       take: (item) => this.#take(item),
       failed: (error) => this.#listeners.failure.emit(error),
     });
+    const { store } = this.#deps;
+    const { provider } = crypto;
+    this.#records = new AccountRecords({
+      connection: this.#connection,
+      store,
+      peers,
+      provider,
+      own: () => this.#own.record.current,
+      receiptKey: deps.receiptKey,
+      identityChanged: (event) => this.#listeners.identityChanged.emit(event),
+      equivocation: (event) => this.#listeners.relayEquivocation.emit(event),
+      failed: (error) => this.#listeners.failure.emit(error),
+    });
+    this.#contacts = new Contacts({ peers, records: this.#records, provider, self: () => this.#self() });
+    this.#own = new OwnAccount(
+      {
+        ...this.#deps,
+        connection: this.#connection,
+        readInbox: () => this.#inbox.read(),
+        history: () => this.#history(),
+        failed: (error) => this.#listeners.failure.emit(error),
+        recovery: recoveryKey && {
+          enter: (identity, hello, socket) => {
+            const ask: RelaySocket["request"] = (operation, fields) => socket.request(operation, fields);
+            const deps = { ask, provider, records: this.#records };
+            return recoveredIdentity(deps, identity, hello.account, recoveryKey, hello.serverTime);
+          },
+        },
+        checkReceipt: (record, receipt) => this.#records.checkReceipt(record, receipt),
+        contradicted: (version, known, shown) => void this.#contradict(version, known, shown),
+        reconcile: () => this.#keepUpSoon(),
+        revoked: (error) => this.#connection.close(error),
+      },
+      stored,
+    );
+    this.#own.devices.subscribe((devices) => this.#listeners.devicesChanged.emit(devices));
   }
 
   /** Loads what the store holds; makes a device where it is empty. */
   static async open(deps: ClientDeps): Promise<TacitClient> {
     const { store, crypto } = deps;
-    const stored = await store.get(identityKey);
-    const identity = stored === undefined ? await createIdentity(crypto) : decodeIdentity(stored);
-    if (identity === undefined) throw new TacitError("store_corrupt", "the store is of another version");
-    if (!identity.signatureKeys.has(crypto.suite.id)) {
-      throw new TacitError("invalid_argument", "this store's device has no key for the suite");
-    }
-    if (stored === undefined) await store.commit([{ key: identityKey, value: encodeIdentity(identity) }]);
-    const client = new TacitClient(deps, identity, await PeerBook.load(store));
-    if (identity.enrolment !== undefined) await client.#load(identity as Enrolled);
+    const stored = await loadOwnAccount(store, crypto);
+    const isNew = stored.identity.enrolment?.registered !== true;
+    const recoveryKey = isNew ? (deps.recover?.key ?? (await pendingRecovery(store))) : undefined;
+    const client = new TacitClient(deps, stored, await PeerBook.load(store), recoveryKey);
+    await client.#records.load();
+    if (client.isRegistered) await client.#load(stored.identity as Enrolled);
     return client;
   }
 
@@ -129,17 +191,17 @@ export class TacitClient implements Client {
     return this.#enrolment.account;
   }
   get device(): string {
-    return this.#identity.device;
+    return this.#own.identity.device;
   }
   get connection(): Client["connection"] {
     return this.#connection.state;
   }
   get isRegistered(): boolean {
-    return this.#identity.enrolment?.registered === true;
+    return this.#own.isRegistered;
   }
 
   get #enrolment(): Enrolment {
-    const { enrolment } = this.#identity;
+    const { enrolment } = this.#own.identity;
     if (enrolment === undefined) throw new TacitError("offline", "this device has not been registered yet");
     return enrolment;
   }
@@ -156,7 +218,7 @@ export class TacitClient implements Client {
     }
     requireAccount("conversation", peer);
     const id = directConversationId(this.#deps.crypto.provider, this.account, peer);
-    await this.#book.forgotten(id);
+    await this.#book.settled(id);
     const known = this.#book.get(id);
     if (known === undefined && this.#peers.isBlocked(peer)) throw identityChanged();
     return this.#opened(known === undefined ? newConversation(id, [this.account, peer]) : known);
@@ -214,6 +276,7 @@ export class TacitClient implements Client {
   }
 
   async caughtUp(): Promise<void> {
+    this.#connection.freshen();
     const { state } = this.#connection;
     await new Promise<void>((resolve, reject) => {
       const end = state.subscribe((now) => {
@@ -226,8 +289,68 @@ export class TacitClient implements Client {
   }
 
   async acceptIdentity(account: string): Promise<void> {
+    // Where it showed another key by itself, that one is meant, and groups go on with the one before; else what groups show.
+    const before = this.#peers.isBlocked(account) ? this.#peers.get(account)?.pinned : undefined;
     await this.#peers.accept(account);
-    for (const conversation of this.#enrolled?.book.all() ?? []) conversation.run();
+    for (const conversation of this.#enrolled?.book.all() ?? []) await conversation.acceptKeysOf(account, before);
+  }
+
+  contact(account: string): Contact | undefined {
+    return this.#contacts.contact(account);
+  }
+  safetyNumber(account: string): Promise<SafetyNumber> {
+    return this.#contacts.safetyNumber(account);
+  }
+  async verify(account: string, scanned: string): Promise<boolean> {
+    const isSame = await this.#contacts.verify(account, scanned);
+    if (isSame) for (const conversation of this.#enrolled?.book.all() ?? []) conversation.run();
+    return isSame;
+  }
+  block(account: string): Promise<void> {
+    return this.#peers.shun(account);
+  }
+  unblock(account: string): Promise<void> {
+    return this.#peers.unshun(account);
+  }
+
+  get backup(): Observable<BackupHealth> {
+    return this.#keeper.health;
+  }
+  backupNow(): Promise<void> {
+    return this.#keeper.backupNow();
+  }
+  createRecoveryCode(): Promise<string> {
+    return this.#keeper.createRecoveryCode();
+  }
+
+  get #keeper(): BackupKeeper {
+    if (this.#enrolled === undefined) throw new TacitError("offline", "this device has not been registered yet");
+    return this.#enrolled.keeper;
+  }
+
+  #self(): Person {
+    const record = this.#own.record.current;
+    if (record === undefined) throw new TacitError("offline", "this device has not been registered yet");
+    return { account: record.account, accountKey: decodeBase64Url(record.accountKey) };
+  }
+
+  devices(): readonly Device[] {
+    return this.#own.devices.current;
+  }
+  linkDevice(code: string, options?: { readonly name?: string }): Promise<Device> {
+    return this.#own.linkDevice(code, options);
+  }
+  revokeDevice(id: string): Promise<void> {
+    return this.#own.revokeDevice(id);
+  }
+  renameDevice(id: string, name: string): Promise<void> {
+    return this.#own.renameDevice(id, name);
+  }
+
+  /** The new device that shows a code does not want to be linked any more. */
+  async cancelLinking(): Promise<void> {
+    this.#connection.close(new TacitError("link_cancelled", "linking was cancelled"));
+    await this.#own.cancelLinking();
   }
 
   goOffline(): void {
@@ -236,6 +359,9 @@ export class TacitClient implements Client {
   goOnline(): void {
     this.#connection.start();
   }
+  hint(hint: DeviceHint): void {
+    this.#connection.hint(hint);
+  }
 
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -243,7 +369,10 @@ export class TacitClient implements Client {
 
   async #close(): Promise<void> {
     this.#connection.close();
+    this.#own.close();
     this.#cancelHeadCheck?.();
+    await this.#enrolled?.keeper.close();
+    await this.#records.settled();
     await this.#enrolled?.book.close();
     await this.#inbox.idle();
     await this.#deps.store.close();
@@ -254,59 +383,21 @@ export class TacitClient implements Client {
   }
 
   async #protocols(now: number): Promise<readonly string[]> {
-    let token: string;
-    try {
-      token = await this.#deps.token();
-    } catch (cause) {
-      throw new TacitError("token_failed", "the token callback failed", { cause });
-    }
+    const token = await this.#token();
     const { url, crypto } = this.#deps;
-    return connectProtocols(crypto.provider, { url, token, deviceKey: this.#identity.deviceKey, now });
+    return connectProtocols(crypto.provider, { url, token, deviceKey: this.#own.identity.deviceKey, now });
   }
 
   async #welcomed(hello: Hello, socket: RelaySocket): Promise<"use" | "again"> {
-    const expected = this.#identity.enrolment?.account ?? this.#deps.account;
+    const { identity } = this.#own;
+    const expected = (this.isRegistered ? identity.enrolment?.account : undefined) ?? this.#deps.account;
     if (expected !== undefined && expected !== hello.account) {
       throw new TacitError("account_mismatch", "the token is of another account than this store");
     }
-    if (hello.device !== this.#identity.device)
-      throw new TacitError("internal", "the relay calls this device otherwise");
-    if (hello.scope === "register") {
-      await this.#register(hello, socket);
-      return "again";
-    }
-    if (!this.isRegistered) await this.#nowRegistered();
-    return "use";
-  }
-
-  async #register(hello: Hello, socket: RelaySocket): Promise<void> {
-    if (this.isRegistered) throw new TacitError("device_not_linked", "the relay does not know this device any more");
-    if (this.#identity.enrolment === undefined) {
-      const { provider } = this.#deps.crypto;
-      await this.#save(await enrol(provider, this.#identity, hello.account, hello.serverTime));
-    }
-    try {
-      // The very same record each time, so that a lost answer does no harm.
-      await socket.request("putAccount", { record: this.#enrolment.record });
-    } catch (error) {
-      if (error instanceof Refused && error.refusal.code === "record_conflict") {
-        throw new TacitError("device_not_linked", "the account exists already, and this device is not part of it");
-      }
-      throw error;
-    }
-  }
-
-  async #nowRegistered(): Promise<void> {
-    const { enrolment } = this.#identity;
-    if (enrolment === undefined) throw new TacitError("internal", "the relay knows a device that was never registered");
-    const registered = { ...this.#identity, enrolment: { ...enrolment, registered: true } };
-    await this.#save(registered);
-    await this.#load(registered);
-  }
-
-  async #save(identity: Identity): Promise<void> {
-    await this.#deps.store.commit([{ key: identityKey, value: encodeIdentity(identity) }]);
-    this.#identity = identity;
+    if (hello.device !== identity.device) throw new TacitError("internal", "the relay calls this device otherwise");
+    const verdict = await this.#own.welcomed(hello, socket);
+    if (verdict === "use" && this.#enrolled === undefined) await this.#load(this.#own.identity as Enrolled);
+    return verdict;
   }
 
   #requireEnrolled(): Loaded {
@@ -321,17 +412,18 @@ export class TacitClient implements Client {
       throw new TacitError("store_corrupt", "the store lacks a key");
     }
     const { provider } = crypto;
-    const identityChanged = (account: string): void => this.#listeners.identityChanged.emit({ account });
-    const shared = { ...this.#deps, connection: this.#connection, peers: this.#peers, identityChanged };
-    const records: RecordDeps = { ...shared, provider };
+    const shared = { ...this.#deps, connection: this.#connection, peers: this.#peers };
+    const claims = { ...shared, records: this.#records };
     const deps: Omit<ConversationDeps, "moved" | "abandoned"> = {
       ...shared,
       context: () => this.#context(),
-      claim: (account, devices) => claimKeyPackages(records, account, devices),
-      devicesOf: async (account) => (await accountRecordOf(records, account)).devices.map(({ device }) => device),
+      claim: (account, devices) => claimKeyPackages(claims, account, devices),
+      devicesOf: async (account) => (await this.#records.fetch(account)).devices.map(({ device }) => device),
+      follow: (met) => this.#records.follow(met),
+      heardOwn: (heard) => this.#heardOwn(heard),
       repairRequest: (conversation, at) => {
         const { certificate } = this.#enrolment;
-        const { deviceKey } = this.#identity;
+        const { deviceKey } = this.#own.identity;
         return createRepairRequest(provider, { certificate, deviceKey }, { conversation, at });
       },
       readInbox: () => this.#inbox.read(),
@@ -339,15 +431,96 @@ export class TacitClient implements Client {
     };
     const book = new ConversationBook(deps);
     await book.load(crypto);
-    this.#enrolled = { deps, book };
+    const { clock, blobs, store, backup } = this.#deps;
+    const times = backup === undefined ? {} : { times: backup };
+    const source = this.#backupSource(book);
+    const keeper = await BackupKeeper.load({
+      connection: this.#connection,
+      clock,
+      blobs,
+      store,
+      provider,
+      source,
+      ...times,
+    });
+    this.#enrolled = { deps, book, keeper };
+  }
+
+  #backupSource(book: ConversationBook): BackupSource {
+    return {
+      account: () => this.account,
+      holder: () => {
+        const { identity, record } = this.#own;
+        if (!isHolder(identity) || !identity.enrolment.registered || record.current === undefined) return undefined;
+        const { accountKey, accountSecret, secretSince } = identity;
+        const { version, hash } = record.current;
+        return { accountKey, accountSecret: { secret: accountSecret, since: secretSince }, record: { version, hash } };
+      },
+      people: () => this.#peers.all(),
+      conversations: () => book.all().flatMap(backedUp),
+      receiptKey: () => this.#records.receiptKey,
+    };
+  }
+
+  /** What a backup brought, before anything is read; and the conversations in it, which this device enters anew. */
+  async #restore(): Promise<void> {
+    const { book, keeper } = this.#requireEnrolled();
+    const { store, blobs, clock, crypto } = this.#deps;
+    const { provider } = crypto;
+    const failed = (error: TacitError): void => this.#listeners.failure.emit(error);
+    const connection = this.#connection;
+    const source = this.#backupSource(book);
+    await restoreBackup({ connection, blobs, store, provider, clock, source, peers: this.#peers, keeper, failed });
+    for (const restored of await restoredConversations(store)) {
+      const { id, log } = restored;
+      const known = book.get(id) ?? book.inLog(log);
+      if (known === undefined) this.#listeners.conversation.emit(await book.start(restoredState(restored)));
+      await store.commit([withoutRestored(id)]);
+    }
+  }
+
+  /** In the background: the application may take its time to show the code. */
+  #finishRecovery(): void {
+    const { keeper } = this.#requireEnrolled();
+    const { store, recover } = this.#deps;
+    this.#finishing ??= finishRecovery({ store, keeper }, recover?.onNewCode)
+      .catch((error: unknown) => this.#report(error))
+      .finally(() => (this.#finishing = undefined));
+  }
+
+  /** Another device of the own account knows a newer record, or another one. */
+  #heardOwn({ said, device }: HeardRecord): void {
+    const record = this.#own.record.current;
+    if (record === undefined || record.revoked.includes(device)) return;
+    this.#own.heard(said.version).catch((error: unknown) => this.#report(error));
+    if (said.version === record.version && said.hash !== record.hash) {
+      void this.#contradict(said.version, this.#enrolment.receipt, undefined);
+    }
+  }
+
+  async #contradict(version: number, known: Signed | undefined, shown: Signed | undefined): Promise<void> {
+    if (this.#contradicted.has(version)) return;
+    this.#contradicted.add(version);
+    const { provider } = this.#deps.crypto;
+    const evidence = known && shown && (await evidenceIn(provider, [known, shown]));
+    const event: RelayEquivocation = {
+      account: this.account,
+      version,
+      ...(known === undefined ? {} : { receipt: known }),
+      ...(evidence === undefined ? {} : { evidence }),
+    };
+    this.#listeners.relayEquivocation.emit(event);
   }
 
   #context(): SessionContext {
     const { crypto } = this.#deps;
-    const { signatureKeys, device } = this.#identity;
-    const { account, certificate, recordVersion } = this.#enrolment;
+    const { signatureKeys, device } = this.#own.identity;
+    const { account, certificate } = this.#enrolment;
     const signatureKey = signatureKeys.get(crypto.suite.id)!;
-    return { ...crypto, account, device, member: { certificate, signatureKey }, recordVersion };
+    const known = this.#own.record.current;
+    if (known === undefined) throw new TacitError("internal", "who is in an account knows its record");
+    const record = { version: known.version, hash: known.hash };
+    return { ...crypto, account, device, member: { certificate, signatureKey }, record };
   }
 
   #receive(push: Push): void {
@@ -374,12 +547,18 @@ export class TacitClient implements Client {
   }
 
   async #catchUp(): Promise<void> {
+    await this.#own.catchUp();
+    await this.#restore();
     await this.#inbox.read();
     const unread = await this.#readLogs();
     const { deps } = this.#requireEnrolled();
     await stockKeyPackages({ ...deps, context: deps.context() });
+    await this.#own.reachable();
     await this.#keepUp();
     this.#checkHeadsLater();
+    this.#records.followAll();
+    this.#requireEnrolled().keeper.connected();
+    this.#finishRecovery();
     if (unread !== undefined) throw unread;
   }
 
@@ -410,14 +589,38 @@ export class TacitClient implements Client {
     });
   }
 
-  /** What nobody asks for: renewed keys, and the own devices in all conversations. */
-  async #keepUp(): Promise<void> {
-    const { deps, book } = this.#requireEnrolled();
-    const own = await deps.devicesOf(this.account);
+  /** What nobody asks for: renewed keys, and the own devices in all conversations. One at a time. */
+  #keepUp(): Promise<void> {
+    const done = this.#keptUp.then(() => this.#keepUpNow());
+    this.#keptUp = done.catch(() => {});
+    return done;
+  }
+
+  async #keepUpNow(): Promise<void> {
+    const { book } = this.#requireEnrolled();
+    const own = this.#own.record.current?.devices.map(({ device }) => device) ?? [];
     for (const conversation of book.all()) {
       await conversation.reconcile(own);
       await conversation.renewIfDue();
     }
+  }
+
+  /** The own devices are others than before. */
+  #keepUpSoon(): void {
+    if (this.#enrolled === undefined || !this.#connection.isUp) return;
+    this.#keepUp().catch((error: unknown) => this.#report(error));
+  }
+
+  /** What a device that is linked is given of the past. */
+  #history(): Promise<readonly ArchivedConversation[]> {
+    const wanted = this.#requireEnrolled()
+      .book.all()
+      .filter(({ snapshot }) => snapshot.requestBy === undefined);
+    return Promise.all(
+      wanted.map(({ id, snapshot, members, info }) =>
+        archived(this.#deps.store, { id, log: snapshot.log, members, title: info.current.title }),
+      ),
+    );
   }
 
   #readInboxSoon(): void {
@@ -443,7 +646,8 @@ export class TacitClient implements Client {
       );
     }
     const payload = await received({ ...deps, provider: this.#deps.crypto.provider }, item.payload);
-    if (payload !== undefined) await this.#considerRepair(payload);
+    if (payload === undefined || (await this.#own.receive(item, payload))) return;
+    await this.#considerRepair(payload);
   }
 
   /** Somebody asks to be put in anew. Another device may be faster; this one looks again when it is its turn. */
@@ -470,6 +674,14 @@ export class TacitClient implements Client {
   start(): void {
     this.#connection.start();
   }
+}
+
+/** What a backup keeps of it; nothing of what the user has not said yet that they want. */
+function backedUp({ id, snapshot, members, info }: LiveConversation): readonly BackedUpConversation[] {
+  if (snapshot.requestBy !== undefined) return [];
+  const { title } = info.current;
+  const ended = snapshot.phase === "ended" ? { ended: true as const } : {};
+  return [{ id, log: snapshot.log, members, ...(title === "" ? {} : { title }), ...ended }];
 }
 
 /** For what is done before there is any conversation. */

@@ -2,13 +2,15 @@
 import { cipherSuites, getCipherSuite } from "@tacit/mls";
 import { fetchBlobs } from "./adapters/fetchBlobs.ts";
 import { systemClock } from "./adapters/systemClock.ts";
-import type { Client } from "./api.ts";
-import { TacitClient } from "./client.ts";
+import type { Client, LinkOptions } from "./api.ts";
+import type { BackupTimes } from "./backup/backupKeeper.ts";
+import { TacitClient, type RecoverDeps } from "./client.ts";
 import { TacitError } from "./errors.ts";
-import { platformProvider, platformTransport } from "./platform/node.ts";
-import type { BlobTransfer, Clock, Logger, Random, Store, Transport, Vault } from "./ports.ts";
+import { platformHints, platformProvider, platformTransport } from "./platform/node.ts";
+import type { BlobTransfer, Clock, DeviceHints, Logger, Random, Store, Transport, Vault } from "./ports.ts";
 import { sealedStore } from "./sealedStore.ts";
 import type { CryptoProvider } from "./session/cryptoContext.ts";
+import { readRecoveryCode } from "./session/recoveryCode.ts";
 
 export interface ConnectOptions {
   /** The deployment's socket URL (`wss://…`; `ws://` for one on this machine). */
@@ -35,14 +37,40 @@ export interface ConnectOptions {
   readonly random?: Random;
   /** Default: silent. */
   readonly logger?: Logger;
+  /**
+   * Lets a new device of an account that has devices wait until it is linked; `connect` resolves then. Without it such a device gets
+   * `device_not_linked`. The account's first device does not need it.
+   */
+  readonly link?: LinkOptions;
+  /**
+   * The recovery code of an account whose devices are lost: takes the account over on this device, in a store that is fresh. All other devices
+   * are revoked, and people are told that the account's key changed. An interrupted recovery goes on by itself, the next time with this
+   * store. `onNewCode` is shown a new code before the old one ends, and may take its time until it was written down; it is called again
+   * where that came to nothing. Without it the old code stays.
+   */
+  readonly recover?: string | { readonly code: string; readonly onNewCode?: (code: string) => void | Promise<void> };
+  /** The key that signs the deployment's receipts (base64url). Default: pinned on first sight. */
+  readonly receiptKey?: string;
+  /** When backups are made. */
+  readonly backup?: BackupTimes;
+  /**
+   * Whether somebody looks at the app, and whether there is a network. Default: the page's own in browsers; in React Native pass
+   * `reactNativeHints({ AppState, NetInfo })`, or tell with `client.hint`; elsewhere none.
+   */
+  readonly hints?: DeviceHints;
+  /**
+   * Milliseconds in the background after which the connection is let go, until the app is in the foreground again or something is
+   * sent; Infinity: never. Default: 8 hours in browsers, 3 seconds in React Native, where pushes wake the device.
+   */
+  readonly restAfter?: number;
   /** False: stays offline until `goOnline`; a new device connects once to register. Default true. */
   readonly online?: boolean;
 }
 
 /**
- * Opens the store and the device in it. A new device registers first, so that takes a connection; after that it resolves at once
- * and connects in the background: `client.connection` tells, `client.caughtUp()` waits.
- * @throws TacitError `refused`, `token_failed`, `account_mismatch`, `device_not_linked`, `store_corrupt`, `vault_failed`,
+ * Opens the store and the device in it. A new device registers first, or is linked, so that takes a connection; after that it resolves at
+ * once and connects in the background: `client.connection` tells, `client.caughtUp()` waits.
+ * @throws TacitError `refused`, `token_failed`, `account_mismatch`, `device_not_linked`, `link_cancelled`, `recovery_code_invalid`, `no_backup`, `identity_invalid`, `store_corrupt`, `vault_failed`,
  *   `connection_lost` (a new device could not reach the relay), `unsupported_platform`, `invalid_argument`
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
@@ -57,6 +85,10 @@ export async function connect(options: ConnectOptions): Promise<Client> {
 async function open(options: ConnectOptions): Promise<Client> {
   if (!isPrivate(options.url))
     throw new TacitError("invalid_argument", "connect: url is wss://, or ws:// to this machine");
+  if (options.receiptKey !== undefined && !/^[A-Za-z0-9_-]{43}$/.test(options.receiptKey)) {
+    throw new TacitError("invalid_argument", "connect: receiptKey is 32 bytes in base64url");
+  }
+  const recover = recoverDeps(options.recover);
   const vault = options.vault ?? options.store.vault;
   if (vault === undefined) throw new TacitError("invalid_argument", "connect: this store needs the option vault");
   const provider = options.provider ?? platformProvider(options.random === undefined ? {} : { random: options.random });
@@ -71,6 +103,12 @@ async function open(options: ConnectOptions): Promise<Client> {
     clock: options.clock ?? systemClock,
     logger: options.logger ?? { warn: () => {} },
     account: options.account,
+    link: options.link,
+    receiptKey: options.receiptKey,
+    recover,
+    backup: options.backup,
+    hints: options.hints ?? platformHints(),
+    restAfter: options.restAfter,
   });
   if (client.isRegistered) {
     if (options.account !== undefined && options.account !== client.account) {
@@ -80,9 +118,18 @@ async function open(options: ConnectOptions): Promise<Client> {
     return client;
   }
   client.start();
-  await registered(client);
+  await registered(client, options.link?.signal);
   if (options.online === false) client.goOffline();
   return client;
+}
+
+/** @throws TacitError `recovery_code_invalid` where it has a slip of the pen: then nothing is touched */
+function recoverDeps(recover: ConnectOptions["recover"]): RecoverDeps | undefined {
+  if (recover === undefined) return undefined;
+  const { code, onNewCode } = typeof recover === "string" ? { code: recover, onNewCode: undefined } : recover;
+  const key = readRecoveryCode(code);
+  if (key === undefined) throw new TacitError("recovery_code_invalid", "connect: not a recovery code");
+  return { key, onNewCode };
 }
 
 /** The token goes in clear over ws://, so that is for a relay on this machine alone. */
@@ -93,12 +140,20 @@ function isPrivate(url: string): boolean {
 /** Attempts that a new device makes to reach the relay. */
 const firstAttempts = 4;
 
-async function registered(client: TacitClient): Promise<void> {
+async function registered(client: TacitClient, cancelled: AbortSignal | undefined): Promise<void> {
+  const cancel = (): void => {
+    client.cancelLinking().catch(() => {});
+  };
+  if (cancelled?.aborted === true) cancel();
+  cancelled?.addEventListener("abort", cancel);
   let last: TacitError | undefined;
   const failure = await new Promise<TacitError | undefined>((resolve) => {
     const end = client.connection.subscribe((state) => {
       if (state.status === "offline") last = state.reason ?? last;
+      const isRefused = state.status === "offline" && state.reason?.code === "refused";
       const isOver =
+        state.status === "catchingUp" ||
+        isRefused ||
         state.status === "online" ||
         state.status === "closed" ||
         (state.status === "connecting" && state.attempt > firstAttempts && !client.isRegistered);
@@ -106,9 +161,10 @@ async function registered(client: TacitClient): Promise<void> {
       // Not before `subscribe` has answered.
       queueMicrotask(() => end());
       if (state.status === "closed") last = state.reason ?? new TacitError("closed", "the client was closed");
-      resolve(state.status === "online" ? undefined : last);
+      resolve(state.status === "catchingUp" || state.status === "online" ? undefined : last);
     });
   });
+  cancelled?.removeEventListener("abort", cancel);
   if (failure === undefined) return;
   await client.close();
   throw failure;

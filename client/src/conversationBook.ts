@@ -2,7 +2,7 @@
 import type { ConversationDeps } from "./conversationDeps.ts";
 import { TacitError } from "./errors.ts";
 import { LiveConversation } from "./liveConversation.ts";
-import { newConversation, silent, type ConversationState } from "./session/conversation.ts";
+import { silent, type ConversationState } from "./session/conversation.ts";
 import { changes, conversationPrefix, decodeConversation, timelinePrefix } from "./session/conversationStore.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
 import { translate } from "./translate.ts";
@@ -14,6 +14,8 @@ export class ConversationBook {
   readonly #byLog = new Map<string, string>();
   /** Those that are being deleted from the store. */
   readonly #forgetting = new Map<string, Promise<void>>();
+  /** Logs that are being joined, and are not in the book yet. */
+  readonly #joining = new Map<string, Promise<unknown>>();
 
   constructor(deps: Omit<ConversationDeps, "moved" | "abandoned">) {
     this.#deps = {
@@ -55,9 +57,21 @@ export class ConversationBook {
     return this.#byId.get(this.#byLog.get(log) ?? log);
   }
 
-  /** Resolves when nothing of `id` is left in the store, where it was being forgotten. */
-  async forgotten(id: string): Promise<void> {
-    await this.#forgetting.get(id);
+  /** Resolves when it is clear whether there is such a conversation: none is being forgotten or joined under that name. */
+  async settled(log: string): Promise<void> {
+    await this.#joining.get(log);
+    await this.#forgetting.get(log);
+  }
+
+  /** Two objects over the same keys would use them twice: whoever asks for the conversation meanwhile waits. */
+  async joining(log: string, join: () => Promise<void>): Promise<void> {
+    await this.settled(log);
+    const joining = join().finally(() => this.#joining.delete(log));
+    this.#joining.set(
+      log,
+      joining.catch(() => {}),
+    );
+    await joining;
   }
 
   /** Makes it durable before it is shown. */
@@ -74,8 +88,8 @@ export class ConversationBook {
   }
 
   /** Not known yet, not stored yet: a place for the steps of joining. */
-  provisional(log: string, account: string): LiveConversation {
-    return new LiveConversation(this.#deps, newConversation(log, [account]), undefined);
+  provisional(state: ConversationState): LiveConversation {
+    return new LiveConversation(this.#deps, state, undefined);
   }
 
   keep(conversation: LiveConversation): void {

@@ -1,10 +1,10 @@
 /** What a live conversation is given. */
 import type { Connection } from "./connection.ts";
 import type { TacitError } from "./errors.ts";
-import type { PeerBook } from "./peerBook.ts";
+import type { Met, PeerBook } from "./peerBook.ts";
 import type { BlobTransfer, Clock, Logger } from "./ports.ts";
 import type { SealedStore } from "./sealedStore.ts";
-import type { Claimed, SessionContext } from "./session/conversation.ts";
+import type { Claimed, HeardRecord, SessionContext } from "./session/conversation.ts";
 
 export interface ConversationDeps {
   /** As this device is now: its certificate and its account's record change. */
@@ -23,7 +23,10 @@ export interface ConversationDeps {
   readonly repairRequest: (conversation: string, at: number) => Promise<Uint8Array>;
   /** Reads the inbox. */
   readonly readInbox: () => Promise<void>;
-  readonly identityChanged: (account: string) => void;
+  /** What a step found out about accounts, once it is stored. */
+  readonly follow: (met: Met) => void;
+  /** What another device of the own account says of its record. */
+  readonly heardOwn: (heard: HeardRecord) => void;
   readonly failed: (error: TacitError) => void;
   /** It goes on in another log: doorbells come under another name. */
   readonly moved: (conversation: string, log: string) => void;

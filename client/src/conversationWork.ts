@@ -7,7 +7,8 @@ import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { deferred, type Deferred } from "./deferred.ts";
 import { TacitError } from "./errors.ts";
-import { landCommit } from "./landCommit.ts";
+import { contradicted } from "./pinsInConversation.ts";
+import { creationEntry, landCommit } from "./landCommit.ts";
 import { sendable } from "./payloads.ts";
 import { applyAll, applyRung, readLog } from "./readLog.ts";
 import { askForRepair, pauseAfter } from "./askForRepair.ts";
@@ -124,9 +125,11 @@ export class ConversationWork {
     return this.#closed;
   }
 
-  /** Accounts whose key changed: nothing is sent to them until the application accepts it. */
+  /** An account whose key changed, or is another one here than elsewhere: nothing is sent to it until the application accepts that. */
   get blockedBy(): string | undefined {
-    return this.#now.roster.find((account) => this.#deps.peers.isBlocked(account));
+    const { peers, context } = this.#deps;
+    const changed = this.#now.roster.find((account) => peers.isBlocked(account));
+    return changed ?? contradicted(peers, this.#now, context().account)[0];
   }
 
   /** Resolves when it stands. @throws TacitError where it cannot be opened */
@@ -538,14 +541,20 @@ export class ConversationWork {
     if (pending === undefined) return;
     // Whatever the answer, the log decides.
     this.#mustRead = true;
+    let landed;
     try {
       const deps = { ...this.#deps, provider: this.#deps.context().provider };
-      await landCommit(deps, state, pending, { withoutPicture: this.#pictureLost });
+      landed = await landCommit(deps, state, pending, { withoutPicture: this.#pictureLost });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       return this.#notLanded(pending, error);
     }
     if (this.#now.pending === pending) await this.#read();
+    if (this.#now.pending === pending && pending.kind === "create" && this.#now.cursor === 0) {
+      const entry = creationEntry(this.#deps.context(), pending, landed);
+      await applyAll(this.#deps, this.#steps, state.log, [entry]);
+      this.#mustRead = true;
+    }
     if (this.#now.pending === pending) throw new LostAnswer("the log does not show the commit that it accepted");
     // Accepted, and void in the log that the relay shows: the next one may fare no better.
     const isVoid = this.#now.group?.epoch !== pending.next.epoch;
@@ -565,7 +574,7 @@ export class ConversationWork {
           const step = withoutPending(state);
           return pending.intent === undefined ? step : { ...step, state: withoutClaims(step.state, pending.intent) };
         });
-        return this.#again(error);
+        return this.#again(new LostAnswer("the claims are of no use any more"));
       case "blob_missing":
         if (this.#pictureLost) throw error;
         this.#pictureLost = true;

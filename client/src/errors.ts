@@ -14,6 +14,8 @@ export type Remedy =
   | "closeOther"
   /** Link or recover this device. */
   | "link"
+  /** Do it on the device that `devices()` calls the holder. */
+  | "useHolder"
   /** Correct the call. */
   | "fix"
   /** Quote `requestId` to who operates the deployment. */
@@ -24,8 +26,8 @@ const table = {
   offline: [true, "retry"],
   /** The connection ended before the answer came. */
   connection_lost: [true, "wait"],
-  /** The deployment refused the socket: token, audience or endpoint. */
-  refused: [false, "signIn"],
+  /** The deployment refuses the socket: token, audience or endpoint. It is asked again now and then; with `goOnline`, at once. */
+  refused: [true, "signIn"],
   /** The token callback threw or rejected. */
   token_failed: [true, "signIn"],
   /** The token is of another account than this store. */
@@ -33,6 +35,22 @@ const table = {
   /** The account has devices, and this is none of them. */
   device_not_linked: [false, "link"],
   device_revoked: [false, "link"],
+  /** What was typed or scanned is no code of a new device. */
+  link_code_invalid: [false, "fix"],
+  /** The code is older than ten minutes, was used, or no device shows it: let the new device show a fresh one. */
+  link_expired: [false, "link"],
+  /** Linking was cancelled on the new device. */
+  link_cancelled: [false, "link"],
+  /** Only the device that holds the account key changes the account's devices. */
+  not_holder: [false, "useHolder"],
+  /** A linked device was given history that could not be fetched or opened; it goes on without. */
+  history_lost: [false, "report"],
+  /** What was typed is no recovery code, or not the one of this account. */
+  recovery_code_invalid: [false, "fix"],
+  /** There is nothing that a recovery code could open: no backup was made. */
+  no_backup: [false, "link"],
+  /** The relay does not have the backup, or a part of it, as it was made. A backup is made anew; what was to be restored from it is lost. */
+  backup_lost: [true, "wait"],
   /** Another client of the same device took over. */
   superseded: [false, "closeOther"],
   /** The client was closed. */

@@ -6,17 +6,25 @@ export type {
   Conversation,
   ConversationInfo,
   ConversationStatus,
+  Device,
   IterateOptions,
+  LinkCodeShown,
+  LinkOptions,
   Message,
   Observable,
   OutgoingMessage,
   Typing,
 } from "./api.ts";
+export type { RelayEquivocation } from "./accountRecords.ts";
+export type { BackupHealth, BackupTimes } from "./backup/backupKeeper.ts";
 export { connect, type ConnectOptions } from "./connect.ts";
+export type { Contact } from "./contacts.ts";
 export { isTacitError, TacitError, type Remedy, type TacitErrorCode } from "./errors.ts";
 export type {
   BlobTransfer,
   Clock,
+  DeviceHint,
+  DeviceHints,
   Logger,
   Random,
   ScanOptions,
@@ -27,5 +35,7 @@ export type {
   Vault,
   Write,
 } from "./ports.ts";
+export { verifyEvidence, type RecordEvidence } from "./session/receipt.ts";
+export type { SafetyNumber } from "./session/safetyNumber.ts";
 export type { Role } from "./session/groupData.ts";
 export type { TimelineItem, TimelineNotice, UnreadableReason } from "./session/timeline.ts";

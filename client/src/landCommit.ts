@@ -1,7 +1,8 @@
 /** Bringing the own commit to the relay, with its Welcomes and the tree: all of it is in the request, or laid in place before it. */
-import { encodeBase64Url, limits, type Payload, type Request } from "@tacit/protocol";
+import { encodeBase64Url, limits, type Answer, type Payload, type Request } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
 import { sendable, sendableTogether, uploaded, type PayloadDeps } from "./payloads.ts";
+import type { ReadEntry } from "./session/applied.ts";
 import type { ConversationState, PendingCommit } from "./session/conversation.ts";
 import { groupDataOf } from "./session/groupEngine.ts";
 import { utf8 } from "./session/bytes.ts";
@@ -19,7 +20,7 @@ export async function landCommit(
   { log, roster, data }: ConversationState,
   pending: PendingCommit,
   options: { readonly withoutPicture: boolean },
-): Promise<void> {
+): Promise<Answer<"commit">> {
   const { connection } = deps;
   const { commit, tree } = pending;
   const treeBlob = tree === undefined ? undefined : (await uploaded(deps, tree)).blob;
@@ -43,11 +44,10 @@ export async function landCommit(
     blobs,
   };
   if (pending.kind === "change") {
-    await connection.request("commit", { ...landing, turn, add: [...add], remove: [...remove] });
-    return;
+    return connection.request("commit", { ...landing, turn, add: [...add], remove: [...remove] });
   }
   const { generation, predecessor } = data;
-  await connection.request("createConversation", {
+  return connection.request("createConversation", {
     ...landing,
     roster: [...add],
     generation,
@@ -106,4 +106,19 @@ async function stageWelcomes(
 
 function base64Length(bytes: number): number {
   return Math.ceil((bytes * 4) / 3);
+}
+
+/**
+ * The first entry of a log, as its creator knows it without reading: where it expired unread, the answer is all there is. Nothing can
+ * have come before it.
+ */
+export function creationEntry(
+  { account }: { readonly account: string },
+  { commit, entry: id, add }: PendingCommit,
+  { seq, at }: Answer<"createConversation">,
+): ReadEntry {
+  const payload = { inline: encodeBase64Url(commit) };
+  const roster = { add: [...add], remove: [] };
+  const entry = { kind: "commit" as const, seq, prev: 0, id, turn: 0, at, expires: at, payload, account, roster };
+  return { entry, payload: commit };
 }

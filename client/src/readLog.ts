@@ -1,5 +1,5 @@
 /** Reading the log from where the state is, page by page, and taking entries that a doorbell brought. */
-import type { Entry } from "@tacit/protocol";
+import type { Answer, Entry } from "@tacit/protocol";
 import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { TacitError } from "./errors.ts";
@@ -8,24 +8,37 @@ import { LostAnswer } from "./relaySocket.ts";
 import type { ReadEntry } from "./session/applied.ts";
 import { applyEntry } from "./session/applyEntry.ts";
 import { merged, silent, type ConversationState, type Step } from "./session/conversation.ts";
-import { passOver } from "./session/passOver.ts";
+import { passExpired, passOver } from "./session/passOver.ts";
 
 /** Bytes of payloads that are held while a page is read. */
 const readBudget = 1024 * 1024;
 
 /** To the end. @throws Refused, LostAnswer */
 export async function readLog(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
+  const head = await readToEnd(deps, steps);
+  if (head === undefined || (head.seq <= steps.now.cursor && head.turn <= steps.now.turn)) return;
+  // It landed between the page and the head, or it expired: the second time, what still does not come did.
+  await readToEnd(deps, steps);
+  await steps.take((state) => (state.log === head.log ? passExpired(state, head, deps.connection.now()) : undefined));
+}
+
+type Head = Answer<"read">["head"] & { readonly log: string };
+
+/** The newest entry as the relay knows it. */
+async function readToEnd(deps: ConversationDeps, steps: ConversationSteps): Promise<Head | undefined> {
   const { log, cursor } = steps.now;
+  let head: Head | undefined;
   let after: number | undefined = cursor;
   while (after !== undefined) {
-    const page: { readonly entries: readonly Entry[]; readonly next?: number | undefined } =
-      await deps.connection.request("read", { conversation: log, after });
+    const page: Answer<"read"> = await deps.connection.request("read", { conversation: log, after });
     await applyPage(deps, steps, log, page.entries);
     if (page.next !== undefined && page.next <= after) throw new LostAnswer("the pages of the log do not advance");
     // It goes on in another log, or not at all.
-    if (steps.now.log !== log) return;
+    if (steps.now.log !== log) return undefined;
+    head = { ...page.head, log };
     after = page.next;
   }
+  return head;
 }
 
 /** In parts, so that no page makes this device hold more than a few large payloads. */

@@ -72,6 +72,17 @@ export async function sealedStore(store: Store, vault: Vault, random: Random): P
   };
 }
 
+/** Calls `changed` after each commit that writes a key below one of `prefixes`. */
+export function watchedStore(store: SealedStore, prefixes: readonly string[], changed: () => void): SealedStore {
+  return {
+    ...store,
+    async commit(writes) {
+      await store.commit(writes);
+      if (writes.some(({ key }) => prefixes.some((prefix) => key.startsWith(prefix)))) changed();
+    },
+  };
+}
+
 async function loadDataKey(store: Store, vault: Vault, random: Random): Promise<Uint8Array> {
   const [wrapped] = await store.get([dataKeyName]);
   if (wrapped !== undefined) return vault.unwrap(wrapped);

@@ -7,7 +7,8 @@ import type { LiveConversation } from "./liveConversation.ts";
 import { fetched, received } from "./payloads.ts";
 import type { BlobTransfer } from "./ports.ts";
 import type { SealedStore } from "./sealedStore.ts";
-import type { SessionContext } from "./session/conversation.ts";
+import { newConversation, type SessionContext } from "./session/conversation.ts";
+import { behindImported, importedKey } from "./session/importedHistory.ts";
 import {
   acceptInvitation,
   openInvitation,
@@ -34,10 +35,13 @@ export interface WelcomeDeps {
 type Welcome = Extract<InboxItem, { kind: "welcome" }>;
 
 /** @throws TacitError `cannot_follow` where it is of no use; LostAnswer, Refused */
-export async function takeWelcome(deps: WelcomeDeps, item: Welcome): Promise<void> {
+export function takeWelcome(deps: WelcomeDeps, item: Welcome): Promise<void> {
+  return deps.book.joining(item.conversation, () => take(deps, item));
+}
+
+async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   const { store, book } = deps;
   const { conversation: log, seq } = item;
-  await book.forgotten(log);
   const stored = await store.get(keyPackageKey(item.keyPackage));
   const opened = stored === undefined ? undefined : await open(deps, item, stored);
   if (stored === undefined || opened === undefined) {
@@ -60,10 +64,12 @@ export async function takeWelcome(deps: WelcomeDeps, item: Welcome): Promise<voi
     return store.commit(used);
   }
   const listed = known === undefined ? new Set<string>() : await listedDevices(deps, known, opened);
-  const conversation = known ?? book.provisional(log, account);
+  const handed = await store.get(importedKey(log));
+  const fresh = handed === undefined ? newConversation(log, [account]) : behindImported(log, [account], handed);
+  const conversation = known ?? book.provisional(fresh);
   let outcome: JoinOutcome | undefined;
   await conversation.take((state) => {
-    outcome = acceptInvitation(known && state, opened, !isKnown, listed);
+    outcome = acceptInvitation(known || handed ? state : undefined, opened, !isKnown, listed);
     return outcome.kind === "joined" ? outcome.step : undefined;
   }, used);
   if (outcome?.kind === "refused") {

@@ -51,6 +51,7 @@ export {
   pendingProposals,
   resumptionPsk,
 } from "./groupView.ts";
+export type { Hpke, HpkeContext, HpkePsk } from "./hpke.ts";
 export { inspectMessage, type MessageInfo } from "./inspectMessage.ts";
 export { joinGroup, type JoinedGroup, type JoinGroupOptions } from "./joinGroup.ts";
 export {
@@ -80,5 +81,5 @@ export type { ExternalPskId, PreSharedKeyId, PskLookup, ResumptionPskId } from "
 export type { Member } from "./ratchetTree.ts";
 export type { Sender } from "./sender.ts";
 export { decodeState, encodeEpoch, encodeRatchets, type RatchetChunk } from "./stateEncoding.ts";
-export { cipherSuites, defaultCipherSuite, getCipherSuite } from "./suites.ts";
+export { cipherSuites, defaultCipherSuite, getCipherSuite, getHpke } from "./suites.ts";
 export { branch, reinitialize, type BranchOptions, type ReinitOptions } from "./successorGroup.ts";

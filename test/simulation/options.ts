@@ -1,5 +1,9 @@
-/** What a simulation is asked for. */
+/** What a simulation is asked for. Each takes of it what it needs. */
 export interface SimulateOptions {
   readonly seed: number;
   readonly steps: number;
+  readonly clients: number;
+  readonly messages: number;
+  /** Runs with this seed and those that follow it. */
+  readonly runs: number;
 }

@@ -4,24 +4,19 @@ import {
   accountRecord,
   accountRecordLabel,
   decodeBase64Url,
-  deviceCertificate,
   encodeBase64Url,
   signedBytes,
-  type AccountRecord,
+  type AccountRotation,
   type DeviceCertificate,
   type Signed,
 } from "@tacit/protocol";
+import { sameRotations, verifyRotations } from "./accountRotations.ts";
 import { parseJson, utf8 } from "./bytes.ts";
-import { verifyCertificate } from "./certificate.ts";
-import { parse } from "./parse.ts";
+import { certificateOf, isCertified } from "./certificate.ts";
 import { sha256, type CryptoProvider } from "./cryptoContext.ts";
+import { parse } from "./parse.ts";
 
-export async function sign(
-  provider: CryptoProvider,
-  label: string,
-  key: KeyPair,
-  value: AccountRecord | DeviceCertificate,
-): Promise<Signed> {
+export async function sign(provider: CryptoProvider, label: string, key: KeyPair, value: object): Promise<Signed> {
   const payload = utf8(JSON.stringify(value));
   const signature = await provider.signatures.Ed25519.sign(key.privateKey, signedBytes(label, payload));
   return { payload: encodeBase64Url(payload), signature: encodeBase64Url(signature) };
@@ -38,6 +33,12 @@ export interface VerifiedRecord {
   readonly previous: string | null;
   /** Those that are not revoked. */
   readonly devices: readonly DeviceCertificate[];
+  /** Devices that are not of the account any more. */
+  readonly revoked: readonly string[];
+  /** The account keys before, oldest first: each one's proof leads to the next, the last one's to `accountKey`. */
+  readonly rotations: readonly AccountRotation[];
+  /** What the account's devices tell each other (deviceNames.ts), base64url. */
+  readonly sealed: string | undefined;
 }
 
 /** Undefined where the record, or a certificate in it, does not hold. Whether its key is the pinned one is not looked at. */
@@ -49,25 +50,61 @@ export async function verifyRecord(
   const payload = decodeBase64Url(signed.payload);
   const record = parse(accountRecord, parseJson(payload));
   if (record === undefined || record.account !== account) return undefined;
+  const { accountKey, version, previous, revoked, rotations = [], sealed } = record;
   const authentic = await provider.signatures.Ed25519.verify(
-    decodeBase64Url(record.accountKey),
+    decodeBase64Url(accountKey),
     signedBytes(accountRecordLabel, payload),
     decodeBase64Url(signed.signature),
   );
-  if (!authentic) return undefined;
-  const devices: DeviceCertificate[] = [];
+  if (!authentic || !(await verifyRotations(provider, account, rotations, accountKey))) return undefined;
+  const devices = new Map<string, DeviceCertificate>();
   for (const each of record.devices) {
-    const certificate = parse(deviceCertificate, parseJson(decodeBase64Url(each.payload)));
+    const certificate = certificateOf(each);
     if (
       certificate === undefined ||
       certificate.account !== account ||
-      certificate.accountKey !== record.accountKey ||
-      !(await verifyCertificate(provider, each, certificate))
+      certificate.accountKey !== accountKey ||
+      !sameRotations(certificate.rotations ?? [], rotations) ||
+      devices.has(certificate.device) ||
+      !(await isCertified(provider, each, certificate))
     ) {
       return undefined;
     }
-    if (!record.revoked.includes(certificate.device)) devices.push(certificate);
+    devices.set(certificate.device, certificate);
   }
-  const { accountKey, version, previous } = record;
-  return { account, accountKey, version, hash: encodeBase64Url(sha256(provider, payload)), previous, devices };
+  for (const device of revoked) devices.delete(device);
+  const hash = encodeBase64Url(sha256(provider, payload));
+  return { account, accountKey, version, hash, previous, devices: [...devices.values()], revoked, rotations, sealed };
+}
+
+/** Did the account have the key `accountKey` (base64url), now or before? */
+export function hadKey({ accountKey: current, rotations }: VerifiedRecord, accountKey: string): boolean {
+  return current === accountKey || rotations.some(({ from }) => from === accountKey);
+}
+
+export type Succession =
+  | "same"
+  | "later"
+  /** Older than what is known: whoever shows it hides what came after. */
+  | "behind"
+  /** Not what can have come after what is known: another history of the same account. */
+  | "contradiction";
+
+/** What `shown` is to `known`, of the same account: versions in between that were never seen are checked by what they could not undo. */
+export function succession(known: VerifiedRecord, shown: VerifiedRecord): Succession {
+  if (shown.version < known.version) return "behind";
+  if (shown.version === known.version) return shown.hash === known.hash ? "same" : "contradiction";
+  if (shown.version === known.version + 1 && shown.previous !== known.hash) return "contradiction";
+  if (!hadKey(shown, known.accountKey)) return "contradiction";
+  const revoked = new Set(shown.revoked);
+  const left = new Set([...revoked, ...shown.devices.map(({ device }) => device)]);
+  const isWhole =
+    known.revoked.every((device) => revoked.has(device)) && known.devices.every(({ device }) => left.has(device));
+  return isWhole ? "later" : "contradiction";
+}
+
+/** The certificate of `device`, as it stands in a record. */
+export function certificateFor(record: Signed, device: string): Signed | undefined {
+  const content = parse(accountRecord, parseJson(decodeBase64Url(record.payload)));
+  return content?.devices.find((each) => certificateOf(each)?.device === device);
 }

@@ -40,7 +40,7 @@ export async function applyMessage(
   // A handshake message in the clothes of a message: it did not take part in the order of turns.
   if (processed.kind !== "message") return unreadable(state, entry, "unknown_content");
   const { from, consumed } = processed;
-  const { account, accountKey } = from;
+  const { account } = from;
   const read = { ...state, group: processed.group };
   const content = decodeContent(processed.plaintext);
   if (content === undefined) return { ...unreadable(read, entry, "unknown_content"), consumed };
@@ -49,7 +49,7 @@ export async function applyMessage(
     state.recent.some(({ message }) => message?.sender === sender && message.id === content.id) ||
     state.former.includes(messageKey({ sender, id: content.id }));
   if (isCopy) return { state: read, items: [], consumed };
-  const heard = [{ account, accountKey, recordVersion: content.record }];
+  const heard = [{ ...from, said: content.record }];
   const warned = logDiffers(state, content.log, recent)
     ? noted(read, { kind: "logMismatch", with: from.account }, placeOf(entry))
     : silent(read);

@@ -11,6 +11,7 @@ import {
   type DeviceCertificate,
   type Signed,
 } from "@tacit/protocol";
+import { verifyRotations } from "./accountRotations.ts";
 import { parseJson, utf8 } from "./bytes.ts";
 import { sha256, type CryptoProvider } from "./cryptoContext.ts";
 import { parse } from "./parse.ts";
@@ -27,13 +28,30 @@ export function certificateIn(
 ): { readonly signed: Signed; readonly certificate: DeviceCertificate } | undefined {
   if (credential.type !== "basic") return undefined;
   const signed = parse(signedDeviceCertificate, parseJson(credential.identity));
-  if (signed === undefined) return undefined;
-  const certificate = parse(deviceCertificate, parseJson(decodeBase64Url(signed.payload)));
-  return certificate === undefined ? undefined : { signed, certificate };
+  const certificate = signed && certificateOf(signed);
+  return signed === undefined || certificate === undefined ? undefined : { signed, certificate };
 }
 
-/** Does the certificate hold in itself: under the account key that it names, for the device key that it names? */
+/** What it says, signature unchecked. Undefined where it says nothing of that form. */
+export function certificateOf({ payload }: Signed): DeviceCertificate | undefined {
+  return parse(deviceCertificate, parseJson(decodeBase64Url(payload)));
+}
+
+/** Does the certificate hold in itself: under the account key that it names, and those before it, for the device key that it names? */
 export async function verifyCertificate(
+  provider: CryptoProvider,
+  signed: Signed,
+  certificate: DeviceCertificate,
+): Promise<boolean> {
+  const { account, accountKey, rotations = [] } = certificate;
+  return (
+    (await isCertified(provider, signed, certificate)) &&
+    (await verifyRotations(provider, account, rotations, accountKey))
+  );
+}
+
+/** As `verifyCertificate`, but for the keys before. */
+export async function isCertified(
   provider: CryptoProvider,
   signed: Signed,
   certificate: DeviceCertificate,

@@ -8,6 +8,7 @@ import { utf8 } from "./bytes.ts";
 import { sha256, type CryptoContext, type CryptoProvider } from "./cryptoContext.ts";
 import { accountsOf, groupDataOf, type Group, type Member } from "./groupEngine.ts";
 import { plainData, type GroupData, type Picture, type Role } from "./groupData.ts";
+import type { RecordMark } from "./recordMark.ts";
 import type { TimelineItem, TimelineNotice } from "./timeline.ts";
 
 /** What a step knows of the device that takes it. */
@@ -15,8 +16,8 @@ export interface SessionContext extends CryptoContext {
   readonly account: string;
   readonly device: string;
   readonly member: Member;
-  /** Version of the own account record. */
-  readonly recordVersion: number;
+  /** The own account's record. */
+  readonly record: RecordMark;
 }
 
 export type Phase =
@@ -54,6 +55,8 @@ export interface ConversationState {
   readonly group: Group | undefined;
   /** Without a group, while a successor is wanted: who was in the epoch that it goes on from. */
   readonly anchors: readonly LeafIdentity[];
+  /** Keys, base64url, that the application accepts in this conversation though others are pinned, each with its account. */
+  readonly acceptedKeys: readonly (readonly [account: string, accountKey: string])[];
   /** Devices whose removal the log showed, while their account stayed. */
   readonly expelled: readonly string[];
   /** Where it has ended: the epoch that this device was in. */
@@ -205,12 +208,9 @@ export interface RecentEntry {
   readonly message?: { readonly sender: string; readonly id: string };
 }
 
-/** That somebody, proven by a signature, knows a version of their own account's record. */
-export interface HeardRecord {
-  readonly account: string;
-  /** base64url; of the device that said so. */
-  readonly accountKey: string;
-  readonly recordVersion: number;
+/** What a device, proven by a signature, said of its own account's record. */
+export interface HeardRecord extends LeafIdentity {
+  readonly said: RecordMark;
 }
 
 /** What one step did. */
@@ -246,6 +246,7 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
     data,
     group: undefined,
     anchors: [],
+    acceptedKeys: [],
     expelled: [],
     lastEpoch: 0,
     cursor: 0,

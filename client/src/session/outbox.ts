@@ -69,7 +69,7 @@ async function seal(context: SessionContext, step: Step, item: OutboxItem): Prom
     id: item.id,
     text: item.text,
     sentAt: item.sentAt,
-    record: context.recordVersion,
+    record: context.record,
     log: state.chain && { seq: state.cursor, hash: encodeBase64Url(state.chain) },
   });
   const { group, message, consumed } = await encrypt(state.group, content, paddingFor(content.length));

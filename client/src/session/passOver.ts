@@ -1,11 +1,26 @@
-/** An entry that made the reading fail in a way that nobody foresaw: it must not keep what comes behind it from being read. */
+/** Entries that are passed over. */
 import type { Entry } from "@tacit/protocol";
 import { stuck } from "./applied.ts";
-import { noted, type ConversationState, type Step } from "./conversation.ts";
+import { merged, noted, type ConversationState, type Step } from "./conversation.ts";
 
+/** One that made the reading fail in a way that nobody foresaw: it must not keep what comes behind it from being read. */
 export function passOver(state: ConversationState, { kind, seq, at }: Entry): Step {
   const place = { seq, storedAt: at };
   if (kind === "commit") return stuck(state, place);
   const passed = { ...state, cursor: seq, chain: undefined, joinedAt: undefined };
   return noted(passed, { kind: "unreadable", reason: "cannot_follow", retryable: false }, place);
+}
+
+/** The last ones of the log, up to `head`, that expired before this device read them. */
+export function passExpired(
+  state: ConversationState,
+  head: { readonly seq: number; readonly turn: number },
+  now: number,
+): Step | undefined {
+  if (state.phase !== "open" || (head.seq <= state.cursor && head.turn <= state.turn)) return undefined;
+  const place = { seq: Math.max(head.seq, state.cursor), storedAt: now };
+  const passed = { ...state, cursor: place.seq, chain: undefined, joinedAt: undefined, epochIncomplete: true };
+  const after = state.joinedAt ?? state.cursor;
+  const missed = noted(passed, { kind: "missing", after, before: place.seq + 1 }, place);
+  return head.turn === state.turn ? missed : merged(missed, stuck(missed.state, place));
 }

@@ -70,7 +70,8 @@ export type TimelineNotice =
   | { readonly kind: "rejoined"; readonly by: string; readonly after: number; readonly successor: boolean }
   /** The sender and this device were shown different logs: the relay hides or reorders. */
   | { readonly kind: "logMismatch"; readonly with: string }
-  | { readonly kind: "identityChanged"; readonly account: string };
+  /** `proven`: the key before signed the way to the new one, as a recovered account does. */
+  | { readonly kind: "identityChanged"; readonly account: string; readonly proven?: boolean };
 
 export type TimelineItem =
   TimelineMessage | (TimelineNotice & { readonly position: number; readonly seq: number; readonly storedAt: number });

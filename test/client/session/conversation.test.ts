@@ -31,7 +31,7 @@ describe("messages", () => {
   it("are dropped as copies by their sender and the id inside, and only then", async () => {
     const { log, alice, bob, atAlice, atBob } = await couple();
     const content = (text: string, messageId: string): Uint8Array =>
-      encodeContent({ id: messageId, text, sentAt: now, record: 1, log: undefined });
+      encodeContent({ id: messageId, text, sentAt: now, record: alice.record, log: undefined });
     const same = id();
     let group = atAlice.group!;
     const say = async (text: string, messageId: string): Promise<Uint8Array> => {

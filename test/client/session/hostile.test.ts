@@ -15,7 +15,6 @@ import type { Group } from "../../../client/src/session/groupEngine.ts";
 import { dataExtensionOf } from "../support/groupExtension.ts";
 import type { Invitation } from "../../../client/src/session/joining.ts";
 import { createPending, withoutPending } from "../../../client/src/session/pendingCommit.ts";
-import { meet } from "../../../client/src/session/peers.ts";
 import {
   apply,
   couple,
@@ -314,41 +313,6 @@ describe("a relay feigned an expiry", () => {
     const other = { entry: { ...replaced!.entry, payload: { inline } }, payload: noise };
     const misled = await apply(bob, atBob, [shown!, other, last!]);
     expect(kinds(misled)).toEqual(["missing", "message", "unreadable", "logMismatch", "message"]);
-  });
-});
-
-describe("a relay handed out an account's record", () => {
-  const account = "bob";
-  const accountKey = "A";
-  const record = (version: number, hash: string, previous: string | null) => ({ version, hash, previous });
-  const second = meet(undefined, { account, accountKey, record: record(2, "two", "one") }).peer;
-
-  it("that is older than the one it gave before", () => {
-    expect(meet(second, { account, accountKey, record: record(1, "one", null) })).toEqual({
-      kind: "refused",
-      peer: second,
-    });
-  });
-
-  it("that is another one of the same version, or does not continue it", () => {
-    const kindOf = (version: number, hash: string, previous: string): string =>
-      meet(second, { account, accountKey, record: record(version, hash, previous) }).kind;
-    expect(kindOf(2, "other", "one")).toBe("refused");
-    expect(kindOf(3, "three", "other")).toBe("refused");
-    expect(kindOf(2, "two", "one")).toBe("known");
-    expect(kindOf(3, "three", "two")).toBe("known");
-    expect(kindOf(5, "five", "four")).toBe("known");
-  });
-
-  it("that is older than the one that its own devices speak of", async () => {
-    const { log, alice, bob, atAlice, atBob } = await couple();
-    const { ciphertext } = await sealed({ ...alice, recordVersion: 7 }, atAlice, "I revoked a device");
-    const step = await apply(bob, atBob, [log.message(ciphertext)]);
-    expect(step.heard).toMatchObject([{ account: "alice", recordVersion: 7 }]);
-    const known = meet(undefined, step.heard![0]!).peer;
-    const shown = { account: "alice", accountKey: known.pinned };
-    expect(meet(known, { ...shown, record: record(6, "six", "five") }).kind).toBe("refused");
-    expect(meet(known, { ...shown, record: record(7, "seven", "six") }).kind).toBe("known");
   });
 });
 

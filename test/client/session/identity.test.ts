@@ -5,8 +5,14 @@ import { sign, verifyRecord } from "../../../client/src/session/accountRecord.ts
 import { authentication } from "../../../client/src/session/authenticate.ts";
 import { certificateIn, credentialOf } from "../../../client/src/session/certificate.ts";
 import { decodeContent, encodeContent, paddingFor } from "../../../client/src/session/content.ts";
-import { createIdentity, decodeIdentity, encodeIdentity, enrol } from "../../../client/src/session/identity.ts";
-import { accept, decodePeer, encodePeer, isBlocked, meet } from "../../../client/src/session/peers.ts";
+import {
+  createIdentity,
+  decodeIdentity,
+  encodeIdentity,
+  enrol,
+  isHolder,
+  migrated,
+} from "../../../client/src/session/identity.ts";
 import { now, provider, suite } from "../support/devices.ts";
 
 const context = { provider, suite };
@@ -91,32 +97,39 @@ describe("an identity", () => {
   it("comes back from its bytes", async () => {
     const fresh = await createIdentity(context);
     expect(decodeIdentity(encodeIdentity(fresh))).toEqual(fresh);
+    expect(isHolder(fresh)).toBe(false);
     const alice = await enrol(provider, fresh, "alice", now);
     expect(decodeIdentity(encodeIdentity(alice))).toEqual(alice);
-    expect(decodeIdentity(new TextEncoder().encode('{"version":2}'))).toBeUndefined();
+    expect(isHolder(alice)).toBe(true);
+    const hpkeKey = await suite.generateSignatureKeyPair();
+    const linked = { ...alice, accountKey: undefined, hpkeKey };
+    expect(decodeIdentity(encodeIdentity(linked))).toEqual(linked);
+    expect(isHolder(linked)).toBe(false);
+    expect(decodeIdentity(new TextEncoder().encode('{"version":3}'))).toBeUndefined();
   });
-});
 
-describe("a peer", () => {
-  const first = { account: "bob", accountKey: "A" };
-  it("is pinned on first use, and a changed key blocks until it is accepted", () => {
-    const met = meet(undefined, { ...first, recordVersion: 2 });
-    expect(met).toMatchObject({ kind: "new", peer: { pinned: "A", recordVersion: 2 } });
-    expect(meet(met.peer, first)).toEqual({ kind: "known", peer: met.peer });
-    expect(meet(met.peer, { ...first, recordVersion: 3 }).peer.recordVersion).toBe(3);
-    expect(meet(met.peer, { ...first, recordVersion: 1 }).peer.recordVersion).toBe(2);
-    const changed = meet(met.peer, { account: "bob", accountKey: "B" });
-    expect(changed.kind).toBe("changed");
-    expect(isBlocked(changed.peer)).toBe(true);
-    // Said once; another key yet is said again, and the old key coming back does not undo it.
-    expect(meet(changed.peer, { account: "bob", accountKey: "B" }).kind).toBe("known");
-    expect(meet(changed.peer, { account: "bob", accountKey: "C" }).kind).toBe("changed");
-    expect(isBlocked(meet(changed.peer, first).peer)).toBe(true);
-    const accepted = accept(decodePeer(encodePeer(changed.peer)));
-    // The other key's records begin anew.
-    expect(accepted).toEqual({ account: "bob", pinned: "B", recordVersion: 0 });
-    expect(isBlocked(accepted)).toBe(false);
-    expect(isBlocked(undefined)).toBe(false);
+  it("of the first version holds its account's key, and gets what it can share", async () => {
+    const alice = await enrolled("alice");
+    const older = (more: object): Uint8Array => {
+      const {
+        accountSecret: _,
+        secretSince: __,
+        hpkeKey: ___,
+        ...rest
+      } = JSON.parse(Buffer.from(encodeIdentity(alice)).toString()) as Record<string, unknown>;
+      return new TextEncoder().encode(JSON.stringify({ ...rest, version: 1, ...more }));
+    };
+    const decoded = decodeIdentity(older({}))!;
+    expect(decoded).toEqual({ ...alice, accountSecret: undefined, secretSince: 0 });
+    const holder = migrated(provider, decoded);
+    expect(holder).toMatchObject({ accountKey: alice.accountKey, secretSince: 1, device: alice.device });
+    expect(holder.accountSecret).toHaveLength(32);
+    // Once: from then on it is what it is.
+    const stored = decodeIdentity(encodeIdentity(holder))!;
+    expect(migrated(provider, stored)).toBe(stored);
+    expect(stored).toEqual(holder);
+    // A key from before anybody knew whether the account exists is nobody's.
+    expect(decodeIdentity(older({ enrolment: undefined }))!.accountKey).toBeUndefined();
   });
 });
 
@@ -124,7 +137,8 @@ describe("content", () => {
   const id = encodeBase64Url(new Uint8Array(16));
   it("comes back from its bytes", () => {
     fc.assert(
-      fc.property(fc.string({ unit: "grapheme" }), fc.nat(), fc.nat(), fc.boolean(), (text, sentAt, record, hasLog) => {
+      fc.property(fc.string({ unit: "grapheme" }), fc.nat(), fc.nat(), fc.boolean(), (text, sentAt, before, hasLog) => {
+        const record = { version: before + 1, hash: encodeBase64Url(new Uint8Array(32)) };
         const log = hasLog ? { seq: sentAt, hash: encodeBase64Url(new Uint8Array(32)) } : undefined;
         const content = { id, text, sentAt, record, log };
         expect(decodeContent(encodeContent(content))).toEqual(content);
@@ -138,7 +152,8 @@ describe("content", () => {
         expect(decodeContent(bytes)).toBeUndefined();
       }),
     );
-    const good = { v: 1, id, text: "", sentAt: 0, record: 1 };
+    const record = { version: 1, hash: encodeBase64Url(new Uint8Array(32)) };
+    const good = { v: 1, id, text: "", sentAt: 0, record };
     const decode = (more: object) => decodeContent(new TextEncoder().encode(JSON.stringify({ ...good, ...more })));
     expect(decode({ future: true })).toMatchObject({ id });
     for (const bad of [
@@ -147,7 +162,9 @@ describe("content", () => {
       { text: 1 },
       { sentAt: -1 },
       { sentAt: 0.5 },
-      { record: "1" },
+      { record: 1 },
+      { record: { ...record, version: 0 } },
+      { record: { ...record, hash: "x" } },
       { log: 1 },
       { log: { seq: 1, hash: "x" } },
     ]) {

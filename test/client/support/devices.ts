@@ -23,6 +23,7 @@ import {
   type JoinOutcome,
 } from "../../../client/src/session/joining.ts";
 import { changePending, createPending } from "../../../client/src/session/pendingCommit.ts";
+import { markOf } from "../../../client/src/session/recordMark.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
 
 export const provider = nodeProvider();
@@ -33,7 +34,14 @@ export async function device(account: string): Promise<SessionContext> {
   const identity = await enrol(provider, await createIdentity({ provider, suite }), account, now);
   const signatureKey = identity.signatureKeys.get(suite.id)!;
   const member = { certificate: identity.enrolment.certificate, signatureKey };
-  return { provider, suite, account, device: identity.device, member, recordVersion: 1 };
+  return {
+    provider,
+    suite,
+    account,
+    device: identity.device,
+    member,
+    record: markOf(provider, 1, identity.enrolment.record),
+  };
 }
 
 export function keyPackageOf(context: SessionContext): Promise<StockedKeyPackage> {

@@ -32,6 +32,8 @@ export interface InProcessRelay {
   filter: (frame: FrameOnItsWay) => boolean;
   /** False: new sockets do not open. */
   reachable: boolean;
+  /** False: sockets that the relay closes stay open, as if the platform had not done it yet. */
+  closesSockets: boolean;
   /** Breaks all sockets of `account`, as a network would. */
   cut(account?: string): void;
   /** Pushes a frame to all sockets of `account`, as a relay may that follows no rules. */
@@ -55,6 +57,7 @@ export function inProcessRelay(clock: Clock, options: { readonly now?: () => num
     unexpected: memory.unexpected,
     filter: (() => true) as (frame: FrameOnItsWay) => boolean,
     reachable: true,
+    closesSockets: true,
     token: (account: string, lifetime = 86_400_000) => {
       return () => Buffer.from(JSON.stringify({ account, exp: (now() + lifetime) / 1000 })).toString("base64url");
     },
@@ -80,7 +83,7 @@ export function inProcessRelay(clock: Clock, options: { readonly now?: () => num
         return "sent";
       },
       async close(connection) {
-        live.get(connection)?.end(1000);
+        if (self.closesSockets) live.get(connection)?.end(1000);
       },
     },
     blocked: new Map(),
