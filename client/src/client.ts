@@ -267,8 +267,10 @@ export class TacitClient implements Client {
   }
 
   async acceptIdentity(account: string): Promise<void> {
+    // Where it showed another key by itself, that one is meant, and groups go on with the one before; else what groups show.
+    const before = this.#peers.isBlocked(account) ? this.#peers.get(account)?.pinned : undefined;
     await this.#peers.accept(account);
-    for (const conversation of this.#enrolled?.book.all() ?? []) conversation.run();
+    for (const conversation of this.#enrolled?.book.all() ?? []) await conversation.acceptKeysOf(account, before);
   }
 
   contact(account: string): Contact | undefined {

@@ -7,6 +7,7 @@ import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { deferred, type Deferred } from "./deferred.ts";
 import { TacitError } from "./errors.ts";
+import { contradicted } from "./pinsInConversation.ts";
 import { creationEntry, landCommit } from "./landCommit.ts";
 import { sendable } from "./payloads.ts";
 import { applyAll, applyRung, readLog } from "./readLog.ts";
@@ -134,9 +135,11 @@ export class ConversationWork {
     return this.#closed;
   }
 
-  /** Accounts whose key changed: nothing is sent to them until the application accepts it. */
+  /** An account whose key changed, or is another one here than elsewhere: nothing is sent to it until the application accepts that. */
   get blockedBy(): string | undefined {
-    return this.#now.roster.find((account) => this.#deps.peers.isBlocked(account));
+    const { peers, context } = this.#deps;
+    const changed = this.#now.roster.find((account) => peers.isBlocked(account));
+    return changed ?? contradicted(peers, this.#now, context().account)[0];
   }
 
   /** Resolves when it stands. @throws TacitError where it cannot be opened */

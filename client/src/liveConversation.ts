@@ -14,6 +14,7 @@ import { ConversationWork } from "./conversationWork.ts";
 import { TacitError } from "./errors.ts";
 import { listenerSet, subject } from "./observable.ts";
 import { Outgoing } from "./outgoing.ts";
+import { withAccepted } from "./pinsInConversation.ts";
 import { fetchPicture, storePicture } from "./picture.ts";
 import { readTimeline } from "./readTimeline.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
@@ -254,6 +255,15 @@ export class LiveConversation implements Conversation {
       if (state.phase === "opening") return undefined;
       const repair = { attempts: 0, after: state.cursor, ...state.repair, due };
       return silent({ ...state, phase: state.phase === "open" ? "stuck" : state.phase, pending: undefined, repair });
+    });
+    this.#work.run();
+  }
+
+  /** The application trusts the keys that `account` has here; of these, `alone`, where it is given. */
+  async acceptKeysOf(account: string, alone: string | undefined): Promise<void> {
+    await this.#steps.take((state) => {
+      const accepted = withAccepted(state, account, alone);
+      return accepted === state ? undefined : silent(accepted);
     });
     this.#work.run();
   }

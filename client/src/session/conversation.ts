@@ -55,6 +55,8 @@ export interface ConversationState {
   readonly group: Group | undefined;
   /** Without a group, while a successor is wanted: who was in the epoch that it goes on from. */
   readonly anchors: readonly LeafIdentity[];
+  /** Keys, base64url, that the application accepts in this conversation though others are pinned, each with its account. */
+  readonly acceptedKeys: readonly (readonly [account: string, accountKey: string])[];
   /** Devices whose removal the log showed, while their account stayed. */
   readonly expelled: readonly string[];
   /** Where it has ended: the epoch that this device was in. */
@@ -245,6 +247,7 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
     data,
     group: undefined,
     anchors: [],
+    acceptedKeys: [],
     expelled: [],
     lastEpoch: 0,
     cursor: 0,

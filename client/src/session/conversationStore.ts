@@ -70,6 +70,7 @@ type StoredMembers = Pick<
   | "commitTimes"
   | "readmissions"
   | "anchors"
+  | "acceptedKeys"
   | "expelled"
 >;
 
@@ -113,7 +114,7 @@ function headOf(state: ConversationState): StoredHead {
 
 function membersOf(state: ConversationState): StoredMembers {
   const { roster, unlisted, justDropped, droppedBy, data, former, commitTimes, readmissions } = state;
-  const { anchors, expelled, suspended, strangers } = state;
+  const { anchors, acceptedKeys, expelled, suspended, strangers } = state;
   return {
     suspended,
     strangers,
@@ -126,6 +127,7 @@ function membersOf(state: ConversationState): StoredMembers {
     commitTimes,
     readmissions,
     anchors,
+    acceptedKeys,
     expelled,
   };
 }

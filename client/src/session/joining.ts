@@ -105,6 +105,7 @@ export type JoinOutcome =
 /** Leaves of accounts that are in the epoch of `known`, by devices that are not: whether they count, the accounts' records say. */
 export function unfamiliarLeaves(known: ConversationState, { by, group }: OpenedInvitation): readonly LeafIdentity[] {
   const epoch = epochOfKnown(known);
+  if (epoch.length === 0) return isDirect(known.log) ? [] : [by];
   return [by, ...identities(group)].filter(
     (leaf) => epoch.some((old) => old.account === leaf.account) && !epoch.some((old) => old.device === leaf.device),
   );
@@ -194,6 +195,7 @@ function isByMember(known: ConversationState, opened: OpenedInvitation, listed: 
   const were = new Set(epoch.map(({ account }) => account));
   return (
     isFamiliar(known, opened.by, listed) &&
+    isListedIfUnknown(known, opened.by, listed) &&
     identities(opened.group).every(
       (leaf) =>
         !were.has(leaf.account) || epoch.some((old) => old.account === leaf.account && isKeyOf(known, old, leaf)),
@@ -224,7 +226,7 @@ function mayGoOn(known: ConversationState, opened: OpenedInvitation, listed: Rea
   const { data, by, accounts, conversation } = opened;
   const areMembers = [by, ...identities(opened.group)].every((leaf) => isFamiliar(known, leaf, listed));
   const isHeard = !known.suspended.includes(by.account) || mayAdminister(known.data, by.account);
-  if (!areMembers || !isHeard) return false;
+  if (!areMembers || !isHeard || !isListedIfUnknown(known, by, listed)) return false;
   // Both are in it, and there are no roles (openInvitation).
   if (isDirect(conversation)) return true;
   const asked = new Set(known.group === undefined ? [] : leaveProposals(known.group).map(({ account }) => account));
@@ -239,6 +241,11 @@ function mayGoOn(known: ConversationState, opened: OpenedInvitation, listed: Rea
   );
 }
 
+/** To a device that knows no epoch, the record of whoever calls it vouches: with it their key is pinned, or was. */
+function isListedIfUnknown(known: ConversationState, by: LeafIdentity, listed: ReadonlySet<string>): boolean {
+  return epochOfKnown(known).length > 0 || isDirect(known.log) || listed.has(by.device);
+}
+
 /** Everybody of the last epoch that this device was in. */
 function epochOfKnown({ group, anchors }: ConversationState): readonly LeafIdentity[] {
   return group === undefined ? anchors : identities(group);
@@ -247,8 +254,8 @@ function epochOfKnown({ group, anchors }: ConversationState): readonly LeafIdent
 /** Whether a leaf is of somebody who is in the last epoch that this device was in. */
 function isFamiliar(known: ConversationState, leaf: LeafIdentity, listed: ReadonlySet<string>): boolean {
   const epoch = epochOfKnown(known);
-  // A direct conversation that was never joined here: its name says which accounts, and pins say which keys.
-  if (epoch.length === 0) return isDirect(known.log) && known.roster.includes(leaf.account);
+  // Never joined here, or known from a backup: names are known, and pins say which keys.
+  if (epoch.length === 0) return known.roster.includes(leaf.account);
   const ofAccount = epoch.filter(({ account }) => account === leaf.account);
   return ofAccount.some(
     (old) =>
