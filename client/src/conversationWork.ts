@@ -273,8 +273,9 @@ export class ConversationWork {
     this.#running = this.#work().then(
       () => this.#stopped(),
       (error: unknown) => {
-        this.#stopped();
+        // It may be the end of the conversation: then nothing is begun again.
         this.#recover(error);
+        this.#stopped();
       },
     );
   }

@@ -321,7 +321,7 @@ export class LiveConversation implements Conversation {
     this.#work.close();
     this.#grown.emit();
     for (const outgoing of this.#outgoing.values()) outgoing.stop(closed);
-    return this.#steps.idle;
+    return this.#steps.close();
   }
 
   #release(before: ConversationState, { state, items }: Step): void {

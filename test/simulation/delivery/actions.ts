@@ -1,9 +1,10 @@
 /**
- * What people, devices and the world may do in a run, one `Action` each. The workload (workload.ts) draws them by weight. An action says
- * and promises through the oracle alone, so the checker needs to know nothing of it; to let conversations with more in them
- * happen, add actions here, and to the oracle who is in a conversation when.
+ * What people, devices and the world may do in a run, one `Action` each; with groups and devices, in groupActions.ts. The workload
+ * (workload.ts) draws them by weight. An action says and promises through the oracle alone, so the checker needs to know nothing of it.
  */
 import { isTacitError, type Conversation } from "@tacit/client";
+import { garbage } from "./garbage.ts";
+import { groupActions, someGroup } from "./groupActions.ts";
 import type { Device } from "./device.ts";
 import type { World } from "./world.ts";
 
@@ -26,21 +27,23 @@ const passing: ReadonlySet<string> = new Set([
   "rate_limited",
   "no_key_packages",
   "not_a_member",
+  "forbidden",
 ]);
 
-function someone(world: World, isFit: (device: Device) => boolean = () => true): Device | undefined {
+export function someone(world: World, isFit: (device: Device) => boolean = () => true): Device | undefined {
   const fit = world.devices.filter(isFit);
   return fit.length === 0 ? undefined : world.dice.pick(fit);
 }
 
-const hasClient = (device: Device): boolean => device.client !== undefined;
+export const hasClient = (device: Device): boolean => device.client !== undefined;
 
 /** Everybody talks to a few, and some are talked to by many. */
 function peerOf(world: World, device: Device): Device {
   const { devices, dice } = world;
   const own = devices.indexOf(device);
   const distance = dice.chance(0.2) ? 1 + dice.below(devices.length - 1) : dice.pick([1, 1, devices.length - 1]);
-  return devices[(own + distance) % devices.length] as Device;
+  const peer = devices[(own + distance) % devices.length] as Device;
+  return peer.account === device.account ? (device === devices[0] ? devices[1] : devices[0])! : peer;
 }
 
 const say: Action = {
@@ -51,13 +54,15 @@ const say: Action = {
     const device = someone(world, hasClient);
     if (device === undefined) return undefined;
     const count = dice.chance(0.1) ? 1 + dice.below(15) : 1 + dice.below(2);
-    void sayTo(world, device, peerOf(world, device), count);
+    const group = dice.chance(0.7) ? someGroup(world, device) : undefined;
+    if (group === undefined) void sayTo(world, device, peerOf(world, device), count);
+    else for (let index = 0; index < count; index++) void speak(world, device, group);
     return count;
   },
 };
 
-/** Says `count` things, not waiting for one before the next. */
-export async function sayTo(world: World, device: Device, peer: Device, count: number): Promise<void> {
+/** Says `count` things to one other, not waiting for one before the next. */
+async function sayTo(world: World, device: Device, peer: Device, count: number): Promise<void> {
   const { life } = device;
   const id = world.directConversation(device, peer);
   const conversation = device.conversation(id) ?? (await opened(world, device, peer));
@@ -89,10 +94,14 @@ async function speak(world: World, device: Device, conversation: Conversation): 
   }
 }
 
-function complain(world: World, device: Device, error: unknown): void {
+export function complain(world: World, device: Device, error: unknown): void {
   const code = isTacitError(error) ? error.code : String(error);
   world.oracle.failure(`refused: ${code}`);
-  if (!passing.has(code)) world.oracle.find("other", device.name, "", `a call failed: ${code}`);
+  if (!passing.has(code)) world.oracle.find("other", device.name, "", `a call failed: ${code}: ${messageOf(error)}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : "";
 }
 
 const rotate: Action = {
@@ -189,7 +198,7 @@ const sweep: Action = {
   kind: "sweep",
   weight: 2,
   perform(world) {
-    const { tables, dice, scheduler, faults } = world;
+    const { tables, dice, scheduler, faults, oracle } = world;
     for (const log of tables.log.values()) {
       for (const [seq, { ttl }] of log) {
         if (ttl * 1_000 > scheduler.now || !dice.chance(0.4)) continue;
@@ -197,11 +206,19 @@ const sweep: Action = {
         log.delete(seq);
       }
     }
-    for (const places of tables.inbox.values()) {
-      for (const [id, { ttl }] of places) {
+    for (const [owner, places] of tables.inbox) {
+      for (const [id, { ttl, welcome }] of places) {
         if (ttl * 1_000 > scheduler.now || !dice.chance(0.4)) continue;
         faults.count("ttlDeleted");
         places.delete(id);
+        if (welcome?.kind === "welcome") oracle.memberships.because(owner, welcome.conversation, "welcomeExpired");
+      }
+    }
+    for (const items of tables.messages.values()) {
+      for (const [id, { ttl }] of items) {
+        if (ttl * 1_000 > scheduler.now || !dice.chance(0.4)) continue;
+        faults.count("ttlDeleted");
+        items.delete(id);
       }
     }
     return undefined;
@@ -224,4 +241,17 @@ const exhaust: Action = {
   },
 };
 
-export const actions: readonly Action[] = [say, rotate, type, crash, restart, cut, goAway, jumpClock, sweep, exhaust];
+export const actions: readonly Action[] = [
+  say,
+  rotate,
+  type,
+  crash,
+  restart,
+  cut,
+  goAway,
+  jumpClock,
+  sweep,
+  exhaust,
+  ...groupActions,
+  garbage,
+];

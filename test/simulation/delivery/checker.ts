@@ -1,16 +1,21 @@
 /**
  * Compares what applications were shown with what the oracle knows. Per conversation and device:
  *
- * - lost: a promised message that stands in no log, or that a device which was a member at its place was never shown. Excused
- *   where the device was honestly told that it misses something, and the oracle knows the cause: the entry had expired by then.
+ * - lost: a promised message that stands in no log, or that a device which was in the epoch it was sealed in was never shown. Excused
+ *   where the device was honestly told that it misses something, and the oracle knows the cause (causes.ts): the entry had expired by
+ *   then, or the device had to be put in anew for a reason that the run brought about.
  * - duplicated: a message shown twice.
  * - reordered: messages shown in another order than the log's, or a sender's in another than they were said.
  * - unreadable: a notice in the place of a message that an honest member sent.
- * - other: anything else that must not be, e.g. a notice that accuses an honest member, or a promise that was told falsely.
+ * - other: anything else that must not be, e.g. two devices with different members in one epoch, a notice that accuses an honest member, a
+ *   device that is put in anew without a cause, one that is not in again at the end, or a promise that was told falsely.
  */
 import type { TimelineItem } from "@tacit/client";
-import type { Finding, LoggedEntry, Said, Shown } from "./oracle.ts";
+import { Causes } from "./causes.ts";
 import type { Device } from "./device.ts";
+import { grouped } from "./grouped.ts";
+import type { Finding, LoggedEntry, Place, Said } from "./oracle.ts";
+import { placedTimeline, type PlacedItem, type PlacedTimeline } from "./placedTimeline.ts";
 import type { World } from "./world.ts";
 
 export interface Verdict {
@@ -22,185 +27,238 @@ export interface Verdict {
 }
 
 /** Never in a timeline while everybody is honest. */
-const accusing: ReadonlySet<string> = new Set(["void", "logMismatch", "identityChanged"]);
+const accusing: ReadonlySet<string> = new Set(["logMismatch", "identityChanged"]);
 
 /** Notices that tell what a commit did: the same to everybody. */
-const changing: ReadonlySet<string> = new Set(["opened", "keysChanged", "devicesChanged", "membersChanged"]);
+const changing: ReadonlySet<string> = new Set([
+  "membersChanged",
+  "left",
+  "titleChanged",
+  "pictureChanged",
+  "roleChanged",
+  "keysChanged",
+  "devicesChanged",
+  "deviceRestored",
+  "void",
+]);
 
 export function check(world: World): Verdict {
-  const { oracle, devices } = world;
+  const { oracle } = world;
+  const said = grouped(oracle.said.values(), ({ conversation }) => conversation);
+  const logs = grouped(oracle.logs.keys(), (log) => oracle.memberships.rootOf(log));
   let delivered = 0;
   let expired = 0;
-  const conversations = new Map<string, Device[]>();
-  for (const a of devices) {
-    for (const b of devices) {
-      if (a.account < b.account) conversations.set(world.directConversation(a, b), [a, b]);
-    }
+  for (const root of new Set([...said.keys(), ...logs.keys()])) {
+    const checked = new CheckedConversation(world, root, logs.get(root) ?? []);
+    checked.check(said.get(root) ?? []);
+    delivered += checked.delivered;
+    expired += checked.expired;
   }
-  for (const [id, members] of conversations) {
-    const log = oracle.logs.get(id) ?? new Map<number, LoggedEntry>();
-    const promised = [...oracle.said.values()].filter(({ conversation }) => conversation === id);
-    const changes = new Map<number, string>();
-    for (const device of members) {
-      const checked = new CheckedTimeline(world, device, id, log);
-      checked.check(promised);
-      delivered += checked.delivered;
-      expired += checked.expired;
-      for (const [seq, change] of checked.changes) {
-        const other = changes.get(seq) ?? change;
-        if (other !== change)
-          oracle.find("other", device.name, id, `place ${seq} is ${change}, and ${other} elsewhere`);
-        changes.set(seq, other);
-      }
-    }
-  }
-  for (const device of devices) {
-    if (device.client?.connection.current.status !== "online") {
-      oracle.find("other", device.name, "", "it is not online at the end");
-    }
-    for (const name of device.life?.waiting ?? []) {
-      const said = oracle.said.get(name) as Said;
-      if (oracle.places.has(name)) {
-        oracle.find("other", device.name, said.conversation, "it is in the log, and `sent` did not resolve", name);
-      }
-    }
-  }
+  for (const device of world.devices) checkDevice(world, device);
   world.searchForPlaintext();
   return { delivered, expired, findings: oracle.findings };
 }
 
-class CheckedTimeline {
+function checkDevice({ oracle }: World, device: Device): void {
+  if (device.isRevoked) return;
+  if (device.client?.connection.current.status !== "online") {
+    oracle.find("other", device.name, "", "it is not online at the end");
+  }
+  for (const name of device.life?.waiting ?? []) {
+    const said = oracle.said.get(name) as Said;
+    if (oracle.places.has(name)) {
+      oracle.find("other", device.name, said.conversation, "it is in the log, and `sent` did not resolve", name);
+    }
+  }
+}
+
+class CheckedConversation {
   delivered = 0;
   expired = 0;
   readonly #world: World;
-  readonly #device: Device;
-  readonly #id: string;
-  readonly #log: ReadonlyMap<number, LoggedEntry>;
-  readonly #shown: readonly Shown[];
+  readonly #root: string;
+  readonly #logs: readonly string[];
+  readonly #causes: Causes;
 
-  constructor(world: World, device: Device, id: string, log: ReadonlyMap<number, LoggedEntry>) {
+  constructor(world: World, root: string, logs: readonly string[]) {
     this.#world = world;
-    this.#device = device;
-    this.#id = id;
-    this.#log = log;
-    this.#shown = world.oracle.shownTo(device.name, id);
+    this.#root = root;
+    this.#logs = logs;
+    this.#causes = new Causes(world.oracle, root);
   }
 
   check(said: readonly Said[]): void {
+    const { devices, oracle } = this.#world;
+    const timelines = devices
+      .filter(({ isMalicious }) => !isMalicious)
+      .map((device) => placedTimeline(oracle, device, this.#root));
+    for (const timeline of timelines) this.#causes.learn(timeline);
+    const changes = new Map<string, string>();
+    for (const timeline of timelines) {
+      this.#checkOrder(timeline);
+      for (const message of said) this.#checkMissing(timeline, message);
+      for (const log of this.#logs) this.#checkCommits(timeline, log);
+      this.#checkAgreement(timeline, changes);
+    }
+    this.#checkEnd();
+  }
+
+  #checkOrder(timeline: PlacedTimeline): void {
     const { oracle } = this.#world;
+    const { device } = timeline;
     const seen = new Set<string>();
     const lastOf = new Map<string, number>();
     let position = 0;
-    let seq = 0;
-    for (const { item, at } of this.#shown) {
-      if (item.position !== position + 1) this.#find("other", `position ${item.position} follows ${position}`);
+    let [log, seq] = ["", 0];
+    for (const placed of timeline.items) {
+      const { item } = placed;
+      if (item.position !== position + 1) this.#find(device, "other", `position ${item.position} follows ${position}`);
       ({ position } = item);
       if (item.kind !== "message") {
-        this.#checkNotice(item, at);
+        this.#checkNotice(timeline, placed);
         continue;
       }
       const message = oracle.named(item.text);
-      if (message === undefined || this.#log.get(item.seq)?.message !== message.name || message.text !== item.text) {
-        this.#find("other", `place ${item.seq} shows what does not stand there`, message?.name);
+      if (message === undefined || this.#logged(placed)?.message !== message.name || message.text !== item.text) {
+        this.#find(device, "other", `place ${item.seq} shows what does not stand there`, message?.name);
         continue;
       }
-      if (message.by !== item.device && !this.#isOf(item, message))
-        this.#find("other", "it is shown as another's", message.name);
-      if (seen.has(message.name)) this.#find("duplicated", `shown again at position ${position}`, message.name);
-      else if (message.by !== this.#device.name) this.delivered++;
+      if (!this.#isOf(device, item, message)) this.#find(device, "other", "shown as another's", message.name);
+      if (seen.has(message.name)) this.#find(device, "duplicated", `again at position ${position}`, message.name);
+      else if (message.by !== device.name) this.delivered++;
       seen.add(message.name);
       const last = lastOf.get(message.by) ?? 0;
-      if (item.seq <= seq || message.number < last) {
-        this.#find("reordered", `place ${item.seq} after ${seq}, number ${message.number} after ${last}`, message.name);
+      if ((placed.log === log && item.seq <= seq) || message.number < last) {
+        const why = `place ${item.seq} after ${seq}, number ${message.number} after ${last}`;
+        this.#find(device, "reordered", why, message.name);
       }
-      seq = item.seq;
+      [log, seq] = [placed.log, item.seq];
       lastOf.set(message.by, message.number);
     }
-    for (const message of said) if (!seen.has(message.name)) this.#checkMissing(message);
-    this.#checkCommits();
   }
 
-  /** Each change of the group is told to everybody who was there. */
-  #checkCommits(): void {
-    const told = new Set(this.#shown.map(({ item }) => item.seq));
-    for (const { entry } of this.#log.values()) {
-      if (entry.kind !== "commit" || told.has(entry.seq) || this.#isExcused(entry.seq)) continue;
-      this.#find("other", `the commit at place ${entry.seq} was not shown`);
-    }
-  }
-
-  /** What the notices say of the commits, for comparing with other devices. */
-  get changes(): ReadonlyMap<number, string> {
-    return new Map(
-      this.#shown.flatMap(({ item }) =>
-        changing.has(item.kind) && "by" in item ? [[item.seq, `${item.kind} by ${item.by}`]] : [],
-      ),
-    );
-  }
-
-  #isOf(item: Extract<TimelineItem, { kind: "message" }>, message: Said): boolean {
+  #isOf(device: Device, item: Extract<TimelineItem, { kind: "message" }>, message: Said): boolean {
     const sender = this.#world.devices.find(({ name }) => name === message.by);
-    return sender?.account === item.from && (item.mine ? this.#device.account === item.from : true);
+    return sender?.account === item.from && sender.id === item.device && item.mine === (device.account === item.from);
   }
 
-  #checkNotice(item: Exclude<TimelineItem, { kind: "message" }>, at: number): void {
-    if (accusing.has(item.kind)) this.#find("other", `notice ${item.kind} at place ${item.seq}`);
-    if (item.kind === "unreadable" && this.#endedAt(item.seq) === undefined) {
-      this.#find("unreadable", `${item.reason} at place ${item.seq}`, this.#log.get(item.seq)?.message);
+  #checkNotice({ device }: PlacedTimeline, { item, log, at }: PlacedItem): void {
+    const { oracle } = this.#world;
+    const logged = oracle.logs.get(log)?.get(item.seq);
+    const isGarbage = logged !== undefined && oracle.garbage.has(logged.entry.id);
+    if (accusing.has(item.kind)) this.#find(device, "other", `notice ${item.kind} at place ${item.seq}`);
+    if (item.kind === "void" && !isGarbage) this.#find(device, "other", `void at place ${item.seq}, and honest`);
+    if (item.kind === "unreadable" && !isGarbage && !this.#causes.has(device, "declined")) {
+      this.#find(device, "unreadable", `${item.reason} at place ${item.seq}`, logged?.message);
     }
     if (item.kind === "missing") {
       for (let seq = item.after + 1; seq < item.before; seq++) {
-        const logged = this.#log.get(seq);
-        if (logged !== undefined && logged.entry.expires > at) {
-          this.#find("other", `place ${seq} is said to be missing, and has not expired`, logged.message);
+        const missed = oracle.logs.get(log)?.get(seq);
+        if (missed !== undefined && missed.entry.expires > at) {
+          this.#find(device, "other", `place ${seq} is said to be missing, and has not expired`, missed.message);
         }
       }
     }
-    if (item.kind === "cannotFollow" && !this.#lostCommit(item.seq, at)) {
-      this.#find("other", `it cannot follow at place ${item.seq}, without a cause`);
+    if (item.kind === "cannotFollow" && !this.#causes.explains(device, log, item.seq)) {
+      this.#find(device, "other", `it cannot follow at place ${item.seq}, without a cause`);
+    }
+    if (item.kind === "rejoined" && !this.#causes.isTroubled) {
+      this.#find(device, "other", `it was put in anew at place ${item.seq}, without a cause`);
     }
   }
 
-  #checkMissing(message: Said): void {
+  #checkMissing(timeline: PlacedTimeline, message: Said): void {
     const { oracle } = this.#world;
+    const { device } = timeline;
+    if (timeline.messages.has(message.name)) return;
     const places = oracle.places.get(message.name) ?? [];
     if (places.length === 0) {
-      if (!message.promised || message.by !== this.#device.name) return;
-      if (message.failed !== undefined && this.#endedAt(Infinity) !== undefined) return;
-      return this.#find(
-        "lost",
-        `it never got into the log${message.failed ? `: ${message.failed}` : ""}`,
-        message.name,
-      );
+      const isOwn = message.by === device.name;
+      if (!message.promised || !isOwn || this.#hasEnded(device)) return;
+      const failed = message.failed === undefined ? "" : `: ${message.failed}`;
+      return this.#find(device, "lost", `it never got into the log${failed}`, message.name);
     }
-    if (places.some((place) => this.#isExcused(place))) {
+    const meant = places.filter((place) => this.#isMeant(device, place));
+    if (meant.length === 0) return;
+    if (meant.every((place) => this.#causes.excuses(timeline, place))) {
       this.expired++;
       return;
     }
-    this.#find("lost", `it stands at ${places.join(", ")} and was not shown`, message.name);
+    const where = meant.map(({ log, seq }) => `${seq} of ${log}`).join(", ");
+    this.#find(device, "lost", `it stands at ${where} and was not shown`, message.name);
   }
 
-  /** Whether the device was told that it misses this place, for a reason that is known to be true. */
-  #isExcused(seq: number): boolean {
-    const ended = this.#endedAt(seq);
-    if (ended !== undefined) return true;
-    return this.#shown.some(({ item }) => item.kind === "missing" && item.after < seq && seq < item.before);
+  /** Each change of the group is told to everybody who was there. */
+  #checkCommits(timeline: PlacedTimeline, log: string): void {
+    const { device } = timeline;
+    for (const { entry } of this.#world.oracle.logs.get(log)?.values() ?? []) {
+      const place = { log, seq: entry.seq };
+      if (entry.kind !== "commit" || timeline.places.has(`${log} ${entry.seq}`) || !this.#isMeant(device, place)) {
+        continue;
+      }
+      if (this.#causes.excuses(timeline, place)) continue;
+      this.#find(device, "other", `the commit at ${entry.seq} of ${log} was not shown`);
+    }
   }
 
-  /** The notice by which the conversation ended here, at or before `seq`. That it has a cause is checked apart. */
-  #endedAt(seq: number): Shown | undefined {
-    return this.#shown.find(({ item }) => item.kind === "cannotFollow" && item.seq <= seq);
-  }
-
-  /** Whether a commit up to `seq` had expired before this device could read it. */
-  #lostCommit(seq: number, at: number): boolean {
-    const read = new Set(this.#shown.map(({ item }) => item.seq));
-    return [...this.#log.values()].some(
-      ({ entry }) => entry.kind === "commit" && entry.seq <= seq && entry.expires <= at && !read.has(entry.seq),
+  #checkAgreement({ device, items }: PlacedTimeline, changes: Map<string, string>): void {
+    const told = grouped(
+      items.filter(({ item }) => changing.has(item.kind)),
+      ({ log, item }) => `${item.seq} of ${log}`,
     );
+    for (const [place, notices] of told) {
+      const all = notices.map(({ item: { position: _, seq: __, storedAt: ___, ...said } }) => JSON.stringify(said));
+      const told = all.join();
+      const other = changes.get(place) ?? told;
+      if (other !== told) this.#find(device, "other", `place ${place} is ${told}, and ${other} elsewhere`);
+      changes.set(place, other);
+    }
   }
 
-  #find(kind: Finding["kind"], why: string, message?: string): void {
-    this.#world.oracle.find(kind, this.#device.name, this.#id, why, message);
+  /** Everybody who is in is in the same log, and not on the way to it. */
+  #checkEnd(): void {
+    const { devices } = this.#world;
+    const open = new Map<string, string>();
+    for (const device of devices) {
+      if (device.isRevoked || device.isMalicious) continue;
+      const conversation = device.conversationIn(this.#root);
+      if (conversation === undefined) continue;
+      const { current } = conversation.state;
+      if (current === "repairing" || (current === "opening" && this.#logs.length > 0)) {
+        this.#find(device, "other", `it is ${current} at the end`);
+      }
+      if (current === "open" || current === "requested") open.set(device.logOf(conversation), device.name);
+    }
+    if (open.size > 1) {
+      this.#find(devices[0]!, "other", `they are in different logs: ${JSON.stringify([...open])}`);
+    }
+  }
+
+  /** Whether the device was in the epoch in which the entry was made, and served by the relay. */
+  #isMeant({ id, account }: Device, { log, seq }: Place): boolean {
+    const { memberships, logs } = this.#world.oracle;
+    const logged = logs.get(log)?.get(seq);
+    if (id === undefined || logged?.epoch === undefined) return false;
+    if (memberships.devicesIn(log, logged.epoch)?.includes(id) !== true) return false;
+    return !memberships.leavingsOf(log, account).some((left) => {
+      const epoch = logs.get(log)?.get(left)?.epoch;
+      return left <= seq && epoch === logged.epoch;
+    });
+  }
+
+  /** Out of the conversation, so what waited there to be sent is not sent. */
+  #hasEnded(device: Device): boolean {
+    if (this.#causes.has(device, "declined") || device.isRevoked) return true;
+    const conversation = device.conversationIn(this.#root);
+    if (conversation === undefined || conversation.state.current !== "ended" || device.id === undefined) return false;
+    return !this.#world.oracle.memberships.isInNewest(device.id, device.logOf(conversation));
+  }
+
+  #logged({ log, item }: PlacedItem): LoggedEntry | undefined {
+    return this.#world.oracle.logs.get(log)?.get(item.seq);
+  }
+
+  #find(device: Device, kind: Finding["kind"], why: string, message?: string): void {
+    this.#world.oracle.find(kind, device.name, this.#root, why, message);
   }
 }

@@ -1,7 +1,8 @@
 /**
  * A device and the application on it: one client at a time, which may stop at any step and is started anew from the same disk. The
- * application does what any would: it shows the timeline from where it was, tries again what may be tried again, and restarts a client
- * that gave up for a reason that passes.
+ * application does what any would: it shows the timeline from where it was, tries again what may be tried again, answers the requests of
+ * strangers, and restarts a client that gave up for a reason that passes. A further device of an account shows codes until the holder
+ * links it.
  */
 import {
   connect,
@@ -14,6 +15,8 @@ import {
   type Store,
   type Transport,
 } from "@tacit/client";
+import type { LiveConversation } from "../../../client/src/liveConversation.ts";
+import { epochOf, identities } from "../../../client/src/session/groupEngine.ts";
 import { Disk, openDisk } from "./disk.ts";
 import type { World } from "./world.ts";
 
@@ -32,6 +35,9 @@ const passing: ReadonlySet<string> = new Set([
   "token_failed",
   "rate_limited",
 ]);
+
+/** Where the code was shown too long ago, or the holder's client stopped meanwhile. */
+const linkingMayFail: ReadonlySet<string> = new Set(["link_expired", "closed", "connection_lost", "store_failed"]);
 
 /** One run of a client. Once it is dead, nothing that it asked for answers. */
 export class Life {
@@ -72,16 +78,27 @@ export class Device {
   isOn = false;
   /** Whether it may use the network. */
   isOnline = true;
+  /** As the relay knows it; undefined before it was registered. */
+  id: string | undefined;
+  /** By its holder. */
+  isRevoked = false;
+  /** Somebody else has its keys as well, and posts what is no good: see actions.ts. */
+  isMalicious = false;
+  /** Of its account: it links it. Undefined: it holds the account itself. */
+  readonly holder: Device | undefined;
   readonly #world: World;
   readonly #disk = new Disk();
+  /** Requests that this device's user has decided about. */
+  readonly #decided = new Set<string>();
   #diskFree = 0;
   #starts = 0;
 
-  constructor(world: World, account: string, name: string, skew: number) {
+  constructor(world: World, name: string, skew: number, holder?: Device) {
     this.#world = world;
-    this.account = account;
+    this.account = holder?.account ?? name;
     this.name = name;
     this.skew = skew;
+    this.holder = holder;
   }
 
   get client(): Client | undefined {
@@ -91,7 +108,19 @@ export class Device {
     return this.life?.isDead === false ? this.life.conversations.get(id) : undefined;
   }
 
+  /** The conversation that began in the log `root`. */
+  conversationIn(root: string): Conversation | undefined {
+    const { memberships } = this.#world.oracle;
+    const all = this.life?.isDead === false ? [...this.life.conversations.values()] : [];
+    return all.find(({ id }) => memberships.rootOf(id) === root);
+  }
+  /** Which log it is in: nobody outside of tests can ask for that. */
+  logOf(conversation: Conversation): string {
+    return (conversation as LiveConversation).snapshot.log;
+  }
+
   switchOn(): void {
+    if (this.isRevoked) return;
     this.isOn = true;
     if (this.life === undefined || this.life.isDead) void this.#start();
   }
@@ -143,6 +172,7 @@ export class Device {
         blobs: this.#blobs(life),
         clock: this.#clock(life),
         online: this.isOnline,
+        ...(this.holder === undefined ? {} : { link: { onCode: ({ text }) => this.#showCode(life, text) } }),
       });
       if (life.isDead) return;
       life.client = client;
@@ -154,6 +184,22 @@ export class Device {
     }
   }
 
+  /** Somebody carries it to the holder, where that is at hand. */
+  #showCode(life: Life, code: string): void {
+    const { scheduler, dice, oracle, trace } = this.#world;
+    scheduler.after(2_000 + dice.next() * 30_000, () => {
+      const client = this.holder?.client;
+      if (life.isDead || client === undefined) return;
+      trace.note(this.name, `is being linked by ${this.holder?.name}`);
+      client.linkDevice(code).catch((error: unknown) => {
+        const code = isTacitError(error) ? error.code : String(error);
+        oracle.failure(`linking: ${code}`);
+        if (!linkingMayFail.has(code))
+          oracle.find("other", this.name, "", `linking failed: ${code}: ${causeOf(error)}`);
+      });
+    });
+  }
+
   #startLater(delay: number): void {
     this.#world.scheduler.after(delay, () => {
       if (this.isOn && this.life?.isDead !== false) void this.#start();
@@ -162,6 +208,7 @@ export class Device {
 
   #use(life: Life, client: Client): void {
     const { oracle, trace } = this.#world;
+    this.id = client.device;
     client.on("conversation", (conversation) => this.#follow(life, conversation));
     client.on("failure", (error) => {
       oracle.failure(error.code);
@@ -195,6 +242,7 @@ export class Device {
     const code = isTacitError(error) ? error.code : "unknown";
     trace.note(this.name, `stopped: ${code}`);
     oracle.failure(`stopped: ${code}`);
+    if (this.isRevoked && code === "device_revoked") return;
     if (!passing.has(code)) oracle.find("other", this.name, "", `the client stopped: ${code}: ${causeOf(error)}`);
     this.#startLater(500 + dice.next() * 30_000);
   }
@@ -203,8 +251,40 @@ export class Device {
   #follow(life: Life, conversation: Conversation): void {
     if (life.conversations.get(conversation.id) === conversation) return;
     life.conversations.set(conversation.id, conversation);
+    conversation.info.subscribe(() => this.#witness(life, conversation as LiveConversation));
+    conversation.state.subscribe((state) => {
+      if (state === "requested") this.#decide(life, conversation);
+    });
     for (const outgoing of conversation.outgoing()) this.track(life, outgoing);
     void this.#show(life, conversation);
+  }
+
+  /** Tells the oracle which epoch this device is in, and with whom. */
+  #witness(life: Life, { snapshot }: LiveConversation): void {
+    const { group, log, phase } = snapshot;
+    if (life.isDead || group === undefined || phase !== "open" || this.id === undefined) return;
+    const devices = identities(group).map(({ device }) => device);
+    this.#world.oracle.memberships.seen(this.name, log, epochOf(group), devices);
+  }
+
+  /** A stranger's invitation: most are welcome, to one or the other of the account's devices. */
+  #decide(life: Life, conversation: Conversation): void {
+    const { scheduler, dice, oracle, trace } = this.#world;
+    const { id } = conversation;
+    if (this.#decided.has(id) || dice.chance(0.3)) return;
+    this.#decided.add(id);
+    const accepts = conversation.kind === "direct" || dice.chance(0.85);
+    scheduler.after(dice.next() * 20_000, () => {
+      if (life.isDead || conversation.state.current !== "requested") return void this.#decided.delete(id);
+      trace.note(this.name, `${accepts ? "accepts" : "declines"} ${id}`);
+      if (!accepts && this.id !== undefined) oracle.memberships.because(this.id, id, "declined");
+      const answer = accepts ? conversation.accept() : conversation.decline();
+      answer.catch((error: unknown) => {
+        const code = isTacitError(error) ? error.code : String(error);
+        oracle.failure(`refused: ${code}`);
+        this.#decided.delete(id);
+      });
+    });
   }
 
   async #show(life: Life, conversation: Conversation): Promise<void> {

@@ -52,7 +52,12 @@ const chances = {
   ttlDeleted: 0,
   deviceAway: 0,
   everybodyAway: 0,
+  deviceAwayLong: 0,
+  deviceLinked: 0,
+  deviceRevoked: 0,
   keyPackagesExhausted: 0,
+  repairAsked: 0,
+  garbagePosted: 0,
 } as const;
 
 export type Fault = keyof typeof chances;

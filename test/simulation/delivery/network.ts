@@ -107,6 +107,12 @@ export class Network {
     };
   }
 
+  /** Somebody with the device's keys sends a frame of their own over its socket; the answer goes to nobody. */
+  inject(owner: string, text: string): void {
+    const line = [...this.#lines.values()].find((each) => each.owner === owner && each.client === "open");
+    if (line !== undefined) void this.#receive(line, text, true);
+  }
+
   /** All sockets of a device break, and both ends learn it, sooner or later. */
   cut(owner: string): void {
     for (const line of [...this.#lines.values()]) if (line.owner === owner) this.#break(line);
@@ -165,7 +171,7 @@ export class Network {
     scheduler.after(delay, () => void this.#receive(line, text));
   }
 
-  async #receive(line: Line, text: string): Promise<void> {
+  async #receive(line: Line, text: string, isInjected = false): Promise<void> {
     const { scheduler, dice, faults, trace, functions } = this.#options;
     const { admission } = line;
     if (!line.gateway || admission === undefined) return;
@@ -175,6 +181,7 @@ export class Network {
     const { name: connection, connectedAt } = line;
     const caller = { account, device, scope, reason, expires, connection, connectedAt, requestId: `r${this.#rung}` };
     const outcome = await functions.invoke((relay) => answerFrame(relay, caller, text));
+    if (isInjected) return;
     if (outcome.kind === "failed") {
       if (dice.chance(0.7)) this.#deliver(line, platformFailure);
       return;

@@ -1,6 +1,7 @@
 /** The course of a run: everybody arrives, much happens and goes wrong, then nothing goes wrong any more until all is said and shown. */
-import { actions, sayTo } from "./actions.ts";
+import { actions } from "./actions.ts";
 import type { Device } from "./device.ts";
+import { makeGroup } from "./groupActions.ts";
 import type { World } from "./world.ts";
 
 const second = 1_000;
@@ -13,6 +14,7 @@ const byKind = new Map(actions.map((action) => [action.kind, action]));
 
 export async function runWorkload(world: World, messages: number): Promise<void> {
   await arrive(world);
+  for (let index = 0; index < world.groups; index++) makeGroup(world);
   world.faults.active = true;
   const { dice, scheduler } = world;
   let said = 0;
@@ -83,31 +85,23 @@ async function calmDown(world: World): Promise<void> {
     device.goOnline();
   }
   await quiet(world);
-  // What expired unread at the end of a log shows when something comes after it.
-  for (const device of devices) await lastWords(world, device);
-  await quiet(world);
-  await scheduler.pass(5 * minute);
+  await scheduler.pass(25 * minute);
 }
 
+/** Whoever cannot follow asks again after a night, and again after a day. */
 async function quiet(world: World): Promise<void> {
   const { devices, scheduler } = world;
   await scheduler.pass(25 * minute);
-  for (let waited = 0; waited < 4 * hour && devices.some((device) => isBusy(device)); waited += minute) {
-    await scheduler.pass(minute);
+  for (let step = minute; step < 12 * hour && devices.some((device) => isBusy(device)); step *= 1.1) {
+    await scheduler.pass(step);
   }
 }
 
 function isBusy(device: Device): boolean {
-  const { client } = device;
-  return client === undefined || client.connection.current.status !== "online" || (device.life?.waiting.size ?? 0) > 0;
+  if (device.isRevoked) return false;
+  const { client, life } = device;
+  if (client === undefined || client.connection.current.status !== "online" || life === undefined) return true;
+  return life.waiting.size > 0 || [...life.conversations.values()].some(({ state }) => onItsWay.has(state.current));
 }
 
-async function lastWords(world: World, device: Device): Promise<void> {
-  for (const conversation of device.life?.conversations.values() ?? []) {
-    const [peer] = world.devices.filter(
-      ({ account }) => account !== device.account && conversation.members.includes(account),
-    );
-    if (peer !== undefined) await sayTo(world, device, peer, 1);
-  }
-  await world.scheduler.pass(second);
-}
+const onItsWay: ReadonlySet<string> = new Set(["opening", "repairing"]);

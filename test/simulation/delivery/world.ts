@@ -49,6 +49,8 @@ export class World {
   readonly tables: MemoryTables;
   /** Milliseconds that an entry lives. */
   readonly retention: number;
+  /** That are made at the beginning. */
+  readonly groups: number;
   /** Every device is away from the network. */
   isAsleep = false;
   readonly #guard: KeyGuard;
@@ -88,7 +90,9 @@ export class World {
       landing: {
         land: async (write) => {
           const outcome = await memory.ports.landing.land(write);
-          if (outcome.kind === "landed") this.#landed(write.conversation, write.entry);
+          if (outcome.kind !== "landed") return outcome;
+          oracle.memberships.created(write.conversation, write.next);
+          this.#landed(write.conversation, write.entry);
           return outcome;
         },
       },
@@ -122,10 +126,24 @@ export class World {
       functions,
       seen: (frame, device) => this.#seen(frame, device),
     });
-    for (let index = 1; index <= clients; index++) {
-      const skew = dice.chance(0.3) ? (dice.next() - 0.5) * 2 * hour : 0;
-      this.devices.push(new Device(this, `user${index}`, `user${index}`, skew));
-    }
+    for (let index = 1; index <= clients; index++) this.#join(`user${index}`);
+    // A last one that is up to no good, in some runs.
+    if (clients > 3 && dice.chance(0.4)) this.devices.at(-1)!.isMalicious = true;
+    this.groups = clients < 3 ? 0 : dice.pick([0, 1, 2, 3]);
+  }
+
+  #join(name: string, holder?: Device): Device {
+    const { dice } = this;
+    const skew = dice.chance(0.3) ? (dice.next() - 0.5) * 2 * hour : 0;
+    const device = new Device(this, name, skew, holder);
+    this.devices.push(device);
+    return device;
+  }
+
+  /** A further device of the holder's account, that shows codes until it is linked. */
+  furtherDevice(holder: Device): Device {
+    const number = this.devices.filter(({ account }) => account === holder.account).length + 1;
+    return this.#join(`${holder.name}.${number}`, holder);
   }
 
   /** The identity provider's. */
