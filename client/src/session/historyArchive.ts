@@ -251,7 +251,6 @@ const notices: { readonly [K in TimelineNotice["kind"]]: Checks<Extract<Timeline
   devicesChanged: { accounts, by: text },
   void: { by: text },
   cannotFollow: {},
-  suspended: { account, by: text },
   logMismatch: { with: text },
   identityChanged: { account: text, proven: optional(flag) },
   membersChanged: { added: accounts, removed: accounts, by: text },
