@@ -12,6 +12,8 @@ import { startLocalTacit } from "./localTacit.ts";
 import type { BenchOptions, Report } from "./report.ts";
 
 const longest = 60 * 60_000;
+/** Milliseconds. */
+const progressEvery = 30_000;
 
 interface Phase {
   readonly name: string;
@@ -45,9 +47,15 @@ async function run(devices: number, suite: number): Promise<Report> {
   const phase = async (name: string, act: () => Promise<unknown>, seen: () => Promise<Times>): Promise<void> => {
     process.stderr.write(`${name} …\n`);
     const [traffic, metered, start] = [counter.snapshot(), cloud.meter.snapshot(), Date.now()];
+    const ticker = setInterval(() => {
+      const { requests, refusals, pushes } = trafficBetween(traffic, counter.snapshot());
+      const seconds = Math.round((Date.now() - start) / 1_000);
+      process.stderr.write(`  ${seconds} s: ${listed(requests)}; pushes ${pushes}; refused ${listed(refusals)}\n`);
+    }, progressEvery);
     const acted = act().then(() => Date.now());
-    const done = await acted;
-    const times = await seen();
+    const [done, times] = await acted
+      .then(async (at) => [at, await seen()] as const)
+      .finally(() => clearInterval(ticker));
     const last = Math.max(done, ...Object.values(times));
     await cloud.settled();
     phases.push({
