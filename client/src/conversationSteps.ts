@@ -3,6 +3,7 @@
  * shown, sent or wiped. Steps come one after another.
  */
 import type { ConversationDeps } from "./conversationDeps.ts";
+import { TacitError } from "./errors.ts";
 import type { Met } from "./peerBook.ts";
 import { contradicted, isMet } from "./pinsInConversation.ts";
 import { isDirect } from "@tacit/protocol";
@@ -22,6 +23,7 @@ export class ConversationSteps {
   #stored: ConversationState | undefined;
   #now: ConversationState;
   #last: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
 
   /** `stored`: what the store holds of it. */
   constructor(
@@ -40,13 +42,21 @@ export class ConversationSteps {
     return this.#now;
   }
 
-  /** Settles when all steps so far have. */
-  get idle(): Promise<unknown> {
+  /**
+   * Takes no further step: whoever still waits for an answer must not write into what is deleted. Settles when all steps so far
+   * have.
+   */
+  close(): Promise<unknown> {
+    this.#isClosed = true;
     return this.#last;
   }
 
-  /** Computes, stores together with `more`, then releases. Undefined: nothing changes, and `more` is stored alone. */
-  take(compute: Compute, more: readonly Change[] = []): Promise<void> {
+  /**
+   * Computes, stores together with `more`, then releases. Undefined: nothing changes, and `more` is stored alone.
+   * @throws TacitError `closed` after `close`
+   */
+  async take(compute: Compute, more: readonly Change[] = []): Promise<void> {
+    if (this.#isClosed) throw new TacitError("closed", "the client was closed");
     const step = this.#last.then(() => this.#take(compute, more));
     this.#last = step.catch(() => {});
     return step;

@@ -2,7 +2,7 @@
  * What a conversation does by itself, one thing at a time. What to do next follows from the state alone, so it can stop anywhere and go on
  * after a restart; whatever an answer says, the log decides.
  */
-import { isDirect, type Entry, type ErrorCode, type Push, type Request } from "@tacit/protocol";
+import { isDirect, type ErrorCode, type Push, type Request } from "@tacit/protocol";
 import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { deferred, type Deferred } from "./deferred.ts";
@@ -14,6 +14,7 @@ import { applyAll, applyRung, readLog } from "./readLog.ts";
 import { askForRepair, pauseAfter } from "./askForRepair.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
 import { backoff, retryBackoff, uniformOf } from "./session/backoff.ts";
+import { afterLoss, afterTurns, pauseOf, type Contention } from "./session/contention.ts";
 import {
   silent,
   type Claimed,
@@ -38,6 +39,7 @@ import { leavePending } from "./session/leaving.ts";
 import { dropOutgoing, nextBatch, ownEntries, sealBatch } from "./session/outbox.ts";
 import { changePending, createPending, lostCreation, RuleBroken, withoutPending } from "./session/pendingCommit.ts";
 import { noted } from "./session/conversation.ts";
+import { leavesOf } from "./session/groupEngine.ts";
 import { mayAdminister, mayRemove } from "./session/memberChange.ts";
 import { isShutOut, maySucceed, succeeding } from "./session/successor.ts";
 import { identityChanged, translate } from "./translate.ts";
@@ -93,6 +95,14 @@ export class ConversationWork {
   #cancelAlarm: (() => void) | undefined;
   /** What waits to be repeated is the reading itself. */
   #readFailed = false;
+  /** Others that want to commit, since the own commit lost. */
+  #contention: Contention | undefined;
+  /** When the next attempt is due, while this device waits its chance. */
+  #chanceAt: number | undefined;
+  /** Until then the log is not read: what ended the turn is on its way by doorbell. */
+  #readsLater = false;
+  /** The turn of which the relay last said that it is over. */
+  #staleTurn: number | undefined;
   #absences = 0;
   #attempt = 0;
   /** Something may be in the log that was not read: at the start, and after an answer that did not come. */
@@ -176,10 +186,12 @@ export class ConversationWork {
   ring({ conversation, seq, entries = [] }: Extract<Push, { push: "entries" }>): void {
     if (conversation !== this.#now.log) return;
     this.#rung = Math.max(this.#rung, seq);
-    const applied = this.#mustRead
-      ? Promise.resolve()
-      : applyRung(this.#deps, this.#steps, conversation, entries as readonly Entry[]);
-    void applied.then(() => this.run(), this.#recover);
+    const applied = applyRung(this.#deps, this.#steps, conversation, entries);
+    void applied.then(() => {
+      // More is missing than what a doorbell brings.
+      if (this.#now.cursor < seq) this.#readsLater = false;
+      this.run();
+    }, this.#recover);
   }
 
   close(): void {
@@ -198,10 +210,12 @@ export class ConversationWork {
 
   /** A step was stored. */
   released(before: ConversationState): void {
-    const { phase, intents, log } = this.#now;
+    const { phase, intents, log, turn } = this.#now;
+    if (log === before.log && turn > before.turn) this.#turnsEnded(turn - before.turn);
     if (log !== before.log) {
       this.#rung = 0;
       this.#mustRead = true;
+      this.#contention = this.#staleTurn = undefined;
     }
     if (phase === "open" || phase === "ended") for (const waiter of this.#opening.splice(0)) waiter.resolve();
     if (phase === "open" && before.phase !== "open") this.#attempt = 0;
@@ -212,6 +226,33 @@ export class ConversationWork {
     }
     const left = new Set(intents.map(({ id }) => id));
     for (const { id } of before.intents) if (!left.has(id)) this.#resolve(id);
+  }
+
+  /** Whoever waits its chance waits less where nobody else seems to be ready. */
+  #turnsEnded(turns: number): void {
+    const before = this.#contention;
+    if (before === undefined) return;
+    const now = this.#deps.clock.now();
+    const after = afterTurns(before, turns, now);
+    this.#contention = after;
+    if (this.#chanceAt === undefined || after.crowd === before.crowd) return;
+    this.#awaitChance(Math.max(0, this.#chanceAt - now) * (after.crowd / before.crowd));
+  }
+
+  #awaitChance(delay: number): void {
+    const { clock } = this.#deps;
+    this.#cancelRetry?.();
+    this.#chanceAt = clock.now() + delay;
+    const cancel = clock.after(delay, () => {
+      this.#cancelRetry?.();
+      this.run();
+    });
+    this.#cancelRetry = () => {
+      cancel();
+      this.#cancelRetry = undefined;
+      this.#chanceAt = undefined;
+      this.#readsLater = false;
+    };
   }
 
   #settle(intents: readonly Intent[], kind: Intent["kind"]): void {
@@ -232,8 +273,9 @@ export class ConversationWork {
     this.#running = this.#work().then(
       () => this.#stopped(),
       (error: unknown) => {
-        this.#stopped();
+        // It may be the end of the conversation: then nothing is begun again.
         this.#recover(error);
+        this.#stopped();
       },
     );
   }
@@ -270,13 +312,18 @@ export class ConversationWork {
       case "open":
         break;
     }
-    if (this.#mustRead || this.#rung > state.cursor) return waits && this.#readFailed ? undefined : "read";
+    if (this.#mustRead || this.#rung > state.cursor) {
+      return waits && (this.#readFailed || this.#readsLater) ? undefined : "read";
+    }
     if (state.requestBy !== undefined) return undefined;
     if (this.blockedBy !== undefined) {
       this.#rejectOpening(identityChanged());
       return undefined;
     }
-    if (waits) return undefined;
+    if (waits) {
+      const isServedNow = isServed(state, this.#deps.context().account);
+      return this.#chanceAt !== undefined && isServedNow && maySendMeanwhile(state) ? "append" : undefined;
+    }
     if (state.phase === "open" && !isServed(state, this.#deps.context().account)) return this.#unservedAction(state);
     if (state.pending !== undefined) return "land";
     if (state.leaving !== undefined) return "propose";
@@ -541,14 +588,16 @@ export class ConversationWork {
     if (pending === undefined) return;
     // Whatever the answer, the log decides.
     this.#mustRead = true;
+    const since = this.#deps.clock.now();
     let landed;
     try {
       const deps = { ...this.#deps, provider: this.#deps.context().provider };
       landed = await landCommit(deps, state, pending, { withoutPicture: this.#pictureLost });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      return this.#notLanded(pending, error);
+      return this.#notLanded(pending, error, since);
     }
+    this.#contention = undefined;
     if (this.#now.pending === pending) await this.#read();
     if (this.#now.pending === pending && pending.kind === "create" && this.#now.cursor === 0) {
       const entry = creationEntry(this.#deps.context(), pending, landed);
@@ -563,7 +612,7 @@ export class ConversationWork {
     }
   }
 
-  async #notLanded(pending: PendingCommit, error: Refused): Promise<void> {
+  async #notLanded(pending: PendingCommit, error: Refused, since: number): Promise<void> {
     switch (error.refusal.code) {
       case "conversation_exists":
         await this.#steps.take((state) => (state.pending === pending ? lostCreation(state) : undefined));
@@ -579,6 +628,8 @@ export class ConversationWork {
         if (this.#pictureLost) throw error;
         this.#pictureLost = true;
         return;
+      case "stale":
+        return this.#lostTurn(pending, error, since);
       case "not_a_member":
         await this.#read();
         // Dropped by a void commit, and not allowed to mend that.
@@ -588,8 +639,6 @@ export class ConversationWork {
             : undefined,
         );
         return this.#again(new LostAnswer("the relay does not take it"));
-      case "stale":
-        return this.#again(new LostAnswer("the turn is over"));
       case "invalid_roster":
         // The roster is not what this device believes: what it has not read tells.
         await this.#steps.take((state) => (state.pending === pending ? withoutPending(state) : undefined));
@@ -598,6 +647,25 @@ export class ConversationWork {
         if (!isFinal(error)) throw error;
         return this.#discard(pending, error);
     }
+  }
+
+  /**
+   * Another commit was faster. The next attempt waits its chance, and the log is read then: by that time doorbells have brought what
+   * ended the turn, or it was missed.
+   */
+  #lostTurn(pending: PendingCommit, { refusal }: Refused, since: number): void {
+    // Nothing was learned since the last time: the relay says one thing, and its log another.
+    if (this.#staleTurn === pending.turn)
+      return this.#again(new LostAnswer("the turn is over, and the log does not show it"));
+    this.#staleTurn = pending.turn;
+    const { clock, context } = this.#deps;
+    const { group, cursor } = this.#now;
+    const members = group === undefined ? 1 : leavesOf(group).length;
+    this.#contention = afterLoss(this.#contention, { members, since, now: clock.now() });
+    this.#mustRead = false;
+    this.#rung = Math.max(this.#rung, refusal.head?.seq ?? cursor + 1);
+    this.#awaitChance(pauseOf(this.#contention, uniformOf(context().provider.random)));
+    this.#readsLater = this.#now.pending === pending;
   }
 
   /** The relay will never take it; unless the log shows that it did, when an answer was lost. */
@@ -652,6 +720,11 @@ export class ConversationWork {
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       const { code } = error.refusal;
+      // Where each turn brings a new one, the message is sealed and sent at once in the next.
+      const isProgress = code === "stale" && this.#staleTurn !== turn;
+      if (isProgress) this.#staleTurn = turn;
+      this.#readsLater = false;
+      if (isProgress) return;
       if (code === "stale" || code === "not_a_member") return this.#again(error);
       if (!isFinal(error)) throw error;
       this.#mustRead = false;
@@ -725,6 +798,13 @@ export class ConversationWork {
     this.#closed = true;
     this.#deps.abandoned(this.#now.id);
   }
+}
+
+/** Messages wait for what changes who reads them, not for a renewal of keys. */
+function maySendMeanwhile(state: ConversationState): boolean {
+  const { phase, pending, intents, outbox } = state;
+  const mayWait = phase === "open" && pending === undefined && !isUntidy(state);
+  return mayWait && outbox.length > 0 && intents.every(({ kind }) => kind === "rotate");
 }
 
 function isFinal(error: unknown): error is Refused {

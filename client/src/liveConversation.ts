@@ -294,7 +294,7 @@ export class LiveConversation implements Conversation {
   async renewIfDue(): Promise<void> {
     const { connection, context } = this.#deps;
     if (isRenewalDue(this.#steps.now, connection.now(), context().provider.random)) {
-      await this.intend({ kind: "rotate" });
+      await this.intend({ kind: "rotate", unlessBusy: true });
     }
   }
 
@@ -321,7 +321,7 @@ export class LiveConversation implements Conversation {
     this.#work.close();
     this.#grown.emit();
     for (const outgoing of this.#outgoing.values()) outgoing.stop(closed);
-    return this.#steps.idle;
+    return this.#steps.close();
   }
 
   #release(before: ConversationState, { state, items }: Step): void {

@@ -2,24 +2,24 @@
  * The shell around this device's own account: its record and the versions that follow, the devices in it, linking as the holder and as
  * the new device. Everything it changes is in the store before the relay hears of it, and repeated until the relay has it.
  */
-import { encodeBase64Url, type Signed } from "@tacit/protocol";
+import type { Signed } from "@tacit/protocol";
+import { AccountSends } from "./accountSends.ts";
 import type { Device, LinkOptions, Observable } from "./api.ts";
 import type { RecoveredIdentity } from "./backup/recovery.ts";
 import type { Connection, Hello } from "./connection.ts";
 import { deferred, type Deferred } from "./deferred.ts";
 import { DeviceLinking, type Linked } from "./deviceLinking.ts";
 import { TacitError } from "./errors.ts";
-import { HeldOffers } from "./heldOffers.ts";
-import { handOver, takenOver } from "./historyHandOver.ts";
+import { badName, HolderLinking, linkExpired } from "./holderLinking.ts";
 import { subject, type Subject } from "./observable.ts";
 import type { BlobTransfer, Clock } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
 import { decodeAccountMessage, encodeAccountMessage } from "./session/accountMessage.ts";
 import { certificateFor, succession, verifyRecord, type VerifiedRecord } from "./session/accountRecord.ts";
-import { concat, fromUtf8, parseJson, sameBytes, utf8 } from "./session/bytes.ts";
+import { utf8 } from "./session/bytes.ts";
 import type { Change } from "./session/conversationStore.ts";
-import { randomId, sha256, type CryptoContext, type CryptoProvider } from "./session/cryptoContext.ts";
+import type { CryptoContext } from "./session/cryptoContext.ts";
 import { isDeviceName, type DeviceNames } from "./session/deviceNames.ts";
 import type { ArchivedConversation } from "./session/historyArchive.ts";
 import {
@@ -34,22 +34,17 @@ import {
   type Holder,
   type Identity,
 } from "./session/identity.ts";
-import { pskOf } from "./session/linkAnswer.ts";
-import { parseLinkCode, type LinkCode } from "./session/linkCode.ts";
-import { isOfferCurrent, isOfferFor, linkCodeLifetime, openOffer, type LinkOffer } from "./session/linkOffer.ts";
 import {
-  decodeHandedHistory,
   decodeTask,
-  encodeHandedHistory,
   encodeTask,
   makeTask,
   namesOf,
   tidings,
-  type AccountSend,
   type Intent,
   type RecordTask,
 } from "./session/recordTask.ts";
 import { openSecret } from "./session/renewedSecret.ts";
+import { historyToTake, HistoryTaking } from "./takeHistory.ts";
 import { translate } from "./translate.ts";
 
 export interface OwnAccountDeps {
@@ -91,20 +86,9 @@ export interface StoredAccount {
 
 const identityKey = "identity";
 const taskKey = "a/task";
-const usedCodesKey = "a/used";
-const historyKey = "a/history";
 /** Set until a device that was linked has told the others that it can be reached. */
 const announceKey = "a/announce";
 const siblingPrefix = "a/sibling/";
-const sendPrefix = "a/send/";
-
-/** Milliseconds that the holder waits for the offer of the device whose code it was given: longer than that one takes to repeat it. */
-const offerPatience = 95_000;
-const inboxInterval = 5_000;
-/** Longer than any code could be taken for a current one. */
-const usedCodesKept = 6 * linkCodeLifetime;
-/** How often history is asked for before this device goes on without it for now. */
-const historyAttempts = 3;
 
 /** Loads what the store holds; makes a device where it is empty. @throws TacitError `store_corrupt`, `invalid_argument` */
 export async function loadOwnAccount(store: SealedStore, crypto: CryptoContext): Promise<StoredAccount> {
@@ -133,19 +117,17 @@ export class OwnAccount {
   readonly #devices: Subject<readonly Device[]>;
   readonly #deps: OwnAccountDeps;
   readonly #linking: DeviceLinking;
-  readonly #offers: HeldOffers;
+  readonly #holderLinking: HolderLinking;
+  readonly #sends: AccountSends;
+  readonly #history: HistoryTaking;
   #identity: Identity;
   /** The newest that could be read. */
   #names: DeviceNames | undefined;
   #task: RecordTask | undefined;
   /** Settles when the task's version is at the relay, or never will be. */
   #landing: Deferred<void> = deferred();
-  /** Calls of `linkDevice` on their way, by their codes. */
-  readonly #links = new Map<string, Promise<Device>>();
   #lastChange: Promise<unknown> = Promise.resolve();
   #last: Promise<unknown> = Promise.resolve();
-  #delivery: Promise<void> | undefined;
-  #historyFailures = 0;
   #isClosed = false;
 
   constructor(deps: OwnAccountDeps, { identity, record, task }: StoredAccount) {
@@ -154,9 +136,21 @@ export class OwnAccount {
     this.#task = task;
     this.record = subject(record);
     this.#devices = subject(this.#listed());
-    this.#offers = new HeldOffers(deps.clock);
     const { store, crypto, clock, connection, link } = deps;
+    const { provider } = crypto;
     this.#linking = new DeviceLinking({ store, crypto, clock, now: () => connection.now(), options: link });
+    this.#holderLinking = new HolderLinking({
+      ...deps,
+      account: () => this.#enrolment.account,
+      interrupted: () => this.#task && { intent: this.#task.intent, landed: () => this.#landedSoon() },
+      change: (intent, more) => this.#change(intent, more),
+    });
+    this.#sends = new AccountSends({
+      ...deps,
+      provider,
+      isListed: (device) => this.record.current?.devices.some((each) => each.device === device) === true,
+    });
+    this.#history = new HistoryTaking({ ...deps, provider });
   }
 
   get identity(): Identity {
@@ -230,7 +224,7 @@ export class OwnAccount {
       await this.#advance();
       await this.#refresh();
     });
-    await this.#takeHistory();
+    await this.#history.take(this.#enrolment.account);
     await this.#deliver();
   }
 
@@ -241,13 +235,13 @@ export class OwnAccount {
   }
 
   async #announce(): Promise<void> {
-    const { store, crypto } = this.#deps;
+    const { store } = this.#deps;
     const record = this.record.current;
     if (record === undefined || (await store.get(announceKey)) === undefined) return;
     const message = encodeAccountMessage({ kind: "accountRecord", version: record.version });
     const others = record.devices.filter(({ device }) => device !== this.#identity.device);
     const sends = others.map(({ device }) => ({ device, message }));
-    await store.commit([{ key: announceKey }, ...(await this.#queued(sends, crypto.provider))]);
+    await store.commit([{ key: announceKey }, ...(await this.#sends.queued(sends))]);
   }
 
   /** Somebody knows of `version` of this account's record. @throws as `catchUp` */
@@ -267,7 +261,7 @@ export class OwnAccount {
     if (enrolment === undefined || sender.account !== enrolment.account) return true;
     switch (message.kind) {
       case "linkOffer":
-        if (this.isHolder) this.#offers.add(message);
+        if (this.isHolder) this.#holderLinking.offered(message);
         break;
       case "linkAnswer":
         // A copy of the one that made this device what it is.
@@ -288,17 +282,10 @@ export class OwnAccount {
    */
   async linkDevice(input: string, { name }: { readonly name?: string } = {}): Promise<Device> {
     this.#requireHolder();
-    const { provider } = this.#deps.crypto;
-    const code = parseLinkCode(provider, input);
-    if (code === undefined) throw new TacitError("link_code_invalid", "linkDevice: not the code of a new device");
-    if (name !== undefined && !isDeviceName(name)) throw badName();
-    const key = codeKey(code, (bytes) => sha256(provider, bytes));
-    let link = this.#links.get(key);
-    if (link === undefined) {
-      link = this.#link(code, key, name).finally(() => this.#links.delete(key));
-      this.#links.set(key, link);
-    }
-    return link;
+    const linked = await this.#holderLinking.link(input, name);
+    const device = this.#devices.current.find(({ id }) => id === linked);
+    if (device === undefined) throw new TacitError("internal", "the device was revoked meanwhile");
+    return device;
   }
 
   /**
@@ -332,7 +319,7 @@ export class OwnAccount {
 
   close(): void {
     this.#isClosed = true;
-    this.#offers.close();
+    this.#holderLinking.close();
     this.#landing.reject(closed());
   }
 
@@ -386,105 +373,7 @@ export class OwnAccount {
   }
 
   async #becomeLinked({ identity, history, changes }: Linked): Promise<void> {
-    const handed = history === undefined ? [] : [{ key: historyKey, value: encodeHandedHistory(history) }];
-    await this.#save(identity, [...changes, ...handed, { key: announceKey, value: utf8("yes") }]);
-  }
-
-  async #takeHistory(): Promise<void> {
-    const { store, connection, blobs, crypto, failed } = this.#deps;
-    const stored = await store.get(historyKey);
-    if (stored === undefined || this.#historyFailures >= historyAttempts) return;
-    const deps = { store, connection, blobs, provider: crypto.provider };
-    try {
-      const changes = await takenOver(deps, this.#enrolment.account, decodeHandedHistory(stored));
-      await store.commit([...changes, { key: historyKey }]);
-    } catch (error) {
-      if (error instanceof TacitError && error.code === "history_lost") {
-        await store.commit([{ key: historyKey }]);
-        failed(error);
-        return;
-      }
-      // Conversations go on without their past rather than not at all.
-      if (++this.#historyFailures < historyAttempts || error instanceof TacitError) throw error;
-      failed(new TacitError("history_lost", "the history that was handed over cannot be fetched", { cause: error }));
-    }
-  }
-
-  // Linking another device
-
-  async #link(code: LinkCode, key: string, name: string | undefined): Promise<Device> {
-    const interrupted = this.#task?.intent;
-    if (interrupted?.kind === "link" && isOfOffer(code, interrupted.recipient.offer)) {
-      this.#advanceSoon();
-      await this.#landing.promise;
-      return this.#device(interrupted.keys.device);
-    }
-    if ((await this.#usedCodes()).has(key)) throw expired("the code was used");
-    const offer = await this.#offerFor(code);
-    if (this.#isClosed) throw closed();
-    if (offer === undefined) throw expired("no device offers itself under this code");
-    this.#requireFitting(offer);
-    const { keys, hpkeKey, account } = offer;
-    const recipient = { account, device: keys.device, hpkeKey, offer: offer.hash, psk: pskOf(code.secret) };
-    const history = await this.#handOver();
-    const used = new Map([...(await this.#usedCodes()), [key, this.#deps.clock.now()]]);
-    await this.#change({ kind: "link", keys, name: name ?? offer.name, recipient, history }, [
-      { key: usedCodesKey, value: utf8(JSON.stringify(Object.fromEntries(used))) },
-    ]);
-    return this.#device(keys.device);
-  }
-
-  #requireFitting(offer: LinkOffer): void {
-    const suite = String(this.#deps.crypto.suite.id);
-    if (offer.account !== this.#enrolment.account || !Object.hasOwn(offer.keys.signatureKeys, suite)) {
-      throw new TacitError("link_code_invalid", "linkDevice: the device is of another account or deployment");
-    }
-    if (!isOfferCurrent(offer, this.#deps.connection.now())) throw expired("the code is older than ten minutes");
-  }
-
-  /** Looks into the inbox until it is there: a doorbell may be lost. */
-  async #offerFor(code: LinkCode): Promise<(LinkOffer & { readonly hash: Uint8Array }) | undefined> {
-    const { crypto, clock, readInbox } = this.#deps;
-    const { provider } = crypto;
-    const look = (): void => {
-      void readInbox().catch(() => {});
-    };
-    let cancel = (): void => {};
-    const lookAgain = (): void => {
-      look();
-      cancel = clock.after(inboxInterval, lookAgain);
-    };
-    const found = this.#offers.find((message) => {
-      if (!isOfferFor(provider, code, message)) return undefined;
-      const offer = openOffer(provider, code, message);
-      return offer && { ...offer, hash: sha256(provider, message.offer) };
-    }, offerPatience);
-    lookAgain();
-    return found.finally(() => cancel());
-  }
-
-  /** Undefined where there is none, or it could not be brought up: the device is linked without. */
-  async #handOver(): ReturnType<typeof handOver> {
-    const { connection, blobs, crypto, history, failed } = this.#deps;
-    try {
-      return await handOver({ connection, blobs, provider: crypto.provider }, await history());
-    } catch (error) {
-      failed(translate(error));
-      return undefined;
-    }
-  }
-
-  async #usedCodes(): Promise<ReadonlyMap<string, number>> {
-    const stored = await this.#deps.store.get(usedCodesKey);
-    const used = stored === undefined ? [] : Object.entries(parseJson(stored) as Readonly<Record<string, number>>);
-    const now = this.#deps.clock.now();
-    return new Map(used.filter(([, at]) => Math.abs(now - at) < usedCodesKept));
-  }
-
-  #device(id: string): Device {
-    const device = this.#devices.current.find((each) => each.id === id);
-    if (device === undefined) throw new TacitError("internal", "the device was revoked meanwhile");
-    return device;
+    await this.#save(identity, [...changes, ...historyToTake(history), { key: announceKey, value: utf8("yes") }]);
   }
 
   // Versions of the record
@@ -499,10 +388,7 @@ export class OwnAccount {
   async #makeChange(intent: Intent, more: readonly Change[]): Promise<void> {
     const { crypto, store, connection } = this.#deps;
     // One of a life before, or one that the relay refused.
-    if (this.#task !== undefined) {
-      this.#advanceSoon();
-      await this.#landing.promise;
-    }
+    if (this.#task !== undefined) await this.#landedSoon();
     const made = await this.#alone(async () => {
       if (this.#isClosed) throw closed();
       const outcome = await makeTask(crypto.provider, this.#requireHolder(), this.#current(), intent, connection.now());
@@ -514,23 +400,23 @@ export class OwnAccount {
     });
     if (made === "moot") return this.#requireDone(intent);
     if (made === "full") throw new TacitError("too_large", "the account's record has no room for it");
-    const { promise } = this.#landing;
-    this.#advanceSoon();
-    return promise;
+    return this.#landedSoon();
   }
 
   /** Without a connection it happens when there is one. */
-  #advanceSoon(): void {
+  #landedSoon(): Promise<void> {
+    const { promise } = this.#landing;
     this.#alone(() => this.#advance())
       .then(() => this.#deliver())
       .catch(() => {});
+    return promise;
   }
 
   /** Where somebody else's version already says what was wanted, or makes it impossible. */
   #requireDone(intent: Intent): void {
     switch (intent.kind) {
       case "link":
-        throw expired("the device was linked already, or revoked");
+        throw linkExpired("the device was linked already, or revoked");
       case "revoke":
         return;
       case "rename":
@@ -629,46 +515,14 @@ export class OwnAccount {
       changes.push(...intent.devices.map((device) => ({ key: siblingPrefix + device })));
     }
     const sends = await tidings(provider, after, verified, intent, siblings);
-    changes.push(...(await this.#queued(sends, provider)));
+    changes.push(...(await this.#sends.queued(sends)));
     await this.#save(after, changes);
     this.#task = undefined;
     this.#landing.resolve();
   }
 
-  async #queued(sends: readonly AccountSend[], provider: CryptoProvider): Promise<readonly Change[]> {
-    const [last] = await this.#deps.store.scan(sendPrefix, { reverse: true, limit: 1 });
-    const before = Number(last?.[0].slice(sendPrefix.length) ?? 0);
-    return sends.map(({ device, message }, index) => ({
-      key: sendPrefix + String(before + index + 1).padStart(12, "0"),
-      value: utf8(JSON.stringify({ device, message: randomId(provider), payload: encodeBase64Url(message) })),
-    }));
-  }
-
-  /** One delivery at a time, in order: a device must hear of a renewed secret after the answer that it was linked with. */
   #deliver(): Promise<void> {
-    return (this.#delivery ??= this.#deliverAll().finally(() => (this.#delivery = undefined)));
-  }
-
-  async #deliverAll(): Promise<void> {
-    const { store, connection, failed } = this.#deps;
-    const { account } = this.#enrolment;
-    for (const [key, value] of await store.scan(sendPrefix)) {
-      const { device, message, payload } = JSON.parse(fromUtf8(value)) as Readonly<Record<string, string>>;
-      try {
-        await connection.request("sendInbox", {
-          account,
-          device: device!,
-          message: message!,
-          payload: { inline: payload! },
-        });
-      } catch (error) {
-        if (!(error instanceof Refused) || error.refusal.retryable) throw error;
-        // The device may have been revoked meanwhile.
-        const isListed = this.record.current?.devices.some((each) => each.device === device) === true;
-        if (isListed) failed(translate(error));
-      }
-      await store.commit([{ key }]);
-    }
+    return this.#sends.deliver(this.#enrolment.account);
   }
 
   /** @throws TacitError `device_revoked` */
@@ -769,10 +623,6 @@ export class OwnAccount {
   }
 }
 
-function isOfOffer({ offerHash }: LinkCode, offer: Uint8Array): boolean {
-  return sameBytes(offerHash, offer.subarray(0, offerHash.length));
-}
-
 async function exists(account: string, socket: RelaySocket): Promise<boolean> {
   try {
     await socket.request("getAccount", { account });
@@ -787,12 +637,5 @@ function isConflict(error: unknown): boolean {
   return error instanceof Refused && error.refusal.code === "record_conflict";
 }
 
-/** Names a code without telling it. */
-function codeKey({ secret, offerHash }: LinkCode, hash: (bytes: Uint8Array) => Uint8Array): string {
-  return encodeBase64Url(hash(concat(utf8("tacit used code 1\0"), secret, offerHash)));
-}
-
 const notLinked = (why: string): TacitError => new TacitError("device_not_linked", why);
-const expired = (why: string): TacitError => new TacitError("link_expired", `linkDevice: ${why}`);
 const closed = (): TacitError => new TacitError("closed", "the client was closed");
-const badName = (): TacitError => new TacitError("invalid_argument", "a device's name is visible, at most 48 bytes");

@@ -63,9 +63,9 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
     wipe(opened.consumed);
     return store.commit(used);
   }
-  const listed = known === undefined ? new Set<string>() : await listedDevices(deps, known, opened);
   const handed = await store.get(importedKey(log));
   const fresh = handed === undefined ? newConversation(log, [account]) : behindImported(log, [account], handed);
+  const listed = known === undefined ? new Set<string>() : await listedDevices(deps, known, opened);
   const conversation = known ?? book.provisional(fresh);
   let outcome: JoinOutcome | undefined;
   await conversation.take((state) => {

@@ -268,7 +268,7 @@ describe("recovering", () => {
       return !dropped || frame.op !== "downloadBlob";
     };
     const first = bareDevice(world, "alice", { store: memoryStore(), ...recovering(code) });
-    await expect(clock.until(first)).rejects.toThrow("connection");
+    await expect(clock.until(first)).rejects.toThrow("no answer came");
     relay.filter = () => true;
     // or while the new code is on the screen.
     const seen: string[] = [];

@@ -92,15 +92,21 @@ test("never back to a key that was: whoever found it could go on from there", as
   expect((await put(socket, await recovery(stage, fresh, { key: other, rotations: onward, more }))).ok).toBeDefined();
 });
 
-test("again and again, each from the key before", async () => {
+test("again and again, each from the key before, with the newest four proofs", async () => {
   const { stage, fresh, socket } = await setting();
   let current = fresh;
   const way: AccountRotation[] = [];
-  for (let i = 0; i < 4; i++) {
+  const next = async (rotations: readonly AccountRotation[], key: Ed25519Key) =>
+    put(socket, await recovery(stage, current, { key, rotations, more: { revoked: await gone(stage, fresh) } }));
+  for (let i = 0; i < 6; i++) {
     const key = newKey();
-    way.push(rotation(current, key));
-    const record = await recovery(stage, current, { key, rotations: way, more: { revoked: await gone(stage, fresh) } });
-    expect((await put(socket, record)).ok).toMatchObject({ version: 3 + i });
+    const proof = rotation(current, key);
+    // Neither without one that there was room for, nor with another in its place.
+    if (way.length > 0 && way.length < 4) expect((await next([...way.slice(1), proof], key)).ok).toBeUndefined();
+    if (way.length > 1) expect((await next([...way.toReversed().slice(-3), proof], key)).ok).toBeUndefined();
+    way.push(proof);
+    if (way.length > 4) way.shift();
+    expect((await next(way, key)).ok).toMatchObject({ version: 3 + i });
     current = { ...current, accountKey: key };
   }
   const { certificates } = await currentRecord(stage, "alice");

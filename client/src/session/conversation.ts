@@ -98,7 +98,8 @@ export interface ConversationState {
 /** Something that is to become true by a commit; it stays until a commit made it so, whoever made that. */
 export type Intent = { readonly id: string } & IntentBody;
 export type IntentBody =
-  | { readonly kind: "rotate" }
+  /** `unlessBusy`: nobody asked for it, so it waits for another day where others commit enough. */
+  | { readonly kind: "rotate"; readonly unlessBusy?: true }
   | { readonly kind: "invite"; readonly accounts: readonly string[]; readonly claimed: readonly Claimed[] }
   | { readonly kind: "remove"; readonly accounts: readonly string[] }
   /** `picture` null: none any more. */

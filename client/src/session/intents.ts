@@ -15,6 +15,7 @@ import { dataAmong, roleOf, sameData, withRole, type GroupData } from "./groupDa
 import { accountsIn, keyPackageIdentity, leaveProposals, leavesOf, type Leaf } from "./groupEngine.ts";
 import { mayAdminister, mayRemove } from "./memberChange.ts";
 import type { Wish } from "./pendingCommit.ts";
+import { isBusy } from "./renewal.ts";
 import { mayBeRestored } from "./repairRequest.ts";
 
 /** Devices that one commit adds: with hybrid key packages it stays below what members read. */
@@ -108,6 +109,7 @@ export function planFor(context: SessionContext, state: ConversationState, inten
   const { account: self } = context;
   switch (intent.kind) {
     case "rotate":
+      if (intent.unlessBusy && isBusy(state)) return { kind: "done" };
       return commitOf(state, leaves, intent, {});
     case "tidy":
       return isUntidy(state) ? commitOf(state, leaves, intent, {}) : { kind: "done" };

@@ -132,9 +132,9 @@ export function acceptInvitation(
   return succeed(known, opened, listed);
 }
 
-/** It was never in its log. */
-export function isWanted({ cursor, group }: ConversationState): boolean {
-  return cursor === 0 && group === undefined;
+/** It was never in its log, and nothing says who is. */
+export function isWanted({ cursor, group, anchors }: ConversationState): boolean {
+  return cursor === 0 && group === undefined && anchors.length === 0;
 }
 
 function open(known: ConversationState | undefined, opened: OpenedInvitation, request: boolean): JoinOutcome {

@@ -81,7 +81,7 @@ export function forge({ relay, clock }: Stage, log: string, forged: Forged): Sto
 }
 
 interface Shown {
-  ok?: { entries?: Entry[]; items?: InboxItem[] };
+  ok?: { entries?: Entry[]; items?: InboxItem[]; head?: { seq: number; turn: number } };
   entries?: Entry[];
 }
 
@@ -96,8 +96,11 @@ export function showing(
     const told = copy.ok?.entries ?? copy.entries;
     if (told === undefined) return true;
     const lied = [...lie(told)];
-    if (copy.ok?.entries !== undefined) copy.ok.entries = lied;
-    else copy.entries = lied;
+    if (copy.ok?.entries !== undefined) {
+      copy.ok.entries = lied;
+      // A head above what is shown would tell that something is missing.
+      if (copy.ok.head !== undefined && told.at(-1)?.seq !== lied.at(-1)?.seq) copy.ok.head.seq = lied.at(-1)?.seq ?? 0;
+    } else copy.entries = lied;
     on.deliver(JSON.stringify(copy));
     return false;
   };
