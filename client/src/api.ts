@@ -75,10 +75,11 @@ export interface Client {
   /**
    * On the holder: a new recovery code, which brings the account, its contacts, conversations and history back on a fresh device. Resolves when
    * the backup that it opens has been made; the code before ends then. Show it once, to be written down: it is kept nowhere. From the first
-   * one on, backups are made by themselves.
+   * one on, backups are made by themselves. `show` is given the code before the old one ends, and may take its time until it was written
+   * down; where it rejects, nothing changes.
    * @throws TacitError `not_holder`, `connection_lost`, `rate_limited`: the code before is valid still
    */
-  createRecoveryCode(): Promise<string>;
+  createRecoveryCode(show?: (code: string) => void | Promise<void>): Promise<string>;
   /** How the account's backup is. `off` on all devices but the holder. */
   readonly backup: Observable<BackupHealth>;
   /** Does not wait for the hour. @throws TacitError `invalid_argument` where there is no recovery code, `not_holder`, why it did not work */

@@ -3,7 +3,13 @@ import type { ConversationDeps } from "./conversationDeps.ts";
 import { TacitError } from "./errors.ts";
 import { LiveConversation } from "./liveConversation.ts";
 import { silent, type ConversationState } from "./session/conversation.ts";
-import { changes, conversationPrefix, decodeConversation, timelinePrefix } from "./session/conversationStore.ts";
+import {
+  changes,
+  conversationPrefix,
+  decodeConversation,
+  timelinePrefix,
+  type Change,
+} from "./session/conversationStore.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
 import { translate } from "./translate.ts";
 
@@ -14,6 +20,8 @@ export class ConversationBook {
   readonly #byLog = new Map<string, string>();
   /** Those that are being deleted from the store. */
   readonly #forgetting = new Map<string, Promise<void>>();
+  /** What the store would not delete, by id. */
+  readonly #remains = new Map<string, readonly Change[]>();
   /** Logs that are being joined, and are not in the book yet. */
   readonly #joining = new Map<string, Promise<unknown>>();
 
@@ -77,7 +85,9 @@ export class ConversationBook {
   /** Makes it durable before it is shown. */
   async start(state: ConversationState): Promise<LiveConversation> {
     const conversation = this.adopt(state, undefined);
-    await conversation.take(() => silent(state), changes(undefined, silent(state)));
+    const remains = this.#remains.get(state.id) ?? [];
+    await conversation.take(() => silent(state), [...remains, ...changes(undefined, silent(state))]);
+    this.#remains.delete(state.id);
     return conversation;
   }
 
@@ -94,7 +104,12 @@ export class ConversationBook {
 
   keep(conversation: LiveConversation): void {
     this.#byId.set(conversation.id, conversation);
-    this.#byLog.set(conversation.snapshot.log, conversation.id);
+    const { log, data } = conversation.snapshot;
+    this.#byLog.set(log, conversation.id);
+    // Others may go on from there too, where this device wants to.
+    if (data.predecessor !== undefined && !this.#byLog.has(data.predecessor)) {
+      this.#byLog.set(data.predecessor, conversation.id);
+    }
   }
 
   /** Accounts that this device shares a conversation with that the user wanted. */
@@ -124,6 +139,9 @@ export class ConversationBook {
     const { store } = this.#deps;
     const prefixes = [`${conversationPrefix}${conversation.id}/`, timelinePrefix(conversation.id)];
     const stored = await Promise.all(prefixes.map((prefix) => store.scan(prefix)));
-    await store.commit(stored.flat().map(([key]) => ({ key })));
+    const all = stored.flat().map(([key]) => ({ key }));
+    this.#remains.set(conversation.id, all);
+    await store.commit(all);
+    this.#remains.delete(conversation.id);
   }
 }

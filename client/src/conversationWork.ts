@@ -7,10 +7,11 @@ import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { deferred, type Deferred } from "./deferred.ts";
 import { TacitError } from "./errors.ts";
+import { contradicted } from "./pinsInConversation.ts";
 import { creationEntry, landCommit } from "./landCommit.ts";
 import { sendable } from "./payloads.ts";
 import { applyAll, applyRung, readLog } from "./readLog.ts";
-import { askForRepair } from "./askForRepair.ts";
+import { askForRepair, pauseAfter } from "./askForRepair.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
 import { backoff, retryBackoff, uniformOf } from "./session/backoff.ts";
 import { afterLoss, afterTurns, pauseOf, type Contention } from "./session/contention.ts";
@@ -23,9 +24,11 @@ import {
   type PendingCommit,
 } from "./session/conversation.ts";
 import {
+  isServed,
   isUntidy,
   newIntent,
   planFor,
+  toTakeBack,
   withClaimed,
   withIntent,
   withoutClaims,
@@ -34,11 +37,11 @@ import {
 } from "./session/intents.ts";
 import { leavePending } from "./session/leaving.ts";
 import { dropOutgoing, nextBatch, ownEntries, sealBatch } from "./session/outbox.ts";
-import { changePending, createPending, lostCreation, withoutPending } from "./session/pendingCommit.ts";
+import { changePending, createPending, lostCreation, RuleBroken, withoutPending } from "./session/pendingCommit.ts";
 import { noted } from "./session/conversation.ts";
 import { leavesOf } from "./session/groupEngine.ts";
-import { mayAdminister } from "./session/memberChange.ts";
-import { maySucceed, succeeding } from "./session/successor.ts";
+import { mayAdminister, mayRemove } from "./session/memberChange.ts";
+import { isShutOut, maySucceed, succeeding } from "./session/successor.ts";
 import { identityChanged, translate } from "./translate.ts";
 
 /** What the work tells whoever shows the conversation. */
@@ -57,6 +60,8 @@ const tidying = { administrators: 1_000, others: 3_000 };
 const largestToSucceed = 50;
 /** Unanswered requests after which a successor is opened. */
 const requestsBeforeSuccessor = { direct: 1, group: 6 };
+/** How often a member that the relay does not serve looks whether somebody took it back, before it opens a successor. */
+const looksBeforeSuccessor = 4;
 
 /** Refusals of the request itself: repeating it would bring the same answer. */
 const finalCodes: ReadonlySet<string> = new Set<ErrorCode>([
@@ -67,7 +72,18 @@ const finalCodes: ReadonlySet<string> = new Set<ErrorCode>([
 ]);
 
 type Action =
-  "read" | "findWelcome" | "land" | "propose" | "create" | "intend" | "tidy" | "append" | "askForRepair" | "succeed";
+  | "read"
+  | "findWelcome"
+  | "land"
+  | "propose"
+  | "create"
+  | "intend"
+  | "tidy"
+  | "takeBack"
+  | "append"
+  | "askForRepair"
+  | "lookAgain"
+  | "succeed";
 
 export class ConversationWork {
   readonly #deps: ConversationDeps;
@@ -96,6 +112,8 @@ export class ConversationWork {
   #closed = false;
   /** When it is this device's turn to tidy up; undefined: there was nothing to. */
   #tidyAt: number | undefined;
+  /** Accounts that could not be taken back; tried again after the next connect. */
+  readonly #notTakenBack = new Set<string>();
   /** The group's picture is gone from the relay. */
   #pictureLost = false;
   readonly #opening: Deferred<void>[] = [];
@@ -117,9 +135,11 @@ export class ConversationWork {
     return this.#closed;
   }
 
-  /** Accounts whose key changed: nothing is sent to them until the application accepts it. */
+  /** An account whose key changed, or is another one here than elsewhere: nothing is sent to it until the application accepts that. */
   get blockedBy(): string | undefined {
-    return this.#now.roster.find((account) => this.#deps.peers.isBlocked(account));
+    const { peers, context } = this.#deps;
+    const changed = this.#now.roster.find((account) => peers.isBlocked(account));
+    return changed ?? contradicted(peers, this.#now, context().account)[0];
   }
 
   /** Resolves when it stands. @throws TacitError where it cannot be opened */
@@ -147,6 +167,7 @@ export class ConversationWork {
   async catchUp(): Promise<LostAnswer | undefined> {
     this.#mustRead = true;
     this.#attempt = 0;
+    this.#notTakenBack.clear();
     this.#cancelRetry?.();
     const done = new Promise<void>((resolve) => this.#readWaiters.push(resolve));
     this.run();
@@ -252,8 +273,9 @@ export class ConversationWork {
     this.#running = this.#work().then(
       () => this.#stopped(),
       (error: unknown) => {
-        this.#stopped();
+        // It may be the end of the conversation: then nothing is begun again.
         this.#recover(error);
+        this.#stopped();
       },
     );
   }
@@ -281,7 +303,8 @@ export class ConversationWork {
         return undefined;
       case "awaitingWelcome":
         this.#mustRead = false;
-        return this.#opening.length > 0 && !waits ? "findWelcome" : this.#repairAction(waits);
+        if ((this.#opening.length > 0 || state.repair === undefined) && !waits) return "findWelcome";
+        return this.#repairAction(waits);
       case "stuck":
         this.#mustRead = false;
         return this.#repairAction(waits);
@@ -297,14 +320,38 @@ export class ConversationWork {
       this.#rejectOpening(identityChanged());
       return undefined;
     }
-    if (waits) return this.#chanceAt !== undefined && maySendMeanwhile(state) ? "append" : undefined;
+    if (waits) {
+      const isServedNow = isServed(state, this.#deps.context().account);
+      return this.#chanceAt !== undefined && isServedNow && maySendMeanwhile(state) ? "append" : undefined;
+    }
+    if (state.phase === "open" && !isServed(state, this.#deps.context().account)) return this.#unservedAction(state);
     if (state.pending !== undefined) return "land";
     if (state.leaving !== undefined) return "propose";
     if (state.phase === "opening") return "create";
     if (isUntidy(state) && this.#isTimeToTidy(state)) return "tidy";
+    if (this.#toTakeBack(state) !== undefined && this.#isTimeToTidy(state)) return "takeBack";
     if (state.intents.length > 0) return "intend";
     if (isUntidy(state)) return undefined;
     return state.outbox.length > 0 ? "append" : undefined;
+  }
+
+  /** Dropped by a void commit, and not allowed to mend that: others take this account back, or it goes on elsewhere. */
+  #unservedAction(state: ConversationState): Action | undefined {
+    const { connection, clock, context } = this.#deps;
+    const { repair, suspended, data, roster } = state;
+    if (repair !== undefined && connection.now() < repair.due) {
+      this.#wakeAt(clock.now() + (repair.due - connection.now()));
+      return undefined;
+    }
+    const { account } = context();
+    const isFollowed = !suspended.includes(account) || mayAdminister(data, account);
+    const isEnough = (repair?.attempts ?? 0) >= looksBeforeSuccessor && roster.length <= largestToSucceed;
+    return isEnough && isFollowed && maySucceed(state) ? "succeed" : "lookAgain";
+  }
+
+  #toTakeBack(state: ConversationState): ReturnType<typeof toTakeBack> {
+    const { connection, context } = this.#deps;
+    return toTakeBack(state, context().account, { now: connection.now(), except: this.#notTakenBack });
   }
 
   /** Whoever wants to send does it at once; of the others, those who may remove members come first, and chance decides among them. */
@@ -346,6 +393,7 @@ export class ConversationWork {
       this.#wakeAt(this.#deps.clock.now() + (repair.due - connection.now()));
       return undefined;
     }
+    if (isShutOut(this.#now)) return "succeed";
     const direct = isDirect(log);
     const enough = direct ? requestsBeforeSuccessor.direct : requestsBeforeSuccessor.group;
     const isSmall = direct || roster.length <= largestToSucceed;
@@ -370,6 +418,10 @@ export class ConversationWork {
       case "tidy":
         this.#tidyAt = undefined;
         return this.#plan(newIntent(this.#deps.context(), { kind: "tidy" }));
+      case "takeBack":
+        return this.#takeBack();
+      case "lookAgain":
+        return this.#lookLater();
       case "intend":
         return this.#plan(this.#now.intents[0]!);
       case "append":
@@ -382,11 +434,32 @@ export class ConversationWork {
   }
 
   async #succeed(): Promise<void> {
-    await this.#steps.take((state) =>
-      state.phase === "stuck" || state.phase === "awaitingWelcome"
-        ? succeeding(this.#deps.context(), state)
-        : undefined,
-    );
+    const context = this.#deps.context();
+    await this.#steps.take((state) => {
+      const isUnserved = state.phase === "open" && !isServed(state, context.account);
+      const isLost = state.phase === "stuck" || state.phase === "awaitingWelcome" || isUnserved;
+      return isLost ? succeeding(context, state) : undefined;
+    });
+  }
+
+  async #takeBack(): Promise<void> {
+    this.#tidyAt = undefined;
+    const lost = this.#toTakeBack(this.#now);
+    if (lost === undefined) return;
+    this.#notTakenBack.add(lost.account);
+    const intent = { kind: "readmit", ...lost, since: this.#deps.connection.now(), claimed: [] } as const;
+    await this.#steps.take((state) => silent(withIntent(state, newIntent(this.#deps.context(), intent))));
+  }
+
+  async #lookLater(): Promise<void> {
+    const { connection, context } = this.#deps;
+    const { provider } = context();
+    this.#mustRead = true;
+    await this.#steps.take((state) => {
+      const { attempts = 0, after = state.cursor } = state.repair ?? {};
+      const due = connection.now() + pauseAfter(attempts, provider.random);
+      return silent({ ...state, repair: { attempts: attempts + 1, due, after } });
+    });
   }
 
   async #read(): Promise<void> {
@@ -437,11 +510,12 @@ export class ConversationWork {
     const { context, claim, connection, devicesOf } = this.#deps;
     const { account, device } = context();
     const claimed: Claimed[] = [];
-    for (const each of this.#now.roster) {
+    const { roster, data } = this.#now;
+    for (const each of roster) {
       const others = each !== account || (await devicesOf(account)).some((other) => other !== device);
-      // The own other devices are added later where they cannot be now.
-      if (each === account && others) claimed.push(...(await claim(each).catch(passing)));
-      else if (each !== account) claimed.push(...(await claim(each)));
+      // The own other devices are added later where they cannot be now. And who cannot be reached must not keep others from going on.
+      const mayWait = each === account || (data.predecessor !== undefined && mayRemove(data, account, each));
+      if (others) claimed.push(...(await (mayWait ? claim(each).catch(passing) : claim(each))));
     }
     await this.#steps.take((state) =>
       state.phase === "opening" && state.pending === undefined
@@ -466,14 +540,23 @@ export class ConversationWork {
             : leavePending(this.#deps.context(), state),
         );
       case "commit":
-        return this.#steps.take(async (state) => {
-          // The turn may have ended meanwhile.
-          if (state.phase !== "open" || state.pending !== undefined) return undefined;
-          const again = planFor(this.#deps.context(), state, intent);
-          if (again.kind !== "commit") return undefined;
-          return changePending(this.#deps.context(), state, again.wish, this.#deps.connection.now());
-        });
+        try {
+          return await this.#prepare(intent);
+        } catch (error) {
+          if (!(error instanceof RuleBroken)) throw error;
+          return this.#refuse(intent, new TacitError("forbidden", "the group's rules do not allow it"));
+        }
     }
+  }
+
+  #prepare(intent: Intent): Promise<void> {
+    const { context, connection } = this.#deps;
+    return this.#steps.take(async (state) => {
+      // The turn may have ended meanwhile.
+      if (state.phase !== "open" || state.pending !== undefined) return undefined;
+      const again = planFor(context(), state, intent);
+      return again.kind === "commit" ? changePending(context(), state, again.wish, connection.now()) : undefined;
+    });
   }
 
   async #claimFor(intent: Intent, { accounts, devices }: Extract<Plan, { kind: "claim" }>): Promise<void> {
@@ -548,7 +631,14 @@ export class ConversationWork {
       case "stale":
         return this.#lostTurn(pending, error, since);
       case "not_a_member":
-        return this.#again(new LostAnswer("the turn is over"));
+        await this.#read();
+        // Dropped by a void commit, and not allowed to mend that.
+        await this.#steps.take((state) =>
+          state.pending === pending && state.unlisted.includes(this.#deps.context().account)
+            ? { ...withoutPending(state), state: { ...withoutPending(state).state, justDropped: [] } }
+            : undefined,
+        );
+        return this.#again(new LostAnswer("the relay does not take it"));
       case "invalid_roster":
         // The roster is not what this device believes: what it has not read tells.
         await this.#steps.take((state) => (state.pending === pending ? withoutPending(state) : undefined));
@@ -721,7 +811,7 @@ function isFinal(error: unknown): error is Refused {
   return error instanceof Refused && finalCodes.has(error.refusal.code);
 }
 
-/** Of one's own devices: the rest is no reason to wait. */
+/** Of those who can do without, or be done without. */
 function passing(error: unknown): readonly Claimed[] {
   if (error instanceof TacitError && error.code === "no_key_packages") return [];
   throw error;

@@ -14,6 +14,7 @@ import { ConversationWork } from "./conversationWork.ts";
 import { TacitError } from "./errors.ts";
 import { listenerSet, subject } from "./observable.ts";
 import { Outgoing } from "./outgoing.ts";
+import { withAccepted } from "./pinsInConversation.ts";
 import { fetchPicture, storePicture } from "./picture.ts";
 import { readTimeline } from "./readTimeline.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
@@ -258,6 +259,15 @@ export class LiveConversation implements Conversation {
     this.#work.run();
   }
 
+  /** The application trusts the keys that `account` has here; of these, `alone`, where it is given. */
+  async acceptKeysOf(account: string, alone: string | undefined): Promise<void> {
+    await this.#steps.take((state) => {
+      const accepted = withAccepted(state, account, alone);
+      return accepted === state ? undefined : silent(accepted);
+    });
+    this.#work.run();
+  }
+
   opened(): Promise<void> {
     return this.#work.opened();
   }
@@ -311,7 +321,7 @@ export class LiveConversation implements Conversation {
     this.#work.close();
     this.#grown.emit();
     for (const outgoing of this.#outgoing.values()) outgoing.stop(closed);
-    return this.#steps.idle;
+    return this.#steps.close();
   }
 
   #release(before: ConversationState, { state, items }: Step): void {

@@ -142,9 +142,9 @@ describe("a receipt of the relay", () => {
     const all = await town();
     const relay = await provider.signatures.Ed25519.generate();
     const key = encodeBase64Url(relay.publicKey);
-    receiptsBecome(all.world, (receipt) => forged(relay, receipt, { key, at: all.world.clock.now() + 3_600_000 }));
+    receiptsBecome(all.world, (receipt) => forged(relay, receipt, { key, at: all.world.clock.now() + 48 * 3_600_000 }));
     expect(await all.fetch()).toBe("identity_invalid");
-    receiptsBecome(all.world, (receipt) => forged(relay, receipt, { key, at: all.world.clock.now() + 30_000 }));
+    receiptsBecome(all.world, (receipt) => forged(relay, receipt, { key, at: all.world.clock.now() + 3_600_000 }));
     expect(await all.fetch()).toBe("taken");
     await all.close();
   });

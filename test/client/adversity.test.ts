@@ -1,5 +1,5 @@
 /** What a hostile stranger, a relay in trouble or a bad moment must not do to a client. */
-import { connect, TacitError, type Store, type Transport } from "@tacit/client";
+import { connect, TacitError, type Conversation, type Store, type Transport } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { encodeBase64Url, limits } from "@tacit/protocol";
 import { createHash } from "node:crypto";
@@ -89,6 +89,95 @@ describe("an invitation", () => {
     await s.clock.until(bob.caughtUp());
     expect(failsOnce).toBe(false);
     expect((await s.clock.until(take(bob.conversations()[0]!, 1)))[0]!.text).toBe("hello");
+    await alice.close();
+    await bob.close();
+  });
+});
+
+describe("a conversation that both open", () => {
+  it("is one, where the invitation is being stored when the application asks for it", async () => {
+    const s = stage();
+    let asked: Promise<Conversation> | undefined;
+    const store = watched(memoryStore(), (keys) => {
+      if (keys.some((key) => key.startsWith("c/"))) asked ??= bob.conversation({ with: ["alice"] });
+    });
+    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob", { store })];
+    bob.goOffline();
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    bob.goOnline();
+    await s.clock.until(bob.caughtUp());
+    const atBob = await s.clock.until(asked!);
+    expect(bob.conversations()).toEqual([atBob]);
+    await s.clock.until((await s.clock.until(atBob.send({ text: "one of it" }))).sent);
+    expect((await s.clock.until(take(chat, 1)))[0]!.text).toBe("one of it");
+    await alice.close();
+    await bob.close();
+  });
+});
+
+describe("a conversation that cannot be opened", () => {
+  it("is forgotten, also where it was asked for twice", async () => {
+    const s = stage();
+    const store = memoryStore();
+    const [alice, bob] = [await s.arrive("alice", { store }), await s.arrive("bob")];
+    refuseOnce(s, "alice", "claimKeyPackages", "internal");
+    const asked = [alice.conversation({ with: ["bob"] }), alice.conversation({ with: ["bob"] })];
+    const outcomes = await s.clock.until(Promise.allSettled(asked));
+    expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    await s.clock.advance(minute);
+    expect(await store.scan("c/")).toEqual([]);
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    await s.clock.until((await s.clock.until(chat.send({ text: "now" }))).sent);
+    await alice.close();
+    const again = await s.arrive("alice", { store: store.reopen() });
+    expect(again.conversations()).toHaveLength(1);
+    await again.close();
+    await bob.close();
+  });
+
+  it("leaves nothing to the next one, where the store would not delete it", async () => {
+    const s = stage();
+    let failsToDelete = false;
+    const inner = memoryStore();
+    const store: Store = {
+      ...inner,
+      async commit(writes) {
+        if (failsToDelete && writes.every(({ key, value }) => key.startsWith("c/") && value === undefined)) {
+          failsToDelete = false;
+          throw new TacitError("store_failed", "the disk is full");
+        }
+        await inner.commit(writes);
+      },
+    };
+    const alice = await s.arrive("alice", { store });
+    alice.on("failure", () => {});
+    alice.goOffline();
+    const given = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    const { sent } = await s.clock.until(given.send({ text: "given up" }));
+    failsToDelete = true;
+    alice.goOnline();
+    await expect(s.clock.until(sent)).rejects.toMatchObject({ code: "unknown_account" });
+    await s.clock.advance(minute);
+    expect(failsToDelete).toBe(false);
+    expect((await inner.scan("c/")).some(([key]) => key.includes("/out/"))).toBe(true);
+    const bob = await s.arrive("bob");
+    await s.clock.until(alice.conversation({ with: ["bob"] }));
+    expect((await inner.scan("c/")).some(([key]) => key.includes("/out/"))).toBe(false);
+    await alice.close();
+    await bob.close();
+  });
+});
+
+describe("a clock that is set anew", () => {
+  it("while the client is connected, by an hour, makes no record false", async () => {
+    const s = stage();
+    let ahead = 0;
+    const clock = { ...s.clock, now: () => s.clock.now() + ahead };
+    const alice = await s.clock.until(connect({ ...options(s, "alice", { store: memoryStore() }), clock }));
+    await s.clock.until(alice.caughtUp());
+    ahead = -60 * minute;
+    const bob = await s.arrive("bob");
+    await s.clock.until(alice.conversation({ with: ["bob"] }));
     await alice.close();
     await bob.close();
   });

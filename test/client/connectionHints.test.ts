@@ -99,6 +99,24 @@ describe("a network that changes", () => {
     stage.connection.close();
   });
 
+  it("down, said again and again, is no reason to try", async () => {
+    const stage = connectionStage();
+    await stage.begin();
+    stage.onOpen = (socket) => (socket.end(1006), false);
+    stage.sockets[0]!.end(1006);
+    await stage.clock.advance(10 * minute);
+    stage.hint("networkDown");
+    await stage.clock.advance(minute);
+    const before = stage.sockets.length;
+    for (let time = 0; time < 50; time++) {
+      stage.hint("networkDown");
+      await stage.clock.advance(6_000);
+    }
+    // Five minutes of patience: a few attempts, and not fifty.
+    expect(stage.sockets.length - before).toBeLessThan(10);
+    stage.connection.close();
+  });
+
   it("down while the socket is fine: it is kept", async () => {
     const stage = connectionStage();
     await stage.begin();

@@ -142,6 +142,7 @@ describe("a relay that is in trouble", () => {
     expect(stage.connection.state.current.status).toBe("catchingUp");
     await stage.clock.advance(5_000);
     expect(stage.connection.state.current.status).toBe("online");
+    expect(failures).toBe(-1);
     expect(stage.sockets).toHaveLength(1);
     stage.connection.close();
   });

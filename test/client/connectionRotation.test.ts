@@ -4,14 +4,12 @@ import { connectionStage, type ConnectionStage, type FarEnd, type Frame } from "
 
 const minute = 60_000;
 
-/** Until the next socket is tried. */
+/** Lets time pass until the next socket is tried. */
 async function nextSocket(stage: ConnectionStage): Promise<FarEnd> {
   const before = stage.sockets.length;
-  for (let waited = 0; stage.sockets.length === before && waited < limits.connectionLifetime; waited += 1_000) {
-    await stage.clock.advance(1_000);
-  }
+  const socket = await stage.clock.until(stage.tried(), limits.connectionLifetime);
   expect(stage.sockets.length).toBe(before + 1);
-  return stage.last();
+  return socket;
 }
 
 /** Holds back the hello of every socket but the first. */

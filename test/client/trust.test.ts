@@ -219,6 +219,41 @@ describe("somebody who lost all devices", () => {
     await alice.close();
   });
 
+  it("and is interrupted: the next start goes on, without the code", async () => {
+    const world = stage();
+    const { clock, relay } = world;
+    const [alice, bob] = [await world.arrive("alice"), await world.arrive("bob")];
+    const chat = await clock.until(alice.conversation({ with: ["bob"] }));
+    await say(world, chat, "hello");
+    const code = await clock.until(alice.createRecoveryCode());
+    await alice.close();
+    let carried = false;
+    relay.filter = ({ direction, frame }) => {
+      if (direction === "up" && frame.op === "putBackup") carried = true;
+      return !(carried && frame.op === "downloadBlob");
+    };
+    const store = memoryStore();
+    const first = await clock.until(connected(world, "alice", store, { recover: code }));
+    await clock.advance(60_000);
+    expect(carried).toBe(true);
+    expect(first.connection.current.status).not.toBe("online");
+    expect(first.conversations()).toEqual([]);
+    await first.close();
+    relay.filter = () => true;
+    const second = await clock.until(connected(world, "alice", store.reopen(), {}));
+    await clock.until(second.caughtUp());
+    expect((await clock.until(take(second.conversations()[0]!, 1)))[0]!.text).toBe("hello");
+    // No new code was asked for: the old one stays.
+    await clock.advance(2 * hour);
+    expect(second.backup.current.status).toBe("ok");
+    await second.close();
+    const third = await clock.until(connected(world, "alice", memoryStore(), { recover: code }));
+    await clock.until(third.caughtUp());
+    expect(third.conversations()).toHaveLength(1);
+    await third.close();
+    await bob.close();
+  });
+
   it("leaves a thief with the old device outside", async () => {
     const world = stage();
     const { clock } = world;

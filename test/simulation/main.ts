@@ -1,5 +1,6 @@
 /** `npm run simulate -- NAME [--seed N] [--OPTION N] [--json]`: exit code 1 when something is found that must not be. */
 import { render, type Report } from "../../bench/report.ts";
+import { deliveryReport } from "./delivery/report.ts";
 import { mlsReport } from "./mls/report.ts";
 import type { SimulateOptions } from "./options.ts";
 import { reconnectReport } from "./reconnect/report.ts";
@@ -24,9 +25,15 @@ const simulations: Readonly<Record<string, Simulation>> = {
     zero: ["stranded", "late", "crowdedRenewals"],
     defaults: { clients: 10_000 },
   },
+  delivery: {
+    about:
+      "clients over the relay's rules while everything fails that can (--clients, --messages, --runs, --retention)",
+    run: deliveryReport,
+    zero: ["lost", "duplicated", "reordered", "unreadable", "other"],
+  },
 };
 
-const defaults: SimulateOptions = { seed: 1, steps: 1000, clients: 8, messages: 1000, runs: 1 };
+const defaults: SimulateOptions = { seed: 1, steps: 1000, clients: 8, messages: 1000, runs: 1, retention: 0 };
 
 interface Parsed extends SimulateOptions {
   readonly name: string;

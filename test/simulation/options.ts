@@ -6,4 +6,6 @@ export interface SimulateOptions {
   readonly messages: number;
   /** Runs with this seed and those that follow it. */
   readonly runs: number;
+  /** Days that the relay keeps an entry; 0: as the seed says. */
+  readonly retention: number;
 }

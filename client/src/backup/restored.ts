@@ -48,13 +48,19 @@ export function restoredState({
   id,
   log,
   members,
+  keys = [],
   title,
   ended,
   nextPosition,
   lastSeq,
 }: RestoredConversation): ConversationState {
   const fresh = newConversation(id, members, title === undefined ? plainData : { ...plainData, title });
-  const placed = { ...fresh, log, nextPosition, cursor: lastSeq };
+  // Of which device each key was then does not matter: what the accounts' records list now does.
+  const anchors = members.flatMap((account, index) => {
+    const accountKey = keys[index];
+    return accountKey === undefined ? [] : [{ account, device: "", accountKey, formerKeys: [] }];
+  });
+  const placed = { ...fresh, log, nextPosition, cursor: lastSeq, anchors };
   return ended === true
     ? { ...placed, phase: "ended" }
     : { ...placed, phase: "stuck", repair: { attempts: 0, due: 0, after: lastSeq } };

@@ -28,6 +28,11 @@ export function dropOutgoing(state: ConversationState, numbers: readonly number[
   return { ...state, outbox: state.outbox.filter(({ number }) => !numbers.includes(number)) };
 }
 
+/** As plain text again: what was sealed is of a log that is over. */
+export function unsealed(outbox: readonly OutboxItem[]): readonly OutboxItem[] {
+  return outbox.map(({ number, id, text, sentAt }) => ({ number, id, text, sentAt }));
+}
+
 /** The first items that are ready to go, as many as fit a frame. */
 export function nextBatch(
   state: ConversationState,

@@ -1,7 +1,7 @@
 /** Entries that are passed over. */
 import type { Entry } from "@tacit/protocol";
 import { stuck } from "./applied.ts";
-import { merged, noted, type ConversationState, type Step } from "./conversation.ts";
+import { merged, noted, withRecent, type ConversationState, type Step } from "./conversation.ts";
 
 /** One that made the reading fail in a way that nobody foresaw: it must not keep what comes behind it from being read. */
 export function passOver(state: ConversationState, { kind, seq, at }: Entry): Step {
@@ -19,7 +19,9 @@ export function passExpired(
 ): Step | undefined {
   if (state.phase !== "open" || (head.seq <= state.cursor && head.turn <= state.turn)) return undefined;
   const place = { seq: Math.max(head.seq, state.cursor), storedAt: now };
-  const passed = { ...state, cursor: place.seq, chain: undefined, joinedAt: undefined, epochIncomplete: true };
+  // Others may name an entry in the gap as the last that they saw.
+  const remembered = withRecent(state, { seq: place.seq, hash: "", chain: undefined, afterGap: true });
+  const passed = { ...remembered, cursor: place.seq, chain: undefined, joinedAt: undefined, epochIncomplete: true };
   const after = state.joinedAt ?? state.cursor;
   const missed = noted(passed, { kind: "missing", after, before: place.seq + 1 }, place);
   return head.turn === state.turn ? missed : merged(missed, stuck(missed.state, place));

@@ -15,8 +15,8 @@ import { parseJson } from "./bytes.ts";
 import type { CryptoProvider } from "./cryptoContext.ts";
 import { parse } from "./parse.ts";
 
-/** Clocks of the relay's functions, and this device's guess of them, may be apart by this much. */
-const leeway = 5 * 60_000;
+/** This device's guess of the relay's clock is off by as much as its own clock is set anew while it is connected. */
+const leeway = 24 * 60 * 60_000;
 
 /** What a receipt says, where its signature holds under the key that it names. */
 export async function verifyReceipt(provider: CryptoProvider, signed: Signed): Promise<RecordReceipt | undefined> {

@@ -38,8 +38,8 @@ export interface FunctionHostOptions {
   readonly onBilled: (gigabyteSeconds: number) => void;
 }
 
-/** What loading a bundle may take: it does not count against the time of the invocation that waits for it. */
-const LOADING_MS = 10_000;
+/** What loading a bundle may take, beside the time of the invocation that waits for it: longer than any route waits. */
+const LOADING_MS = 30_000;
 
 type Message =
   | { readonly kind: "loaded" }

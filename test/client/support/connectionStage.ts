@@ -38,6 +38,8 @@ export interface ConnectionStage {
   /** Every socket that the client tried to open. */
   readonly sockets: FarEnd[];
   readonly last: () => FarEnd;
+  /** The next one. */
+  readonly tried: () => Promise<FarEnd>;
   /** How many have not ended. */
   readonly live: () => number;
   readonly states: ConnectionState[];
@@ -64,6 +66,7 @@ export function connectionStage(more: Partial<ConnectionOptions> & { readonly se
   const wall: Clock = { now: () => clock.now() + wallShift, after: (delay, run) => clock.after(delay, run) };
   const serverNow = (): number => clock.now() + serverShift;
   const sockets: FarEnd[] = [];
+  const waiting: ((socket: FarEnd) => void)[] = [];
   const pushes: object[] = [];
   const states: ConnectionState[] = [];
   let listener: (hint: DeviceHint) => void = () => {};
@@ -101,6 +104,7 @@ export function connectionStage(more: Partial<ConnectionOptions> & { readonly se
         },
       };
       sockets.push(socket);
+      for (const resolve of waiting.splice(0)) resolve(socket);
       queueMicrotask(() => {
         if (stage.onOpen(socket)) socket.open();
       });
@@ -161,6 +165,7 @@ export function connectionStage(more: Partial<ConnectionOptions> & { readonly se
     transport,
     sockets,
     last: () => sockets.at(-1)!,
+    tried: () => new Promise((resolve) => waiting.push(resolve)),
     live: () => sockets.filter(({ isOver }) => !isOver).length,
     states,
     pushes,

@@ -1,0 +1,73 @@
+/**
+ * Why a device may miss what it was meant to see, as the run knows it: what had expired, who asked to be put in anew, declined, or was
+ * revoked. A notice by itself excuses nothing.
+ */
+import type { Device } from "./device.ts";
+import type { Cause } from "./memberships.ts";
+import type { Oracle, Place } from "./oracle.ts";
+import type { PlacedTimeline } from "./placedTimeline.ts";
+
+export class Causes {
+  readonly #oracle: Oracle;
+  readonly #root: string;
+  /** `<device> <log> <seq>` of each `cannotFollow` whose cause is known. */
+  readonly #explained = new Set<string>();
+  #troubled = false;
+
+  constructor(oracle: Oracle, root: string) {
+    this.#oracle = oracle;
+    this.#root = root;
+  }
+
+  /** Somebody could not follow, for a known cause: then others may be put in anew, or taken along into a successor. */
+  get isTroubled(): boolean {
+    return this.#troubled;
+  }
+
+  learn({ device, items, places }: PlacedTimeline): void {
+    if (this.has(device, "repairAsked") || this.has(device, "welcomeExpired")) this.#troubled = true;
+    for (const { item, log, at } of items) {
+      if (item.kind !== "cannotFollow") continue;
+      const lostCommit = [...(this.#oracle.logs.get(log)?.values() ?? [])].some(
+        ({ entry }) =>
+          entry.kind === "commit" &&
+          entry.seq <= item.seq &&
+          entry.expires <= at &&
+          (entry.seq === item.seq || !places.has(`${log} ${entry.seq}`)),
+      );
+      if (!lostCommit) continue;
+      this.#troubled = true;
+      this.#explained.add(`${device.name} ${log} ${item.seq}`);
+    }
+  }
+
+  explains(device: Device, log: string, seq: number): boolean {
+    return this.#explained.has(`${device.name} ${log} ${seq}`) || this.has(device, "repairAsked");
+  }
+
+  has({ id }: Device, cause: Cause): boolean {
+    return id !== undefined && this.#oracle.memberships.has(id, this.#root, cause);
+  }
+
+  /** Whether the device was told that it misses this place, for a reason that is known to be true. */
+  excuses(timeline: PlacedTimeline, place: Place): boolean {
+    const { device, items } = timeline;
+    if (device.isRevoked || this.has(device, "declined") || this.has(device, "welcomeExpired")) return true;
+    return items.some(({ item, log }, index) => {
+      switch (item.kind) {
+        case "missing":
+          return log === place.log && item.after < place.seq && place.seq < item.before;
+        case "rejoined": {
+          if (!this.#troubled) return false;
+          // The place `after` is of the log that it was in before.
+          const before = items.slice(0, index).findLast((each) => each.item.kind !== "rejoined")?.log ?? log;
+          if (place.log === before && place.seq > item.after) return before !== log || place.seq <= item.seq;
+          // The part of the new log that was there before it came in.
+          return place.log === log && place.seq <= item.seq;
+        }
+        default:
+          return false;
+      }
+    });
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * Compares what applications were shown with what the oracle knows. Per conversation and device:
+ *
+ * - lost: a promised message that stands in no log, or that a device which was in the epoch it was sealed in was never shown. Excused
+ *   where the device was honestly told that it misses something, and the oracle knows the cause (causes.ts): the entry had expired by
+ *   then, or the device had to be put in anew for a reason that the run brought about.
+ * - duplicated: a message shown twice.
+ * - reordered: messages shown in another order than the log's, or a sender's in another than they were said.
+ * - unreadable: a notice in the place of a message that an honest member sent.
+ * - other: anything else that must not be, e.g. two devices with different members in one epoch, a notice that accuses an honest member, a
+ *   device that is put in anew without a cause, one that is not in again at the end, or a promise that was told falsely.
+ */
+import type { TimelineItem } from "@tacit/client";
+import { Causes } from "./causes.ts";
+import type { Device } from "./device.ts";
+import { grouped } from "./grouped.ts";
+import type { Finding, LoggedEntry, Place, Said } from "./oracle.ts";
+import { placedTimeline, type PlacedItem, type PlacedTimeline } from "./placedTimeline.ts";
+import type { World } from "./world.ts";
+
+export interface Verdict {
+  /** Messages shown to a device that did not send them. */
+  readonly delivered: number;
+  /** Of promised messages that a device was not shown: how many it was honestly told it misses. */
+  readonly expired: number;
+  readonly findings: readonly Finding[];
+}
+
+/** Never in a timeline while everybody is honest. */
+const accusing: ReadonlySet<string> = new Set(["logMismatch", "identityChanged"]);
+
+/** Notices that tell what a commit did: the same to everybody. */
+const changing: ReadonlySet<string> = new Set([
+  "membersChanged",
+  "left",
+  "titleChanged",
+  "pictureChanged",
+  "roleChanged",
+  "keysChanged",
+  "devicesChanged",
+  "deviceRestored",
+  "void",
+]);
+
+export function check(world: World): Verdict {
+  const { oracle } = world;
+  const said = grouped(oracle.said.values(), ({ conversation }) => conversation);
+  const logs = grouped(oracle.logs.keys(), (log) => oracle.memberships.rootOf(log));
+  let delivered = 0;
+  let expired = 0;
+  for (const root of new Set([...said.keys(), ...logs.keys()])) {
+    const checked = new CheckedConversation(world, root, logs.get(root) ?? []);
+    checked.check(said.get(root) ?? []);
+    delivered += checked.delivered;
+    expired += checked.expired;
+  }
+  for (const device of world.devices) checkDevice(world, device);
+  world.searchForPlaintext();
+  return { delivered, expired, findings: oracle.findings };
+}
+
+function checkDevice({ oracle }: World, device: Device): void {
+  if (device.isRevoked) return;
+  if (device.client?.connection.current.status !== "online") {
+    oracle.find("other", device.name, "", "it is not online at the end");
+  }
+  for (const name of device.life?.waiting ?? []) {
+    const said = oracle.said.get(name) as Said;
+    if (oracle.places.has(name)) {
+      oracle.find("other", device.name, said.conversation, "it is in the log, and `sent` did not resolve", name);
+    }
+  }
+}
+
+class CheckedConversation {
+  delivered = 0;
+  expired = 0;
+  readonly #world: World;
+  readonly #root: string;
+  readonly #logs: readonly string[];
+  readonly #causes: Causes;
+
+  constructor(world: World, root: string, logs: readonly string[]) {
+    this.#world = world;
+    this.#root = root;
+    this.#logs = logs;
+    this.#causes = new Causes(world.oracle, root);
+  }
+
+  check(said: readonly Said[]): void {
+    const { devices, oracle } = this.#world;
+    const timelines = devices
+      .filter(({ isMalicious }) => !isMalicious)
+      .map((device) => placedTimeline(oracle, device, this.#root));
+    for (const timeline of timelines) this.#causes.learn(timeline);
+    const changes = new Map<string, string>();
+    for (const timeline of timelines) {
+      this.#checkOrder(timeline);
+      for (const message of said) this.#checkMissing(timeline, message);
+      for (const log of this.#logs) this.#checkCommits(timeline, log);
+      this.#checkAgreement(timeline, changes);
+    }
+    this.#checkEnd();
+  }
+
+  #checkOrder(timeline: PlacedTimeline): void {
+    const { oracle } = this.#world;
+    const { device } = timeline;
+    const seen = new Set<string>();
+    const lastOf = new Map<string, number>();
+    let position = 0;
+    let [log, seq] = ["", 0];
+    for (const placed of timeline.items) {
+      const { item } = placed;
+      if (item.position !== position + 1) this.#find(device, "other", `position ${item.position} follows ${position}`);
+      ({ position } = item);
+      if (item.kind !== "message") {
+        this.#checkNotice(timeline, placed);
+        continue;
+      }
+      const message = oracle.named(item.text);
+      if (message === undefined || this.#logged(placed)?.message !== message.name || message.text !== item.text) {
+        this.#find(device, "other", `place ${item.seq} shows what does not stand there`, message?.name);
+        continue;
+      }
+      if (!this.#isOf(device, item, message)) this.#find(device, "other", "shown as another's", message.name);
+      if (seen.has(message.name)) this.#find(device, "duplicated", `again at position ${position}`, message.name);
+      else if (message.by !== device.name) this.delivered++;
+      seen.add(message.name);
+      const last = lastOf.get(message.by) ?? 0;
+      if ((placed.log === log && item.seq <= seq) || message.number < last) {
+        const why = `place ${item.seq} after ${seq}, number ${message.number} after ${last}`;
+        this.#find(device, "reordered", why, message.name);
+      }
+      [log, seq] = [placed.log, item.seq];
+      lastOf.set(message.by, message.number);
+    }
+  }
+
+  #isOf(device: Device, item: Extract<TimelineItem, { kind: "message" }>, message: Said): boolean {
+    const sender = this.#world.devices.find(({ name }) => name === message.by);
+    return sender?.account === item.from && sender.id === item.device && item.mine === (device.account === item.from);
+  }
+
+  #checkNotice({ device }: PlacedTimeline, { item, log, at }: PlacedItem): void {
+    const { oracle } = this.#world;
+    const logged = oracle.logs.get(log)?.get(item.seq);
+    const isGarbage = logged !== undefined && oracle.garbage.has(logged.entry.id);
+    if (accusing.has(item.kind)) this.#find(device, "other", `notice ${item.kind} at place ${item.seq}`);
+    if (item.kind === "void" && !isGarbage) this.#find(device, "other", `void at place ${item.seq}, and honest`);
+    if (item.kind === "unreadable" && !isGarbage && !this.#causes.has(device, "declined")) {
+      this.#find(device, "unreadable", `${item.reason} at place ${item.seq}`, logged?.message);
+    }
+    if (item.kind === "missing") {
+      for (let seq = item.after + 1; seq < item.before; seq++) {
+        const missed = oracle.logs.get(log)?.get(seq);
+        if (missed !== undefined && missed.entry.expires > at) {
+          this.#find(device, "other", `place ${seq} is said to be missing, and has not expired`, missed.message);
+        }
+      }
+    }
+    if (item.kind === "cannotFollow" && !this.#causes.explains(device, log, item.seq)) {
+      this.#find(device, "other", `it cannot follow at place ${item.seq}, without a cause`);
+    }
+    if (item.kind === "rejoined" && !this.#causes.isTroubled) {
+      this.#find(device, "other", `it was put in anew at place ${item.seq}, without a cause`);
+    }
+  }
+
+  #checkMissing(timeline: PlacedTimeline, message: Said): void {
+    const { oracle } = this.#world;
+    const { device } = timeline;
+    if (timeline.messages.has(message.name)) return;
+    const places = oracle.places.get(message.name) ?? [];
+    if (places.length === 0) {
+      const isOwn = message.by === device.name;
+      if (!message.promised || !isOwn || this.#hasEnded(device)) return;
+      const failed = message.failed === undefined ? "" : `: ${message.failed}`;
+      return this.#find(device, "lost", `it never got into the log${failed}`, message.name);
+    }
+    const meant = places.filter((place) => this.#isMeant(device, place));
+    if (meant.length === 0) return;
+    if (meant.every((place) => this.#causes.excuses(timeline, place))) {
+      this.expired++;
+      return;
+    }
+    const where = meant.map(({ log, seq }) => `${seq} of ${log}`).join(", ");
+    this.#find(device, "lost", `it stands at ${where} and was not shown`, message.name);
+  }
+
+  /** Each change of the group is told to everybody who was there. */
+  #checkCommits(timeline: PlacedTimeline, log: string): void {
+    const { device } = timeline;
+    for (const { entry } of this.#world.oracle.logs.get(log)?.values() ?? []) {
+      const place = { log, seq: entry.seq };
+      if (entry.kind !== "commit" || timeline.places.has(`${log} ${entry.seq}`) || !this.#isMeant(device, place)) {
+        continue;
+      }
+      if (this.#causes.excuses(timeline, place)) continue;
+      this.#find(device, "other", `the commit at ${entry.seq} of ${log} was not shown`);
+    }
+  }
+
+  #checkAgreement({ device, items }: PlacedTimeline, changes: Map<string, string>): void {
+    const told = grouped(
+      items.filter(({ item }) => changing.has(item.kind)),
+      ({ log, item }) => `${item.seq} of ${log}`,
+    );
+    for (const [place, notices] of told) {
+      const all = notices.map(({ item: { position: _, seq: __, storedAt: ___, ...said } }) => JSON.stringify(said));
+      const told = all.join();
+      const other = changes.get(place) ?? told;
+      if (other !== told) this.#find(device, "other", `place ${place} is ${told}, and ${other} elsewhere`);
+      changes.set(place, other);
+    }
+  }
+
+  /** Everybody who is in is in the same log, and not on the way to it. */
+  #checkEnd(): void {
+    const { devices } = this.#world;
+    const open = new Map<string, string>();
+    for (const device of devices) {
+      if (device.isRevoked || device.isMalicious) continue;
+      const conversation = device.conversationIn(this.#root);
+      if (conversation === undefined) continue;
+      const { current } = conversation.state;
+      if (current === "repairing" || (current === "opening" && this.#logs.length > 0)) {
+        this.#find(device, "other", `it is ${current} at the end`);
+      }
+      if (current === "open" || current === "requested") open.set(device.logOf(conversation), device.name);
+    }
+    if (open.size > 1) {
+      this.#find(devices[0]!, "other", `they are in different logs: ${JSON.stringify([...open])}`);
+    }
+  }
+
+  /** Whether the device was in the epoch in which the entry was made, and served by the relay. */
+  #isMeant({ id, account }: Device, { log, seq }: Place): boolean {
+    const { memberships, logs } = this.#world.oracle;
+    const logged = logs.get(log)?.get(seq);
+    if (id === undefined || logged?.epoch === undefined) return false;
+    if (memberships.devicesIn(log, logged.epoch)?.includes(id) !== true) return false;
+    return !memberships.leavingsOf(log, account).some((left) => {
+      const epoch = logs.get(log)?.get(left)?.epoch;
+      return left <= seq && epoch === logged.epoch;
+    });
+  }
+
+  /** Out of the conversation, so what waited there to be sent is not sent. */
+  #hasEnded(device: Device): boolean {
+    if (this.#causes.has(device, "declined") || device.isRevoked) return true;
+    const conversation = device.conversationIn(this.#root);
+    if (conversation === undefined || conversation.state.current !== "ended" || device.id === undefined) return false;
+    return !this.#world.oracle.memberships.isInNewest(device.id, device.logOf(conversation));
+  }
+
+  #logged({ log, item }: PlacedItem): LoggedEntry | undefined {
+    return this.#world.oracle.logs.get(log)?.get(item.seq);
+  }
+
+  #find(device: Device, kind: Finding["kind"], why: string, message?: string): void {
+    this.#world.oracle.find(kind, device.name, this.#root, why, message);
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Who was in when: for each epoch of each log the devices in it, as the engines of honest devices had it. What was sealed in an epoch is
+ * for those, whatever the relay believed at the time. Two devices with different members in one epoch are a fork.
+ */
+import type { Conversation } from "../../../lambdas/ports.ts";
+
+/** Why a device may not see all of a conversation, known to the run from elsewhere than its timeline. */
+export type Cause =
+  /** Its application asked to be put in anew. */
+  | "repairAsked"
+  /** Its user did not want the conversation. */
+  | "declined"
+  /** The Welcome was deleted, unread, because its time was over. */
+  | "welcomeExpired";
+
+export class Memberships {
+  /** `<log> <epoch>` -> devices, sorted. */
+  readonly #epochs = new Map<string, readonly string[]>();
+  readonly #newest = new Map<string, bigint>();
+  readonly #predecessors = new Map<string, string>();
+  /** `<log> <account>` -> the seq of the proposal by which it left. */
+  readonly #leavings = new Map<string, number[]>();
+  /** `<device> <root>` -> causes. */
+  readonly #causes = new Map<string, Set<Cause>>();
+  readonly #find: (device: string, log: string, why: string) => void;
+
+  constructor(find: (device: string, log: string, why: string) => void) {
+    this.#find = find;
+  }
+
+  created(log: string, { predecessor }: Pick<Conversation, "predecessor">): void {
+    if (predecessor !== undefined) this.#predecessors.set(log, predecessor);
+  }
+
+  /** The first log of the conversation that `log` belongs to. */
+  rootOf(log: string): string {
+    let root = log;
+    for (let before = this.#predecessors.get(root); before !== undefined; before = this.#predecessors.get(root)) {
+      root = before;
+    }
+    return root;
+  }
+
+  predecessorOf(log: string): string | undefined {
+    return this.#predecessors.get(log);
+  }
+
+  /** `device` is in this epoch, with these. */
+  seen(device: string, log: string, epoch: bigint, devices: readonly string[]): void {
+    const name = `${log} ${epoch}`;
+    const known = this.#epochs.get(name);
+    if (known === undefined) {
+      this.#epochs.set(name, [...devices].sort());
+      if (epoch > (this.#newest.get(log) ?? -1n)) this.#newest.set(log, epoch);
+    } else if (known.join() !== [...devices].sort().join()) {
+      this.#find(device, log, `a fork: epoch ${epoch} is of ${devices.join()} here, and of ${known.join()} elsewhere`);
+    }
+  }
+
+  /** Undefined where no device was ever seen in it. */
+  devicesIn(log: string, epoch: bigint): readonly string[] | undefined {
+    return this.#epochs.get(`${log} ${epoch}`);
+  }
+
+  /** The last one that anybody was seen in. */
+  isInNewest(device: string, log: string): boolean {
+    const newest = this.#newest.get(log);
+    return newest !== undefined && this.devicesIn(log, newest)?.includes(device) === true;
+  }
+
+  left(log: string, account: string, seq: number): void {
+    const name = `${log} ${account}`;
+    this.#leavings.set(name, [...(this.#leavings.get(name) ?? []), seq]);
+  }
+
+  leavingsOf(log: string, account: string): readonly number[] {
+    return this.#leavings.get(`${log} ${account}`) ?? [];
+  }
+
+  because(device: string, conversation: string, cause: Cause): void {
+    const name = `${device} ${this.rootOf(conversation)}`;
+    this.#causes.set(name, new Set([...(this.#causes.get(name) ?? []), cause]));
+  }
+
+  has(device: string, root: string, cause: Cause): boolean {
+    return this.#causes.get(`${device} ${root}`)?.has(cause) === true;
+  }
+}
