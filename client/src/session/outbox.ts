@@ -24,6 +24,10 @@ export function enqueue(
   };
 }
 
+export function dropOutgoing(state: ConversationState, numbers: readonly number[]): ConversationState {
+  return { ...state, outbox: state.outbox.filter(({ number }) => !numbers.includes(number)) };
+}
+
 /** As plain text again: what was sealed is of a log that is over. */
 export function unsealed(outbox: readonly OutboxItem[]): readonly OutboxItem[] {
   return outbox.map(({ number, id, text, sentAt }) => ({ number, id, text, sentAt }));
