@@ -21,6 +21,8 @@ export interface CrowdOptions {
   readonly token: (account: string) => Promise<string>;
   /** Processes beside the lead's. */
   readonly processes: number;
+  /** How many times slower the devices' time passes. Default: 1. */
+  readonly slowness?: number;
   /** Passed to node, e.g. `--cpu-prof`. */
   readonly execArgv?: readonly string[];
 }
@@ -35,7 +37,7 @@ interface Process {
 /** Megabytes of JavaScript objects of one process; buffers are not among them. */
 const heap = 6_000;
 
-export function gather({ url, suite, token, processes, execArgv = [] }: CrowdOptions): Crowd {
+export function gather({ url, suite, token, processes, slowness = 1, execArgv = [] }: CrowdOptions): Crowd {
   const accounts: string[] = [];
   const homes = new Map<string, Process>();
   const all: Process[] = [];
@@ -58,7 +60,9 @@ export function gather({ url, suite, token, processes, execArgv = [] }: CrowdOpt
         accounts.push(account);
         groups.set(home, [...(groups.get(home) ?? []), { account, token: await token(account) }]);
       }
-      await Promise.all([...groups].map(([home, devices]) => home.tell({ do: "arrive", url, suite, devices })));
+      await Promise.all(
+        [...groups].map(([home, devices]) => home.tell({ do: "arrive", url, suite, slowness, devices })),
+      );
     },
     tell(account, order) {
       const home = homes.get(account);
@@ -67,7 +71,8 @@ export function gather({ url, suite, token, processes, execArgv = [] }: CrowdOpt
     },
     tellAll: (order) => Promise.all(all.map(({ tell }) => tell(order))),
     close() {
-      for (const { child } of all) child.kill();
+      // They end with that, and write what they profiled.
+      for (const { child } of all) if (child.connected) child.disconnect();
     },
   };
 }

@@ -30,7 +30,13 @@ interface OfAccounts {
 
 /** Each is about all devices of the process, unless it names `account`. */
 export type Order =
-  | { readonly do: "arrive"; readonly url: string; readonly suite: number; readonly devices: readonly Newcomer[] }
+  | {
+      readonly do: "arrive";
+      readonly url: string;
+      readonly suite: number;
+      readonly slowness: number;
+      readonly devices: readonly Newcomer[];
+    }
   | { readonly do: "create"; readonly account: string; readonly members: readonly string[] }
   | ({ readonly do: "invite" } & OfAccounts)
   | ({ readonly do: "remove" } & OfAccounts)

@@ -1,5 +1,5 @@
 /** A process that holds some of a benchmark's devices: real clients with stores in memory, which do what the other process orders. */
-import { connect, type Client, type Conversation } from "@tacit/client";
+import { connect, type Client, type Clock, type Conversation } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import type { Newcomer, Order, OrderNamed, Rotated, Standing, Times, Usage } from "./orders.ts";
@@ -57,10 +57,10 @@ async function nothing(done: Promise<unknown>): Promise<null> {
   return null;
 }
 
-async function arrive({ url, suite, devices: newcomers }: OrderNamed<"arrive">): Promise<null> {
+async function arrive({ url, suite, slowness, devices: newcomers }: OrderNamed<"arrive">): Promise<null> {
   const waiting = [...newcomers];
   const next = async ({ account, token }: Newcomer): Promise<void> => {
-    const client = await connect({ url, suite, token: () => token, store: memoryStore() });
+    const client = await connect({ url, suite, token: () => token, store: memoryStore(), clock: slowClock(slowness) });
     client.on("failure", ({ code, message, cause }) => {
       const why = cause instanceof Error ? `: ${cause.message}` : "";
       failures.push(`${account} ${code} ${message}${why}`);
@@ -76,6 +76,18 @@ async function arrive({ url, suite, devices: newcomers }: OrderNamed<"arrive">):
   };
   await Promise.all(Array.from({ length: parallelArrivals }, lane));
   return null;
+}
+
+/** Time that passes more slowly: where hundreds share a processor, what takes a second elsewhere takes many. */
+function slowClock(slowness: number): Clock {
+  const start = Date.now();
+  return {
+    now: () => start + (Date.now() - start) / slowness,
+    after(milliseconds, run) {
+      const timer = setTimeout(run, milliseconds * slowness);
+      return () => clearTimeout(timer);
+    },
+  };
 }
 
 async function create({ account, members }: OrderNamed<"create">): Promise<string> {

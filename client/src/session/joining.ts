@@ -132,9 +132,9 @@ export function acceptInvitation(
   return succeed(known, opened, listed);
 }
 
-/** It was never in its log, and nothing says who is. */
-export function isWanted({ cursor, group, anchors }: ConversationState): boolean {
-  return cursor === 0 && group === undefined && anchors.length === 0;
+/** This device wants it, and was never in its log; other than one that a backup tells of, which it was in before. */
+export function isWanted({ cursor, group, phase }: ConversationState): boolean {
+  return cursor === 0 && group === undefined && (phase === "opening" || phase === "awaitingWelcome");
 }
 
 function open(known: ConversationState | undefined, opened: OpenedInvitation, request: boolean): JoinOutcome {

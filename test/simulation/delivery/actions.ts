@@ -43,7 +43,7 @@ function peerOf(world: World, device: Device): Device {
   const own = devices.indexOf(device);
   const distance = dice.chance(0.2) ? 1 + dice.below(devices.length - 1) : dice.pick([1, 1, devices.length - 1]);
   const peer = devices[(own + distance) % devices.length] as Device;
-  return peer.account === device.account ? (device === devices[0] ? devices[1] : devices[0])! : peer;
+  return peer.account === device.account ? devices.find(({ account }) => account !== device.account)! : peer;
 }
 
 const say: Action = {

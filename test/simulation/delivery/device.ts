@@ -111,8 +111,7 @@ export class Device {
   /** The conversation that began in the log `root`. */
   conversationIn(root: string): Conversation | undefined {
     const { memberships } = this.#world.oracle;
-    const all = this.life?.isDead === false ? [...this.life.conversations.values()] : [];
-    return all.find(({ id }) => memberships.rootOf(id) === root);
+    return this.client?.conversations().find(({ id }) => memberships.rootOf(id) === root);
   }
   /** Which log it is in: nobody outside of tests can ask for that. */
   logOf(conversation: Conversation): string {
