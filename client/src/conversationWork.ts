@@ -8,7 +8,7 @@ import type { ConversationSteps } from "./conversationSteps.ts";
 import { deferred, type Deferred } from "./deferred.ts";
 import { TacitError } from "./errors.ts";
 import { contradicted } from "./pinsInConversation.ts";
-import { creationEntry, landCommit } from "./landCommit.ts";
+import { creationEntry, landCommit, progressOf, type LandingProgress } from "./landCommit.ts";
 import { sendable } from "./payloads.ts";
 import { applyAll, applyRung, readLog } from "./readLog.ts";
 import { askForRepair, pauseAfter } from "./askForRepair.ts";
@@ -101,6 +101,8 @@ export class ConversationWork {
   #chanceAt: number | undefined;
   /** Until then the log is not read: what ended the turn is on its way by doorbell. */
   #readsLater = false;
+  /** What is laid in place for the pending commit. */
+  #landing: LandingProgress | undefined;
   /** The turn of which the relay last said that it is over. */
   #staleTurn: number | undefined;
   #absences = 0;
@@ -592,12 +594,14 @@ export class ConversationWork {
     let landed;
     try {
       const deps = { ...this.#deps, provider: this.#deps.context().provider };
-      landed = await landCommit(deps, state, pending, { withoutPicture: this.#pictureLost });
+      const progress = progressOf(this.#landing, pending, since);
+      this.#landing = progress;
+      landed = await landCommit(deps, state, pending, { withoutPicture: this.#pictureLost, progress });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       return this.#notLanded(pending, error, since);
     }
-    this.#contention = undefined;
+    this.#contention = this.#landing = undefined;
     if (this.#now.pending === pending) await this.#read();
     if (this.#now.pending === pending && pending.kind === "create" && this.#now.cursor === 0) {
       const entry = creationEntry(this.#deps.context(), pending, landed);
@@ -613,7 +617,9 @@ export class ConversationWork {
   }
 
   async #notLanded(pending: PendingCommit, error: Refused, since: number): Promise<void> {
-    switch (error.refusal.code) {
+    const { code } = error.refusal;
+    if (code === "blob_missing" || code === "key_package_not_claimed") this.#landing = undefined;
+    switch (code) {
       case "conversation_exists":
         await this.#steps.take((state) => (state.pending === pending ? lostCreation(state) : undefined));
         return this.#findWelcome();
