@@ -28,6 +28,7 @@ import { storePicture } from "./picture.ts";
 import type { BlobTransfer, Clock, DeviceHint, DeviceHints, Logger, Transport } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
 import { watchedStore, type SealedStore } from "./sealedStore.ts";
+import { backoff, retryBackoff, uniformOf } from "./session/backoff.ts";
 import {
   directConversationId,
   newConversation,
@@ -100,6 +101,8 @@ export class TacitClient implements Client {
   readonly #contradicted = new Set<number>();
   #enrolled: Loaded | undefined;
   #closing: Promise<void> | undefined;
+  #inboxFailures = 0;
+  #cancelInboxRetry: (() => void) | undefined;
 
   private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook, recoveryKey: Uint8Array | undefined) {
     this.#deps = { ...deps, store: watchedStore(deps.store, backedUpPrefixes, () => this.#enrolled?.keeper.touch()) };
@@ -350,6 +353,7 @@ export class TacitClient implements Client {
     this.#connection.close();
     this.#own.close();
     this.#enrolled?.house.stop();
+    this.#cancelInboxRetry?.();
     await this.#enrolled?.keeper.close();
     await this.#records.settled();
     await this.#enrolled?.book.close();
@@ -547,9 +551,29 @@ export class TacitClient implements Client {
     );
   }
 
+  /** What may pass is tried again: nobody rings twice for the same item. Without a connection, the next one starts with reading it. */
   #readInboxSoon(): void {
-    const reading = this.#inbox.read().then(() => this.#requireEnrolled().house.stockAfterWelcomes());
-    reading.catch((error: unknown) => this.#report(error));
+    this.#cancelInboxRetry?.();
+    const { clock, crypto } = this.#deps;
+    const house = (): Housekeeping => this.#requireEnrolled().house;
+    this.#inbox
+      .read()
+      .then(() => {
+        this.#inboxFailures = 0;
+        return house().stockAfterWelcomes();
+      })
+      .catch((error: unknown) => {
+        this.#report(error);
+        const mayPass = error instanceof LostAnswer || (error instanceof Refused && error.refusal.retryable);
+        if (!mayPass || this.#closing !== undefined || !this.#connection.isUp) return;
+        this.#cancelInboxRetry?.();
+        const delay = 1_000 + backoff(retryBackoff, this.#inboxFailures++, uniformOf(crypto.provider.random));
+        const cancel = clock.after(delay, () => this.#readInboxSoon());
+        this.#cancelInboxRetry = () => {
+          cancel();
+          this.#cancelInboxRetry = undefined;
+        };
+      });
   }
 
   /** What is more than a network that is down or a relay that is busy. */

@@ -1,5 +1,5 @@
 /** Invitations of so many that their Welcomes are staged: they survive commits of others in between, and crashes of whoever invites. */
-import { connect, type Client, type Conversation } from "@tacit/client";
+import { connect, type BlobTransfer, type Client, type Conversation } from "@tacit/client";
 import { memoryStore, type MemoryStore } from "@tacit/client/memory";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { doom, type Doom } from "./support/crash.ts";
@@ -76,6 +76,44 @@ it("whoever loses against others in between invites with the key packages that w
   const alice = await w.clock.until(life(w, memoryStore()));
   expect(w.disturbances.count).toBe(3);
   await expectWhole(w, alice, 0);
+}, 120_000);
+
+it("after a commit that got lost, what is laid in place already is not laid again", async () => {
+  const w = await world(0);
+  const asked: Record<string, number> = {};
+  let lost = 0;
+  w.relay.filter = ({ direction, account, frame }) => {
+    if (direction === "down" || account !== "alice") return true;
+    const isLost = frame.op === "commit" && lost < 2;
+    if (isLost) lost++;
+    else asked[frame.op!] = (asked[frame.op!] ?? 0) + 1;
+    return !isLost;
+  };
+  const alice = await w.clock.until(life(w, memoryStore()));
+  expect(lost).toBe(2);
+  const staged = asked["stageWelcomes"];
+  // The tree and the commit, once each.
+  expect(asked).toMatchObject({ commit: 1, uploadBlob: 2 });
+  expect(staged).toBeLessThanOrEqual(Math.ceil((invited + 1) / 20));
+  await expectWhole(w, alice, 0);
+}, 120_000);
+
+it("whoever could not fetch the tree joins a little later", async () => {
+  const s = stage();
+  many.lieDown(s);
+  const bob = await s.arrive("bob");
+  let failures = 0;
+  const { blobs } = s.relay;
+  const faulty: BlobTransfer = {
+    ...blobs,
+    get: (url, size) => (failures++ < 3 ? Promise.reject(new Error("the bucket is busy")) : blobs.get(url, size)),
+  };
+  const carol = await s.arrive("carol", { blobs: faulty });
+  const alice = await s.clock.until(life({ ...s, bob, carol, disturbances: { count: 0 } }, memoryStore()));
+  await s.clock.advance(20_000);
+  expect(failures).toBeGreaterThan(3);
+  expect(carol.conversations()[0]?.members).toEqual(alice.conversations()[0]!.members);
+  for (const client of [alice, bob, carol]) await client.close();
 }, 120_000);
 
 describe("whoever invites dies", () => {

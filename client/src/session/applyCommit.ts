@@ -136,7 +136,7 @@ function withoutDone({ intents }: ConversationState, own: PendingCommit): Conver
 
 /** Large ones take several commits. */
 function isOpenEnded(kind: ConversationState["intents"][number]["kind"]): boolean {
-  return kind === "invite" || kind === "devices" || kind === "leave";
+  return kind === "invite" || kind === "remove" || kind === "devices" || kind === "leave";
 }
 
 /** Out of the group, or put in anew: then the Welcome is on its way. */

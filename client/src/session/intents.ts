@@ -20,6 +20,8 @@ import { mayBeRestored } from "./repairRequest.ts";
 
 /** Devices that one commit adds: with hybrid key packages it stays below what members read. */
 const devicesPerCommit = 250;
+/** Characters of account names in one commit: it names them in its frame, beside everything else. */
+const namesPerCommit = 12_000;
 /** Accounts whose key packages are claimed before what was claimed is stored. */
 const accountsPerClaim = 25;
 
@@ -119,7 +121,10 @@ export function planFor(context: SessionContext, state: ConversationState, inten
       const targets = leaves.filter(({ identity }) => intent.accounts.includes(identity.account));
       if (targets.length === 0) return { kind: "done" };
       if (!targets.every(({ identity }) => mayRemove(data, self, identity.account))) return { kind: "forbidden" };
-      return commitOf(state, leaves, intent, { removes: targets });
+      const first = new Set(fitting(accountsIn(targets.map(({ identity }) => identity))));
+      return commitOf(state, leaves, intent, {
+        removes: targets.filter(({ identity }) => first.has(identity.account)),
+      });
     }
     case "describe": {
       const title = intent.title ?? data.title;
@@ -144,6 +149,13 @@ export function planFor(context: SessionContext, state: ConversationState, inten
   }
 }
 
+/** The first of `accounts`, as many as one commit may name. */
+function fitting(accounts: readonly string[]): readonly string[] {
+  let used = 0;
+  const tooMany = accounts.findIndex((account) => (used += account.length + 3) > namesPerCommit);
+  return accounts.slice(0, Math.min(tooMany === -1 ? accounts.length : tooMany, limits.rosterDelta));
+}
+
 function planInvitation(
   { account: self }: SessionContext,
   state: ConversationState,
@@ -155,7 +167,7 @@ function planInvitation(
   const missing = intent.accounts.filter((account) => !members.has(account) || state.suspended.includes(account));
   if (missing.length === 0) return { kind: "done" };
   if (!mayAdminister(state.data, self)) return { kind: "forbidden" };
-  const at = missing.slice(0, limits.rosterDelta);
+  const at = fitting(missing);
   const claimed = intent.claimed.filter(({ account }) => at.includes(account));
   const claimedFor = new Set(claimed.map(({ account }) => account));
   const unclaimed = at.filter((account) => !claimedFor.has(account));

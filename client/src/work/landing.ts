@@ -1,5 +1,5 @@
 /** Landing the own commit, and what the relay's refusals mean. Whatever it answers, the log decides. */
-import { creationEntry, landCommit } from "../landCommit.ts";
+import { creationEntry, landCommit, progressOf, type LandingProgress } from "../landCommit.ts";
 import { applyAll } from "../readLog.ts";
 import { LostAnswer, Refused } from "../relaySocket.ts";
 import type { PendingCommit } from "../session/conversation.ts";
@@ -16,6 +16,8 @@ export class Landing {
   readonly #work: Work;
   /** The group's picture is gone from the relay. */
   #pictureLost = false;
+  /** What is laid in place for the pending commit. */
+  #progress: LandingProgress | undefined;
 
   constructor(work: Work) {
     this.#work = work;
@@ -32,12 +34,15 @@ export class Landing {
     let landed;
     try {
       const landingDeps = { ...deps, provider: deps.context().provider };
-      landed = await landCommit(landingDeps, state, pending, { withoutPicture: this.#pictureLost });
+      const progress = progressOf(this.#progress, pending, since);
+      this.#progress = progress;
+      landed = await landCommit(landingDeps, state, pending, { withoutPicture: this.#pictureLost, progress });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       return this.#notLanded(pending, error, since);
     }
     turns.won();
+    this.#progress = undefined;
     if (this.#isPending(pending)) await reading.read();
     if (this.#isPending(pending) && pending.kind === "create" && steps.now.cursor === 0) {
       await applyAll(deps, steps, state.log, [creationEntry(deps.context(), pending, landed)]);
@@ -62,7 +67,9 @@ export class Landing {
 
   async #notLanded(pending: PendingCommit, error: Refused, since: number): Promise<void> {
     const { deps, steps, reading, retry, waiters } = this.#work;
-    switch (error.refusal.code) {
+    const { code } = error.refusal;
+    if (code === "blob_missing" || code === "key_package_not_claimed") this.#progress = undefined;
+    switch (code) {
       case "conversation_exists":
         await steps.take((state) => (state.pending === pending ? lostCreation(state) : undefined));
         return findWelcome(deps, steps, waiters);
