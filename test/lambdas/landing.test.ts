@@ -39,6 +39,15 @@ describe("createConversation", () => {
     expect(error).toMatchObject({ code: "conversation_exists", head: { seq: 3, turn: 2 } });
   });
 
+  test("a repetition is told the same where the entry has expired", async () => {
+    const { stage, alice, bob } = await trio();
+    const request = creation([alice, bob]);
+    const first = await ask(alice, "createConversation", request);
+    await ask(alice, "append", { conversation: request.conversation, turn: 1, entries: [message()] });
+    stage.memory.tables.log.get(request.conversation)!.clear();
+    expect((await ask(alice, "createConversation", request)).ok).toEqual(first.ok);
+  });
+
   test("a stranger who guesses the name is told nothing of it", async () => {
     const { alice, bob, carol } = await trio();
     const request = creation([alice, bob]);

@@ -1,4 +1,4 @@
-/** What an action is, and what they have in common. */
+/** One thing that may happen in a run, and what all of them share. */
 import { isTacitError } from "@tacit/client";
 import type { Device } from "./device.ts";
 import type { World } from "./world.ts";

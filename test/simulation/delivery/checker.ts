@@ -89,10 +89,9 @@ class CheckedConversation {
 
   check(said: readonly Said[]): void {
     const { devices, oracle } = this.#world;
-    const timelines = devices
-      .filter(({ isMalicious }) => !isMalicious)
-      .map((device) => placedTimeline(oracle, device, this.#root));
-    for (const timeline of timelines) this.#causes.learn(timeline);
+    const all = devices.map((device) => placedTimeline(oracle, device, this.#root));
+    for (const timeline of all) this.#causes.learn(timeline);
+    const timelines = all.filter(({ device }) => !device.isMalicious);
     const changes = new Map<string, string>();
     for (const timeline of timelines) {
       this.#checkOrder(timeline);

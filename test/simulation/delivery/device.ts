@@ -121,6 +121,7 @@ export class Device {
   switchOn(): void {
     if (this.isRevoked) return;
     this.isOn = true;
+    if (this.id === undefined && !this.isOnline) return;
     if (this.life === undefined || this.life.isDead) void this.#start();
   }
 
@@ -138,13 +139,16 @@ export class Device {
 
   goOffline(): void {
     this.isOnline = false;
-    this.client?.goOffline();
+    if (this.client !== undefined) this.client.goOffline();
+    // One that is registering, or being linked, does not go on without the network.
+    else this.crash();
   }
   /** Unless nobody is awake. */
   goOnline(): void {
     if (this.#world.isAsleep) return;
     this.isOnline = true;
-    this.client?.goOnline();
+    if (this.client !== undefined) this.client.goOnline();
+    else if (this.isOn) this.switchOn();
   }
 
   async #start(): Promise<void> {
@@ -201,7 +205,7 @@ export class Device {
 
   #startLater(delay: number): void {
     this.#world.scheduler.after(delay, () => {
-      if (this.isOn && this.life?.isDead !== false) void this.#start();
+      if (this.isOn && this.life?.isDead !== false) this.switchOn();
     });
   }
 
