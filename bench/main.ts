@@ -1,7 +1,10 @@
-/** `npm run bench -- NAME [--json] [--quick]` */
+/** `npm run bench -- NAME [--json] [--quick] [--devices N]` */
+import { parseArgs } from "node:util";
 import { append } from "./append.ts";
+import { commitStorm } from "./commitStorm.ts";
 import { coldStart } from "./coldStart.ts";
 import { mls } from "./mls/main.ts";
+import { thousand } from "./thousand.ts";
 import { render, type BenchOptions, type Report } from "./report.ts";
 
 const benches: Readonly<
@@ -9,22 +12,53 @@ const benches: Readonly<
 > = {
   append: { about: "what one message to two other devices costs on AWS, from the local cloud's meter", run: append },
   "cold-start": { about: "size and import time of each Lambda bundle", run: coldStart },
+  "commit-storm": { about: "all devices of a group commit at the same moment, on the local cloud", run: commitStorm },
   mls: { about: "the MLS engine against its floor and other libraries, in Node and Chromium", run: mls },
+  thousand: {
+    about: "a group of a thousand devices: times, bytes and what AWS would bill, on the local cloud",
+    run: thousand,
+  },
 };
 
 async function main(args: readonly string[]): Promise<number> {
-  const names = args.filter((arg) => !arg.startsWith("--"));
-  const unknown = args.filter((arg) => arg.startsWith("--") && arg !== "--json" && arg !== "--quick");
-  const bench = Object.hasOwn(benches, names[0] ?? "") ? benches[names[0]!] : undefined;
-  if (bench === undefined || names.length !== 1 || unknown.length > 0) {
-    console.error("usage: npm run bench -- NAME [--json] [--quick]\n");
+  const parsed = parse(args);
+  const bench = parsed && (Object.hasOwn(benches, parsed.names[0] ?? "") ? benches[parsed.names[0]!] : undefined);
+  if (bench === undefined || parsed?.names.length !== 1) {
+    console.error("usage: npm run bench -- NAME [--json] [--quick] [--devices N] [--suite NUMBER]\n");
     for (const [name, { about }] of Object.entries(benches)) console.error(`  ${name.padEnd(12)} ${about}`);
     return 2;
   }
-  const report = await bench.run({ quick: args.includes("--quick") });
+  const report = await bench.run(parsed.options);
   console.log(render(report));
-  if (args.includes("--json")) console.log(JSON.stringify(report.json));
+  if (parsed.json) console.log(JSON.stringify(report.json));
   return 0;
+}
+
+/** Undefined where it is not understood. */
+function parse(
+  args: readonly string[],
+): { readonly names: readonly string[]; readonly json: boolean; readonly options: BenchOptions } | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        json: { type: "boolean" },
+        quick: { type: "boolean" },
+        devices: { type: "string" },
+        suite: { type: "string" },
+      },
+    });
+    const { json = false, quick = false, devices, suite } = values;
+    const numbers = {
+      devices: devices === undefined ? undefined : Number(devices),
+      suite: suite === undefined ? undefined : Number(suite),
+    };
+    if (Object.values(numbers).some((number) => number !== undefined && !(number > 0))) return undefined;
+    return { names: positionals, json, options: { quick, ...numbers } };
+  } catch {
+    return undefined;
+  }
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -12,6 +12,10 @@ export interface Report {
 
 export interface BenchOptions {
   readonly quick: boolean;
+  /** Where a benchmark has devices: how many. */
+  readonly devices?: number | undefined;
+  /** Where a benchmark runs one suite: its number. */
+  readonly suite?: number | undefined;
 }
 
 export function render(report: Report): string {

@@ -292,7 +292,7 @@ export type BellTarget = {
   readonly device: string;
   readonly connection: string;
   readonly lease: number;
-  /** Something is in its inbox as well. */
+  /** A Welcome is in its inbox: it is rung for that, not for the entry. */
   readonly inbox?: true;
 };
 

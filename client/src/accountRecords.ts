@@ -8,7 +8,7 @@ import { TacitError } from "./errors.ts";
 import type { Met, PeerBook } from "./peerBook.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
-import { verifyRecord, type VerifiedRecord } from "./session/accountRecord.ts";
+import { succession, verifyRecord, type VerifiedRecord } from "./session/accountRecord.ts";
 import { fromUtf8, utf8 } from "./session/bytes.ts";
 import type { CryptoProvider } from "./session/cryptoContext.ts";
 import type { Shown } from "./session/peers.ts";
@@ -30,6 +30,8 @@ export interface AccountRecordsDeps {
   readonly store: SealedStore;
   readonly peers: PeerBook;
   readonly provider: CryptoProvider;
+  /** The own account's record as this device knows it. */
+  readonly own: () => VerifiedRecord | undefined;
   /** base64url. Default: pinned on first sight. */
   readonly receiptKey: string | undefined;
   readonly identityChanged: (event: { readonly account: string; readonly proven: boolean }) => void;
@@ -66,13 +68,19 @@ export class AccountRecords {
   }
 
   /**
-   * The current record of another account, checked against everything that is known of it. Whether its key is the pinned one is for the
+   * The current record of an account, checked against everything that is known of it. Whether its key is the pinned one is for the
    * peer book to say.
    * @throws TacitError `identity_invalid`; Refused; LostAnswer
    */
   async fetch(account: string): Promise<CheckedRecord> {
     const { connection, store, peers, provider } = this.#deps;
     const checked = await this.check(account, await connection.request("getAccount", { account }));
+    const own = this.#deps.own();
+    if (own?.account === account) {
+      const verdict = succession(own, checked);
+      if (verdict === "same" || verdict === "later") return checked;
+      throw this.#reported("the relay shows a record of this account that cannot follow the one that is known");
+    }
     const { met, known } = await peers.alone(async () => {
       const before = peers.get(account)?.record?.receipt;
       const meeting = peers.meet([shownBy(checked)]);

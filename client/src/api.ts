@@ -3,6 +3,7 @@ import type { RelayEquivocation } from "./accountRecords.ts";
 import type { BackupHealth } from "./backup/backupKeeper.ts";
 import type { Contact } from "./contacts.ts";
 import type { TacitError } from "./errors.ts";
+import type { DeviceHint } from "./ports.ts";
 import type { Role } from "./session/groupData.ts";
 import type { SafetyNumber } from "./session/safetyNumber.ts";
 import type { TimelineItem, TimelineMessage } from "./session/timeline.ts";
@@ -15,8 +16,11 @@ export interface Observable<T> {
 }
 
 export type ConnectionState =
-  /** No socket. `retryAt` is absent where the client stays away until `goOnline`. */
-  | { readonly status: "offline"; readonly reason?: TacitError; readonly retryAt?: number }
+  /**
+   * No socket. `retryAt` is absent where the client stays away: until `goOnline`, or with `resting`, because the app is in the
+   * background, until it is in the foreground, something is sent, or `caughtUp` is called.
+   */
+  | { readonly status: "offline"; readonly reason?: TacitError; readonly retryAt?: number; readonly resting?: true }
   | { readonly status: "connecting"; readonly attempt: number }
   /** Connected, and reading what was missed. */
   | { readonly status: "catchingUp" }
@@ -71,10 +75,11 @@ export interface Client {
   /**
    * On the holder: a new recovery code, which brings the account, its contacts, conversations and history back on a fresh device. Resolves when
    * the backup that it opens has been made; the code before ends then. Show it once, to be written down: it is kept nowhere. From the first
-   * one on, backups are made by themselves.
+   * one on, backups are made by themselves. `show` is given the code before the old one ends, and may take its time until it was written
+   * down; where it rejects, nothing changes.
    * @throws TacitError `not_holder`, `connection_lost`, `rate_limited`: the code before is valid still
    */
-  createRecoveryCode(): Promise<string>;
+  createRecoveryCode(show?: (code: string) => void | Promise<void>): Promise<string>;
   /** How the account's backup is. `off` on all devices but the holder. */
   readonly backup: Observable<BackupHealth>;
   /** Does not wait for the hour. @throws TacitError `invalid_argument` where there is no recovery code, `not_holder`, why it did not work */
@@ -96,7 +101,10 @@ export interface Client {
   renameDevice(id: string, name: string): Promise<void>;
   /** Drops the connection and stays away: no network is used until `goOnline`. */
   goOffline(): void;
+  /** Comes back; where it is trying to already, or resting, at once. */
   goOnline(): void;
+  /** What the application knows of its device where the client cannot see it itself: see the option `hints` of `connect`. */
+  hint(hint: DeviceHint): void;
   /** Ends the connection, lets go of the store. Iterations end. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -14,18 +14,22 @@ const asked = 8;
 /** Requests that nobody serves after which the conversation is over for this account. */
 const refusalsToEnd = 3;
 
+/** Milliseconds to wait after so many attempts. */
+export function pauseAfter(attempts: number, random: (length: number) => Uint8Array): number {
+  return pauses[Math.min(attempts, pauses.length - 1)]! * (0.75 + 0.5 * uniformOf(random));
+}
+
 export async function askForRepair(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
   const state = steps.now;
   const { repair, log } = state;
   if (repair === undefined) return;
   const { provider } = deps.context();
   const now = deps.connection.now();
-  const pause = pauses[Math.min(repair.attempts, pauses.length - 1)]!;
   // Stored first: a request that makes this device crash must not be repeated at once.
   const next = {
     ...repair,
     attempts: repair.attempts + 1,
-    due: now + pause * (0.75 + 0.5 * uniformOf(provider.random)),
+    due: now + pauseAfter(repair.attempts, provider.random),
   };
   await steps.take((current) => (current.repair === repair ? silent({ ...current, repair: next }) : undefined));
   const payload = { inline: encodeBase64Url(await deps.repairRequest(log, now)) };

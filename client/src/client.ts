@@ -1,9 +1,13 @@
 /** The shell: one device, its connection, its conversations. */
-import { decodeBase64Url, encodeBase64Url, type InboxItem, type Push, type Signed } from "@tacit/protocol";
+import { decodeBase64Url, type InboxItem, type Push, type Signed } from "@tacit/protocol";
+import { answerRepair } from "./answerRepair.ts";
+import { backupSource } from "./backup/backupSource.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import { invitedTo, requireAccount, wantedGroup } from "./wantedConversations.ts";
 import { AccountRecords, type RelayEquivocation } from "./accountRecords.ts";
 import type { Client, ClientEvents, Conversation, Device, LinkOptions, Observable } from "./api.ts";
 import { BackupKeeper, type BackupHealth, type BackupTimes } from "./backup/backupKeeper.ts";
-import { backedUpPrefixes, type BackupSource } from "./backup/makeBackup.ts";
+import { backedUpPrefixes } from "./backup/makeBackup.ts";
 import { finishRecovery, pendingRecovery, recoveredIdentity, restoreBackup } from "./backup/recovery.ts";
 import { restoredConversations, restoredState, withoutRestored } from "./backup/restored.ts";
 import { claimKeyPackages } from "./claimKeyPackages.ts";
@@ -11,20 +15,21 @@ import { Contacts, type Contact } from "./contacts.ts";
 import { Connection, type Hello } from "./connection.ts";
 import { ConversationBook } from "./conversationBook.ts";
 import type { ConversationDeps } from "./conversationDeps.ts";
+import { deferred } from "./deferred.ts";
 import { TacitError } from "./errors.ts";
 import { archived } from "./historyHandOver.ts";
 import { Inbox } from "./inbox.ts";
 import { LiveConversation } from "./liveConversation.ts";
-import { listenerSet, type ListenerSet } from "./observable.ts";
-import { loadOwnAccount, OwnAccount, type StoredAccount } from "./ownAccount.ts";
+import { listenerSet, patientListenerSet, type ListenerSet } from "./observable.ts";
+import { loadOwnAccount, type StoredAccount } from "./account/ownIdentity.ts";
+import { OwnAccount } from "./ownAccount.ts";
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
 import { storePicture } from "./picture.ts";
-import type { BlobTransfer, Clock, Logger, Transport } from "./ports.ts";
+import type { BlobTransfer, Clock, DeviceHint, DeviceHints, Logger, Transport } from "./ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "./relaySocket.ts";
 import { watchedStore, type SealedStore } from "./sealedStore.ts";
-import type { BackedUpConversation } from "./session/backup.ts";
-import { uniformOf } from "./session/backoff.ts";
+import { backoff, retryBackoff, uniformOf } from "./session/backoff.ts";
 import {
   directConversationId,
   newConversation,
@@ -34,15 +39,13 @@ import {
 } from "./session/conversation.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
 import type { ArchivedConversation } from "./session/historyArchive.ts";
-import { longestTitle, plainData } from "./session/groupData.ts";
-import { isHolder, type Enrolled, type Enrolment } from "./session/identity.ts";
-import { newIntent, withIntent } from "./session/intents.ts";
+import { type Enrolled, type Enrolment } from "./session/identity.ts";
 import { connectProtocols } from "./session/proof.ts";
 import { evidenceIn } from "./session/receipt.ts";
 import type { Person, SafetyNumber } from "./session/safetyNumber.ts";
-import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "./session/repairRequest.ts";
-import { stockKeyPackages } from "./stockKeyPackages.ts";
+import { createRepairRequest } from "./session/repairRequest.ts";
 import { takeWelcome } from "./takeWelcome.ts";
+import { tokenSource } from "./tokenSource.ts";
 import { identityChanged, translate } from "./translate.ts";
 
 export interface ClientDeps {
@@ -60,6 +63,8 @@ export interface ClientDeps {
   readonly receiptKey: string | undefined;
   readonly recover: RecoverDeps | undefined;
   readonly backup: BackupTimes | undefined;
+  readonly hints?: DeviceHints | undefined;
+  readonly restAfter?: number | undefined;
 }
 
 export interface RecoverDeps {
@@ -68,53 +73,53 @@ export interface RecoverDeps {
   readonly onNewCode: ((code: string) => void | Promise<void>) | undefined;
 }
 
-/** Even a device that is never rung looks at its logs this often: milliseconds, jittered. */
-const headCheckInterval = 15 * 60_000;
-const parallelReads = 4;
-/** Members whom the commit that creates a group adds itself; more are invited after it. */
-const membersAtOnce = 25;
-/** How long somebody who asks to be put in anew waits until this device does it, unless another was faster: milliseconds. */
-const readmissionDelay = { own: 1_000, others: 5_000 };
-
 /** What there is once it is known whose device this is. */
 interface Loaded {
   readonly deps: Omit<ConversationDeps, "moved" | "abandoned">;
   readonly book: ConversationBook;
   readonly keeper: BackupKeeper;
+  readonly house: Housekeeping;
 }
 
 export class TacitClient implements Client {
   readonly #deps: ClientDeps;
   readonly #connection: Connection;
+  readonly #token: () => Promise<string>;
   readonly #peers: PeerBook;
   readonly #listeners: { readonly [E in keyof ClientEvents]: ListenerSet<ClientEvents[E]> } = {
     conversation: listenerSet(),
     identityChanged: listenerSet(),
     relayEquivocation: listenerSet(),
     devicesChanged: listenerSet(),
-    failure: listenerSet(),
+    // Some belong to the first connection, before `connect` has handed out the client.
+    failure: patientListenerSet(16),
   };
   readonly #inbox: Inbox;
   readonly #own: OwnAccount;
   readonly #records: AccountRecords;
   readonly #contacts: Contacts;
-  #finishing: Promise<void> | undefined;
+  readonly #isReachable = deferred<void>();
+  #isFinishing = false;
   /** Versions of the own record of which another was told. */
   readonly #contradicted = new Set<number>();
   #enrolled: Loaded | undefined;
-  #cancelHeadCheck: (() => void) | undefined;
-  #keptUp: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
+  #inboxFailures = 0;
+  #cancelInboxRetry: (() => void) | undefined;
 
   private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook, recoveryKey: Uint8Array | undefined) {
     this.#deps = { ...deps, store: watchedStore(deps.store, backedUpPrefixes, () => this.#enrolled?.keeper.touch()) };
     this.#peers = peers;
-    const { crypto, transport, clock, url } = deps;
+    const { crypto, transport, clock, url, hints, restAfter } = deps;
+    this.#token = tokenSource(clock, deps.token);
     this.#connection = new Connection({
       transport,
       clock,
       random: crypto.provider.random,
       url,
+      hints,
+      restAfter,
+      isBusy: () => this.conversations().some((conversation) => conversation.outgoing().length > 0),
       protocols: (now) => this.#protocols(now),
       welcomed: (hello, socket) => this.#welcomed(hello, socket),
       catchUp: () =>
@@ -136,6 +141,7 @@ export class TacitClient implements Client {
       store,
       peers,
       provider,
+      own: () => this.#own.record.current,
       receiptKey: deps.receiptKey,
       identityChanged: (event) => this.#listeners.identityChanged.emit(event),
       equivocation: (event) => this.#listeners.relayEquivocation.emit(event),
@@ -158,7 +164,7 @@ export class TacitClient implements Client {
         },
         checkReceipt: (record, receipt) => this.#records.checkReceipt(record, receipt),
         contradicted: (version, known, shown) => void this.#contradict(version, known, shown),
-        reconcile: () => this.#keepUpSoon(),
+        reconcile: () => this.#enrolled?.house.keepUpSoon(),
         revoked: (error) => this.#connection.close(error),
       },
       stored,
@@ -186,6 +192,10 @@ export class TacitClient implements Client {
   }
   get connection(): Client["connection"] {
     return this.#connection.state;
+  }
+  /** Resolves when others can invite this device: its key packages are out. */
+  get reachable(): Promise<void> {
+    return this.#isReachable.promise;
   }
   get isRegistered(): boolean {
     return this.#own.isRegistered;
@@ -215,25 +225,13 @@ export class TacitClient implements Client {
     return this.#opened(known === undefined ? newConversation(id, [this.account, peer]) : known);
   }
 
-  async createGroup({ title = "", picture, members }: Parameters<Client["createGroup"]>[0]): Promise<Conversation> {
-    if (title.length > longestTitle) {
-      throw new TacitError("invalid_argument", `createGroup: a title has at most ${longestTitle} characters`);
-    }
-    const others = [...new Set(members)].filter((account) => account !== this.account);
-    for (const account of others) {
-      requireAccount("createGroup", account);
-      if (this.#peers.isBlocked(account)) throw identityChanged();
-    }
+  async createGroup(options: Parameters<Client["createGroup"]>[0]): Promise<Conversation> {
+    const others = invitedTo(options, this.account);
+    if (others.some((account) => this.#peers.isBlocked(account))) throw identityChanged();
     const { deps } = this.#requireEnrolled();
-    const id = `g-${encodeBase64Url(this.#deps.crypto.provider.random(16))}`;
-    const stored = picture === undefined ? undefined : await storePicture({ ...deps, ...noBook }, picture);
-    const data = { ...plainData, title, picture: stored, owners: [this.account] };
-    const atOnce = others.length <= membersAtOnce ? others : [];
-    const state = newConversation(id, [this.account, ...atOnce], data);
-    const invitation = { kind: "invite", accounts: others, claimed: [] } as const;
-    return this.#opened(
-      others.length === atOnce.length ? state : withIntent(state, newIntent(deps.context(), invitation)),
-    );
+    const { picture } = options;
+    const stored = picture === undefined ? undefined : await storePicture(deps, picture);
+    return this.#opened(wantedGroup(deps.context(), options, others, stored));
   }
 
   /** Shown at once; with a connection, when it stands. */
@@ -267,6 +265,7 @@ export class TacitClient implements Client {
   }
 
   async caughtUp(): Promise<void> {
+    this.#connection.freshen();
     const { state } = this.#connection;
     await new Promise<void>((resolve, reject) => {
       const end = state.subscribe((now) => {
@@ -279,8 +278,10 @@ export class TacitClient implements Client {
   }
 
   async acceptIdentity(account: string): Promise<void> {
+    // Where it showed another key by itself, that one is meant, and groups go on with the one before; else what groups show.
+    const before = this.#peers.isBlocked(account) ? this.#peers.get(account)?.pinned : undefined;
     await this.#peers.accept(account);
-    for (const conversation of this.#enrolled?.book.all() ?? []) conversation.run();
+    for (const conversation of this.#enrolled?.book.all() ?? []) await conversation.acceptKeysOf(account, before);
   }
 
   contact(account: string): Contact | undefined {
@@ -307,8 +308,8 @@ export class TacitClient implements Client {
   backupNow(): Promise<void> {
     return this.#keeper.backupNow();
   }
-  createRecoveryCode(): Promise<string> {
-    return this.#keeper.createRecoveryCode();
+  createRecoveryCode(show?: (code: string) => void | Promise<void>): Promise<string> {
+    return this.#keeper.createRecoveryCode(show);
   }
 
   get #keeper(): BackupKeeper {
@@ -347,6 +348,9 @@ export class TacitClient implements Client {
   goOnline(): void {
     this.#connection.start();
   }
+  hint(hint: DeviceHint): void {
+    this.#connection.hint(hint);
+  }
 
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
@@ -355,7 +359,8 @@ export class TacitClient implements Client {
   async #close(): Promise<void> {
     this.#connection.close();
     this.#own.close();
-    this.#cancelHeadCheck?.();
+    this.#enrolled?.house.stop();
+    this.#cancelInboxRetry?.();
     await this.#enrolled?.keeper.close();
     await this.#records.settled();
     await this.#enrolled?.book.close();
@@ -368,12 +373,7 @@ export class TacitClient implements Client {
   }
 
   async #protocols(now: number): Promise<readonly string[]> {
-    let token: string;
-    try {
-      token = await this.#deps.token();
-    } catch (cause) {
-      throw new TacitError("token_failed", "the token callback failed", { cause });
-    }
+    const token = await this.#token();
     const { url, crypto } = this.#deps;
     return connectProtocols(crypto.provider, { url, token, deviceKey: this.#own.identity.deviceKey, now });
   }
@@ -423,7 +423,7 @@ export class TacitClient implements Client {
     await book.load(crypto);
     const { clock, blobs, store, backup } = this.#deps;
     const times = backup === undefined ? {} : { times: backup };
-    const source = this.#backupSource(book);
+    const source = backupSource(this.account, { own: this.#own, peers: this.#peers, records: this.#records, book });
     const keeper = await BackupKeeper.load({
       connection: this.#connection,
       clock,
@@ -433,23 +433,13 @@ export class TacitClient implements Client {
       source,
       ...times,
     });
-    this.#enrolled = { deps, book, keeper };
-  }
-
-  #backupSource(book: ConversationBook): BackupSource {
-    return {
-      account: () => this.account,
-      holder: () => {
-        const { identity, record } = this.#own;
-        if (!isHolder(identity) || !identity.enrolment.registered || record.current === undefined) return undefined;
-        const { accountKey, accountSecret, secretSince } = identity;
-        const { version, hash } = record.current;
-        return { accountKey, accountSecret: { secret: accountSecret, since: secretSince }, record: { version, hash } };
-      },
-      people: () => this.#peers.all(),
-      conversations: () => book.all().flatMap(backedUp),
-      receiptKey: () => this.#records.receiptKey,
-    };
+    const house = new Housekeeping({
+      conversation: deps,
+      book,
+      ownDevices: () => this.#own.record.current?.devices.map(({ device }) => device) ?? [],
+      report: (error) => this.#report(error),
+    });
+    this.#enrolled = { deps, book, keeper, house };
   }
 
   /** What a backup brought, before anything is read; and the conversations in it, which this device enters anew. */
@@ -459,7 +449,7 @@ export class TacitClient implements Client {
     const { provider } = crypto;
     const failed = (error: TacitError): void => this.#listeners.failure.emit(error);
     const connection = this.#connection;
-    const source = this.#backupSource(book);
+    const source = backupSource(this.account, { own: this.#own, peers: this.#peers, records: this.#records, book });
     await restoreBackup({ connection, blobs, store, provider, clock, source, peers: this.#peers, keeper, failed });
     for (const restored of await restoredConversations(store)) {
       const { id, log } = restored;
@@ -473,9 +463,13 @@ export class TacitClient implements Client {
   #finishRecovery(): void {
     const { keeper } = this.#requireEnrolled();
     const { store, recover } = this.#deps;
-    this.#finishing ??= finishRecovery({ store, keeper }, recover?.onNewCode)
-      .catch((error: unknown) => this.#report(error))
-      .finally(() => (this.#finishing = undefined));
+    if (this.#isFinishing) return;
+    this.#isFinishing = true;
+    finishRecovery({ store, keeper }, recover?.onNewCode)
+      .catch((error: unknown) => {
+        if (this.#closing === undefined) this.#report(error);
+      })
+      .finally(() => (this.#isFinishing = false));
   }
 
   /** Another device of the own account knows a newer record, or another one. */
@@ -538,67 +532,20 @@ export class TacitClient implements Client {
 
   async #catchUp(): Promise<void> {
     await this.#own.catchUp();
+    const { keeper, house } = this.#requireEnrolled();
+    // First of all: until then nobody can invite this device.
+    await house.stock();
+    this.#isReachable.resolve();
     await this.#restore();
     await this.#inbox.read();
-    const unread = await this.#readLogs();
-    const { deps } = this.#requireEnrolled();
-    await stockKeyPackages({ ...deps, context: deps.context() });
+    const unread = await house.readLogs();
     await this.#own.reachable();
-    await this.#keepUp();
-    this.#checkHeadsLater();
+    await house.keepUp();
+    house.checkHeadsLater();
     this.#records.followAll();
-    this.#requireEnrolled().keeper.connected();
+    keeper.connected();
     this.#finishRecovery();
     if (unread !== undefined) throw unread;
-  }
-
-  /** All of them, whatever happens to one; the answer is why one was not read to its end. */
-  async #readLogs(): Promise<Error | undefined> {
-    const waiting = [...this.#requireEnrolled().book.all()];
-    let unread: Error | undefined;
-    const readers = Array.from({ length: parallelReads }, async () => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        unread = (await next.catchUp()) ?? unread;
-      }
-    });
-    await Promise.all(readers);
-    return unread;
-  }
-
-  #checkHeadsLater(): void {
-    const { clock, crypto } = this.#deps;
-    this.#cancelHeadCheck?.();
-    const delay = headCheckInterval * (0.8 + 0.4 * uniformOf(crypto.provider.random));
-    this.#cancelHeadCheck = clock.after(delay, () => {
-      if (!this.#connection.isUp) return;
-      // What was not read is tried again when its conversation runs again, at the latest after the next connect.
-      void this.#readLogs()
-        .then(() => this.#keepUp())
-        .catch((error: unknown) => this.#report(error))
-        .then(() => this.#checkHeadsLater());
-    });
-  }
-
-  /** What nobody asks for: renewed keys, and the own devices in all conversations. One at a time. */
-  #keepUp(): Promise<void> {
-    const done = this.#keptUp.then(() => this.#keepUpNow());
-    this.#keptUp = done.catch(() => {});
-    return done;
-  }
-
-  async #keepUpNow(): Promise<void> {
-    const { book } = this.#requireEnrolled();
-    const own = this.#own.record.current?.devices.map(({ device }) => device) ?? [];
-    for (const conversation of book.all()) {
-      await conversation.reconcile(own);
-      await conversation.renewIfDue();
-    }
-  }
-
-  /** The own devices are others than before. */
-  #keepUpSoon(): void {
-    if (this.#enrolled === undefined || !this.#connection.isUp) return;
-    this.#keepUp().catch((error: unknown) => this.#report(error));
   }
 
   /** What a device that is linked is given of the past. */
@@ -613,8 +560,29 @@ export class TacitClient implements Client {
     );
   }
 
+  /** What may pass is tried again: nobody rings twice for the same item. Without a connection, the next one starts with reading it. */
   #readInboxSoon(): void {
-    this.#inbox.read().catch((error: unknown) => this.#report(error));
+    this.#cancelInboxRetry?.();
+    const { clock, crypto } = this.#deps;
+    const house = (): Housekeeping => this.#requireEnrolled().house;
+    this.#inbox
+      .read()
+      .then(() => {
+        this.#inboxFailures = 0;
+        return house().stockAfterWelcomes();
+      })
+      .catch((error: unknown) => {
+        this.#report(error);
+        const mayPass = error instanceof LostAnswer || (error instanceof Refused && error.refusal.retryable);
+        if (!mayPass || this.#closing !== undefined || !this.#connection.isUp) return;
+        this.#cancelInboxRetry?.();
+        const delay = 1_000 + backoff(retryBackoff, this.#inboxFailures++, uniformOf(crypto.provider.random));
+        const cancel = clock.after(delay, () => this.#readInboxSoon());
+        this.#cancelInboxRetry = () => {
+          cancel();
+          this.#cancelInboxRetry = undefined;
+        };
+      });
   }
 
   /** What is more than a network that is down or a relay that is busy. */
@@ -623,8 +591,9 @@ export class TacitClient implements Client {
   }
 
   async #take(item: InboxItem): Promise<void> {
-    const { deps, book } = this.#requireEnrolled();
+    const { deps, book, house } = this.#requireEnrolled();
     if (item.kind === "welcome") {
+      house.countWelcome();
       return takeWelcome(
         {
           ...deps,
@@ -637,46 +606,10 @@ export class TacitClient implements Client {
     }
     const payload = await received({ ...deps, provider: this.#deps.crypto.provider }, item.payload);
     if (payload === undefined || (await this.#own.receive(item, payload))) return;
-    await this.#considerRepair(payload);
-  }
-
-  /** Somebody asks to be put in anew. Another device may be faster; this one looks again when it is its turn. */
-  async #considerRepair(payload: Uint8Array): Promise<void> {
-    const { clock, crypto } = this.#deps;
-    const request = await openRepairRequest(crypto.provider, payload);
-    const conversation = request && this.#requireEnrolled().book.inLog(request.conversation);
-    if (request === undefined || conversation === undefined) return;
-    const isNeeded = (): boolean =>
-      conversation.snapshot.log === request.conversation &&
-      isToBeReadmitted(conversation.snapshot, request, this, this.#connection.now());
-    if (!isNeeded()) return;
-    const { account, device } = request.certificate;
-    const isOwn = account === this.account;
-    const delay = (isOwn ? readmissionDelay.own : readmissionDelay.others) * uniformOf(crypto.provider.random);
-    clock.after(delay, () => {
-      if (!isNeeded()) return;
-      conversation
-        .intend({ kind: "readmit", account, device, at: request.at, claimed: [] })
-        .catch((error: unknown) => this.#report(error));
-    });
+    await answerRepair(deps, { book, report: (error) => this.#report(error) }, payload);
   }
 
   start(): void {
     this.#connection.start();
   }
-}
-
-/** What a backup keeps of it; nothing of what the user has not said yet that they want. */
-function backedUp({ id, snapshot, members, info }: LiveConversation): readonly BackedUpConversation[] {
-  if (snapshot.requestBy !== undefined) return [];
-  const { title } = info.current;
-  const ended = snapshot.phase === "ended" ? { ended: true as const } : {};
-  return [{ id, log: snapshot.log, members, ...(title === "" ? {} : { title }), ...ended }];
-}
-
-/** For what is done before there is any conversation. */
-const noBook = { moved: () => {}, abandoned: () => {} };
-
-function requireAccount(verb: string, account: string): void {
-  if (!/^[\x21-\x7e]{1,128}$/.test(account)) throw new TacitError("invalid_argument", `${verb}: no account's name`);
 }

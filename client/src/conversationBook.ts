@@ -104,7 +104,12 @@ export class ConversationBook {
 
   keep(conversation: LiveConversation): void {
     this.#byId.set(conversation.id, conversation);
-    this.#byLog.set(conversation.snapshot.log, conversation.id);
+    const { log, data } = conversation.snapshot;
+    this.#byLog.set(log, conversation.id);
+    // Others may go on from there too, where this device wants to.
+    if (data.predecessor !== undefined && !this.#byLog.has(data.predecessor)) {
+      this.#byLog.set(data.predecessor, conversation.id);
+    }
   }
 
   /** Accounts that this device shares a conversation with that the user wanted. */

@@ -5,10 +5,12 @@
 import type { ConversationDeps } from "./conversationDeps.ts";
 import { TacitError } from "./errors.ts";
 import type { Met } from "./peerBook.ts";
+import { contradicted, isMet } from "./pinsInConversation.ts";
+import { isDirect } from "@tacit/protocol";
 import { wipe } from "./session/bytes.ts";
 import { merged, noted, silent, type ConversationState, type Step } from "./session/conversation.ts";
 import { changes, type Change } from "./session/conversationStore.ts";
-import { identities } from "./session/groupEngine.ts";
+import { epochOf, identities } from "./session/groupEngine.ts";
 
 export type Compute = (state: ConversationState) => Step | undefined | Promise<Step | undefined>;
 
@@ -63,18 +65,31 @@ export class ConversationSteps {
   async #take(compute: Compute, more: readonly Change[]): Promise<void> {
     const before = this.#now;
     const computed = (await compute(before)) ?? silent(before);
-    const { group } = computed.state;
-    const leaves = group === undefined || group.epoch === before.group?.epoch ? [] : identities(group);
+    const { state } = computed;
+    const { group } = state;
+    const isAccepted = before.requestBy !== undefined && state.requestBy === undefined;
+    const isNew = group !== undefined && (group.epoch !== before.group?.epoch || isAccepted);
     const { context, peers } = this.#deps;
     const { account: self } = context();
-    const shown = [...leaves, ...(computed.heard ?? [])].filter(({ account }) => account !== self);
+    const shown = [...(isNew ? identities(group) : []), ...(computed.heard ?? [])].filter(
+      (leaf) => leaf.account !== self && isMet(peers, state, leaf),
+    );
     const keep = (): Promise<void> => this.#keep(before, computed, peers.meet(shown), more);
     await (shown.length === 0 ? keep() : peers.alone(keep));
     for (const heard of computed.heard ?? []) if (heard.account === self) this.#deps.heardOwn(heard);
   }
 
   async #keep(before: ConversationState, computed: Step, met: Met, more: readonly Change[]): Promise<void> {
-    const warned = met.changed.reduce((all, { account, proven }) => {
+    const { context, peers } = this.#deps;
+    const { account: self } = context();
+    const known = new Set([...contradicted(peers, before, self), ...met.changed.map(({ account }) => account)]);
+    const isNew = computed.state.group?.epoch !== before.group?.epoch;
+    const here = isNew && !isDirect(computed.state.log) ? contradicted(peers, computed.state, self) : [];
+    const changed = [
+      ...met.changed,
+      ...here.filter((account) => !known.has(account)).map((account) => ({ account, proven: false })),
+    ];
+    const warned = changed.reduce((all, { account, proven }) => {
       const at = { seq: all.state.cursor, storedAt: this.#deps.connection.now() };
       return merged(all, noted(all.state, { kind: "identityChanged", account, ...(proven ? { proven } : {}) }, at));
     }, computed);
@@ -85,12 +100,13 @@ export class ConversationSteps {
     met.stored();
     wipe(step.consumed);
     this.#released(before, step);
-    this.#deps.follow(met);
+    this.#deps.follow({ ...met, changed });
   }
 }
 
 /** What has ended keeps no keys, and sends nothing. */
 function withoutRemains(state: ConversationState): ConversationState {
   if (state.group === undefined && state.outbox.length + state.intents.length === 0) return state;
-  return { ...state, group: undefined, outbox: [], intents: [], repair: undefined };
+  const lastEpoch = state.group === undefined ? state.lastEpoch : Number(epochOf(state.group));
+  return { ...state, group: undefined, lastEpoch, outbox: [], intents: [], repair: undefined };
 }

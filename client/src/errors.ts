@@ -26,8 +26,8 @@ const table = {
   offline: [true, "retry"],
   /** The connection ended before the answer came. */
   connection_lost: [true, "wait"],
-  /** The deployment refused the socket: token, audience or endpoint. */
-  refused: [false, "signIn"],
+  /** The deployment refuses the socket: token, audience or endpoint. It is asked again now and then; with `goOnline`, at once. */
+  refused: [true, "signIn"],
   /** The token callback threw or rejected. */
   token_failed: [true, "signIn"],
   /** The token is of another account than this store. */

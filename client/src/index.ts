@@ -23,6 +23,8 @@ export { isTacitError, TacitError, type Remedy, type TacitErrorCode } from "./er
 export type {
   BlobTransfer,
   Clock,
+  DeviceHint,
+  DeviceHints,
   Logger,
   Random,
   ScanOptions,

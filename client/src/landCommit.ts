@@ -1,5 +1,5 @@
 /** Bringing the own commit to the relay, with its Welcomes and the tree: all of it is in the request, or laid in place before it. */
-import { encodeBase64Url, limits, type Answer, type Payload, type Request } from "@tacit/protocol";
+import { encodeBase64Url, limits, type Answer, type BlobReference, type Payload, type Request } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
 import { sendable, sendableTogether, uploaded, type PayloadDeps } from "./payloads.ts";
 import type { ReadEntry } from "./session/applied.ts";
@@ -11,6 +11,27 @@ export interface LandingDeps extends PayloadDeps {
   readonly connection: Pick<Connection, "request">;
 }
 
+/**
+ * What is laid in place already for one commit, so that another attempt after a lost answer does not do it again. In memory alone: after
+ * a restart everything is repeated, which does no harm.
+ */
+export interface LandingProgress {
+  readonly entry: string;
+  readonly since: number;
+  readonly uploaded: Map<Uint8Array, BlobReference>;
+  /** Welcomes, from the first on. */
+  staged: number;
+}
+
+/** Milliseconds after which nothing is taken for granted: uploads and stages last a day. */
+const progressLife = 3_600_000;
+
+/** `known` where it is of this commit, and not old. */
+export function progressOf(known: LandingProgress | undefined, { entry }: PendingCommit, now: number): LandingProgress {
+  if (known?.entry === entry && now - known.since < progressLife) return known;
+  return { entry, since: now, uploaded: new Map(), staged: 0 };
+}
+
 /** Room in a request frame for what is around the payloads of a commit, and around each Welcome. */
 const overhead = { commit: 2_048, welcome: 320 };
 
@@ -19,11 +40,12 @@ export async function landCommit(
   deps: LandingDeps,
   { log, roster, data }: ConversationState,
   pending: PendingCommit,
-  options: { readonly withoutPicture: boolean },
+  options: { readonly withoutPicture: boolean; readonly progress: LandingProgress },
 ): Promise<Answer<"commit">> {
   const { connection } = deps;
   const { commit, tree } = pending;
-  const treeBlob = tree === undefined ? undefined : (await uploaded(deps, tree)).blob;
+  const { progress } = options;
+  const treeBlob = tree === undefined ? undefined : await uploadedOnce(deps, progress, tree);
   const picture = options.withoutPicture ? undefined : groupDataOf(pending.next)?.picture;
   const blobs = [
     ...(treeBlob === undefined ? [] : [treeBlob]),
@@ -34,11 +56,11 @@ export async function landCommit(
   const deltaSize = utf8(JSON.stringify([add, remove, roster])).length;
   const room = limits.requestFrame - overhead.commit - deltaSize;
   const together = await payloadsTogether(deps, pending, room);
-  if (together === undefined) await stageWelcomes(deps, log, pending);
+  if (together === undefined) await stageWelcomes(deps, log, pending, progress);
   const landing = {
     conversation: log,
     entry: pending.entry,
-    payload: together?.payload ?? (await sendable(deps, commit)),
+    payload: together?.payload ?? (await sendableOnce(deps, progress, commit)),
     welcomes: together?.welcomes ?? [],
     ...(together === undefined ? { staged: true as const } : {}),
     blobs,
@@ -53,6 +75,17 @@ export async function landCommit(
     generation,
     ...(predecessor === undefined ? {} : { predecessor }),
   });
+}
+
+async function uploadedOnce(deps: PayloadDeps, progress: LandingProgress, bytes: Uint8Array): Promise<BlobReference> {
+  const blob = progress.uploaded.get(bytes) ?? (await uploaded(deps, bytes)).blob;
+  progress.uploaded.set(bytes, blob);
+  return blob;
+}
+
+async function sendableOnce(deps: PayloadDeps, progress: LandingProgress, bytes: Uint8Array): Promise<Payload> {
+  if (bytes.length <= limits.inlinePayload) return sendable(deps, bytes);
+  return { blob: await uploadedOnce(deps, progress, bytes) };
 }
 
 type Welcomes = Request<"commit">["welcomes"];
@@ -82,20 +115,22 @@ async function stageWelcomes(
   deps: LandingDeps,
   conversation: string,
   { entry, welcomes }: PendingCommit,
+  progress: LandingProgress,
 ): Promise<void> {
   let frame: Welcomes = [];
   let used = 0;
   const room = limits.requestFrame - overhead.commit;
   const send = async (): Promise<void> => {
     if (frame.length > 0) await deps.connection.request("stageWelcomes", { conversation, entry, welcomes: frame });
+    progress.staged += frame.length;
     frame = [];
     used = 0;
   };
-  for (const { device, claim, welcome } of welcomes) {
+  for (const { device, claim, welcome } of welcomes.slice(progress.staged)) {
     const payload: Payload =
       welcome.length <= limits.inlinePayload
         ? { inline: encodeBase64Url(welcome) }
-        : { blob: (await uploaded(deps, welcome)).blob };
+        : { blob: await uploadedOnce(deps, progress, welcome) };
     const size = overhead.welcome + ("inline" in payload ? payload.inline.length : 0);
     if (used + size > room || frame.length >= limits.welcomes) await send();
     frame.push({ device, claim, payload });

@@ -14,6 +14,7 @@ import { ConversationWork } from "./conversationWork.ts";
 import { TacitError } from "./errors.ts";
 import { listenerSet, subject } from "./observable.ts";
 import { Outgoing } from "./outgoing.ts";
+import { withAccepted } from "./pinsInConversation.ts";
 import { fetchPicture, storePicture } from "./picture.ts";
 import { readTimeline } from "./readTimeline.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
@@ -88,6 +89,7 @@ export class LiveConversation implements Conversation {
       // Whoever answers has accepted.
       return silent(enqueue({ ...state, requestBy: undefined }, message));
     });
+    this.#deps.connection.need();
     this.#work.run();
     return outgoing!;
   }
@@ -257,6 +259,15 @@ export class LiveConversation implements Conversation {
     this.#work.run();
   }
 
+  /** The application trusts the keys that `account` has here; of these, `alone`, where it is given. */
+  async acceptKeysOf(account: string, alone: string | undefined): Promise<void> {
+    await this.#steps.take((state) => {
+      const accepted = withAccepted(state, account, alone);
+      return accepted === state ? undefined : silent(accepted);
+    });
+    this.#work.run();
+  }
+
   opened(): Promise<void> {
     return this.#work.opened();
   }
@@ -283,7 +294,7 @@ export class LiveConversation implements Conversation {
   async renewIfDue(): Promise<void> {
     const { connection, context } = this.#deps;
     if (isRenewalDue(this.#steps.now, connection.now(), context().provider.random)) {
-      await this.intend({ kind: "rotate" });
+      await this.intend({ kind: "rotate", unlessBusy: true });
     }
   }
 

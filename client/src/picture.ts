@@ -7,12 +7,14 @@ import { fetched, uploaded } from "./payloads.ts";
 import { concat } from "./session/bytes.ts";
 import type { Picture } from "./session/groupData.ts";
 
+type PictureDeps = Pick<ConversationDeps, "connection" | "blobs" | "context">;
+
 const nonceLength = 24;
 /** Bytes. */
 const largest = 2 * 1024 * 1024;
 
 /** @throws TacitError `too_large`, Refused, LostAnswer */
-export async function storePicture(deps: ConversationDeps, picture: Uint8Array): Promise<Picture> {
+export async function storePicture(deps: PictureDeps, picture: Uint8Array): Promise<Picture> {
   if (picture.length > largest) throw new TacitError("too_large", `a picture has at most ${largest} bytes`);
   const { provider } = deps.context();
   const [key, nonce] = [provider.random(32), provider.random(nonceLength)];
@@ -22,7 +24,7 @@ export async function storePicture(deps: ConversationDeps, picture: Uint8Array):
 }
 
 /** Undefined: it is not there any more, or is not what it should be. @throws Refused, LostAnswer */
-export async function fetchPicture(deps: ConversationDeps, { key, ...blob }: Picture): Promise<Uint8Array | undefined> {
+export async function fetchPicture(deps: PictureDeps, { key, ...blob }: Picture): Promise<Uint8Array | undefined> {
   const { provider } = deps.context();
   const sealed = blob.size > largest + 1_024 ? undefined : await fetched({ ...deps, provider }, blob);
   if (sealed === undefined) return undefined;

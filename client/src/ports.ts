@@ -42,8 +42,8 @@ export interface Vault {
 export interface SocketEvents {
   readonly opened: () => void;
   readonly message: (text: string) => void;
-  /** Once, also where the socket never opened; nothing follows. */
-  readonly closed: (code: number) => void;
+  /** Once, also where the socket never opened; nothing follows. `status`: HTTP's, of a refused upgrade, where it can be seen. */
+  readonly closed: (code: number, status?: number) => void;
 }
 
 export interface Socket {
@@ -55,6 +55,26 @@ export interface Socket {
 /** Opens WebSockets (RFC 6455) for text frames. */
 export interface Transport {
   open(url: string, protocols: readonly string[], events: SocketEvents): Socket;
+  /**
+   * Whether anything answers HTTP at `url`. Tells a refused upgrade from a network that is down, where neither shows a status.
+   * Absent: cannot be told.
+   */
+  readonly reachable?: (url: string) => Promise<boolean>;
+}
+
+/**
+ * What the platform says about the device. Hints hasten and spare; nothing relies on them, and any of them may be wrong.
+ *
+ * `foreground`, `background`: somebody looks at the app, nobody does. `suspending`: this process is about to be stopped where it
+ * is. `networkUp`, `networkDown`: there is a network, there is none. `networkChanged`: it is another one than before.
+ */
+export type DeviceHint = "foreground" | "background" | "suspending" | "networkUp" | "networkDown" | "networkChanged";
+
+export interface DeviceHints {
+  /** Calls `listener` with each hint, at once with what differs from a device in use that has a network. The answer ends it. */
+  watch(listener: (hint: DeviceHint) => void): () => void;
+  /** Milliseconds in the background after which the connection is let go, unless `connect` is told otherwise. */
+  readonly restAfter: number;
 }
 
 export interface Clock {

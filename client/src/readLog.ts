@@ -76,24 +76,38 @@ export function applyAll(
   });
 }
 
-/** Entries of a doorbell count where they continue what was read. */
+/** Entries of a doorbell count where they continue what was read. @throws Refused, LostAnswer */
 export async function applyRung(
   deps: ConversationDeps,
   steps: ConversationSteps,
   log: string,
   entries: readonly Entry[],
 ): Promise<void> {
-  if (entries.some(({ payload }) => "blob" in payload)) return;
+  if (!continues(steps.now, log, entries)) return;
+  // More than one large payload is read in parts.
+  if (entries.filter(({ payload }) => "blob" in payload).length > 1) return;
+  const reads: ReadEntry[] = [];
+  // Before the step, which others wait for.
+  for (const entry of entries) reads.push({ entry, payload: await payloadOf(deps, entry) });
   await steps.take(async (state) => {
-    if (state.log !== log || state.phase !== "open" || state.joinedAt !== undefined) return undefined;
+    if (!continues(state, log, entries)) return undefined;
     let step = silent(state);
-    for (const entry of entries) {
-      if (entry.seq <= step.state.cursor) continue;
-      if (entry.prev !== step.state.cursor) break;
-      step = merged(step, await applied(deps, step.state, { entry, payload: await payloadOf(deps, entry) }));
+    for (const read of reads) {
+      if (read.entry.seq <= step.state.cursor) continue;
+      if (read.entry.prev !== step.state.cursor) break;
+      step = merged(step, await applied(deps, step.state, read));
     }
     return step;
   });
+}
+
+function continues(
+  { log: current, phase, joinedAt, cursor }: ConversationState,
+  log: string,
+  entries: readonly Entry[],
+): boolean {
+  if (current !== log || phase !== "open" || joinedAt !== undefined) return false;
+  return entries.some(({ prev, seq }) => prev <= cursor && seq > cursor);
 }
 
 async function applied(deps: ConversationDeps, state: ConversationState, read: ReadEntry): Promise<Step> {

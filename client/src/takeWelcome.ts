@@ -9,7 +9,13 @@ import type { BlobTransfer } from "./ports.ts";
 import type { SealedStore } from "./sealedStore.ts";
 import { newConversation, type SessionContext } from "./session/conversation.ts";
 import { behindImported, importedKey } from "./session/importedHistory.ts";
-import { acceptInvitation, openInvitation, type JoinOutcome, type OpenedInvitation } from "./session/joining.ts";
+import {
+  acceptInvitation,
+  openInvitation,
+  unfamiliarLeaves,
+  type JoinOutcome,
+  type OpenedInvitation,
+} from "./session/joining.ts";
 import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
 import { largestTree, unwrapWelcome } from "./session/welcomeTree.ts";
 import { wipe } from "./session/bytes.ts";
@@ -21,6 +27,8 @@ export interface WelcomeDeps {
   readonly blobs: BlobTransfer;
   readonly book: ConversationBook;
   readonly isShunned: (account: string) => boolean;
+  /** Devices that the account's record lists, checked. @throws TacitError, Refused, LostAnswer */
+  readonly devicesOf: (account: string) => Promise<readonly string[]>;
   readonly arrived: (conversation: LiveConversation) => void;
 }
 
@@ -53,16 +61,17 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   }
   const { account } = deps.context();
   const isKnown = opened.by.account === account || book.contacts().has(opened.by.account);
-  if (known === undefined && deps.isShunned(opened.by.account)) {
+  if (isBeginning(known) && deps.isShunned(opened.by.account)) {
     wipe(opened.consumed);
     return store.commit(used);
   }
   const handed = await store.get(importedKey(log));
   const fresh = handed === undefined ? newConversation(log, [account]) : behindImported(log, [account], handed);
+  const listed = known === undefined ? new Set<string>() : await listedDevices(deps, known, opened);
   const conversation = known ?? book.provisional(fresh);
   let outcome: JoinOutcome | undefined;
   await conversation.take((state) => {
-    outcome = acceptInvitation(known || handed ? state : undefined, opened, !isKnown);
+    outcome = acceptInvitation(known || handed ? state : undefined, opened, !isKnown, listed);
     return outcome.kind === "joined" ? outcome.step : undefined;
   }, used);
   if (outcome?.kind === "refused") {
@@ -87,6 +96,30 @@ async function open(deps: WelcomeDeps, item: Welcome, stored: Uint8Array): Promi
   const keyPackage = decodeKeyPackageItem(item.keyPackage, stored);
   const { conversation, seq, turn, at } = item;
   return openInvitation(context, { conversation, seq, turn, at, welcome, tree: sealedTree, keyPackage });
+}
+
+/** Whether it is new to this account, or begins again. */
+function isBeginning(known: LiveConversation | undefined): boolean {
+  return known === undefined || known.snapshot.phase === "ended";
+}
+
+/** Devices that the epoch which is known does not have, and that their accounts' records list. */
+async function listedDevices(
+  { devicesOf }: WelcomeDeps,
+  { snapshot }: LiveConversation,
+  opened: OpenedInvitation,
+): Promise<ReadonlySet<string>> {
+  const accounts = new Set(unfamiliarLeaves(snapshot, opened).map(({ account }) => account));
+  const listed = new Set<string>();
+  for (const account of accounts) {
+    try {
+      for (const device of await devicesOf(account)) listed.add(device);
+    } catch (error) {
+      // A record that does not hold lists nobody.
+      if (!(error instanceof TacitError)) throw error;
+    }
+  }
+  return listed;
 }
 
 function mayBeAhead({ snapshot }: LiveConversation, log: string, seq: number): boolean {

@@ -19,6 +19,8 @@ export function describeNotice(notice: TimelineNotice): string {
       return "This device cannot follow the conversation, and asks to be put in anew.";
     case "rejoined":
       return "This device is in again. Something may be missing.";
+    case "suspended":
+      return `${notice.account} sent a broken change, and is not served any more`;
     case "deviceRestored":
       return "A device that could not follow was put in anew.";
     case "left":

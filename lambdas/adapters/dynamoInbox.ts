@@ -22,7 +22,7 @@ import {
   readWelcome,
   reservationItem,
 } from "./inboxItem.ts";
-import { headId, isInForce, isVoid, stagePartition } from "./stageItem.ts";
+import { headId, isInForce, stagePartition } from "./stageItem.ts";
 
 /** A reservation stays: the device cannot make somebody else's commit fail by acknowledging what has not come. */
 const isWelcome = "s = :welcome";
@@ -34,7 +34,10 @@ const isSameStaged = "s = :staged AND c = :conversation AND e = :entry AND a = :
 const places = 200;
 const queries = 10;
 
-/** Milliseconds after which a stage that has not landed never will: nothing that was noted of it lasts a day. */
+/**
+ * Milliseconds after which a stage that has not landed never will: nothing that was noted of it lasts longer than a day. Not
+ * earlier, also where it was abandoned: its claims may be on their way into another.
+ */
 const stageLife = 25 * 60 * 60_000;
 
 /** Items, and the place up to which others were looked for; undefined where there are no more. */
@@ -53,7 +56,7 @@ export function dynamoInbox(client: DynamoDBClient, table: string, clock: Clock)
     return Items?.[0];
   }
 
-  /** The Welcomes among `items`; those whose stage will never land are deleted. */
+  /** The Welcomes among `items`; those whose stage never landed are deleted in the end. */
   async function visible(items: readonly Item[]): Promise<readonly InboxItem[]> {
     const heads = new Map<string, ReturnType<typeof headOf>>();
     const shown = items.map(async (item) => {
@@ -64,7 +67,7 @@ export function dynamoInbox(client: DynamoDBClient, table: string, clock: Clock)
       heads.set(name, reading);
       const head = await reading;
       if (isInForce(head)) return [readWelcome(item, readStanding(head))];
-      if (isVoid(head) || clock.now() > readNumber(item, "a") + stageLife) await removeStaged(item);
+      if (clock.now() > readNumber(item, "a") + stageLife) await removeStaged(item);
       return [];
     });
     return (await Promise.all(shown)).flat();

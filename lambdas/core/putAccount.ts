@@ -2,7 +2,7 @@
  * `putAccount`: the first record of an account, or the successor of the one that the Directory holds. A successor may go on
  * under another account key, where the key before says so: that is how a lost holder is replaced.
  */
-import { accountRecord, decodeBase64Url, type AccountRecord, type Request } from "@tacit/protocol";
+import { accountRecord, decodeBase64Url, longestRotations, type AccountRecord, type Request } from "@tacit/protocol";
 import type { StoredAccount } from "../ports.ts";
 import { checkRecord, invalid, isSameWay, type CheckedRecord } from "./accountRecord.ts";
 import type { Caller } from "./caller.ts";
@@ -85,10 +85,9 @@ function requireRotation(
   devices: readonly string[],
 ): void {
   const before = rotationsOf(current) ?? [];
-  const isNext =
-    rotations.length === before.length + 1 &&
-    isSameWay(rotations.slice(0, -1), before) &&
-    rotations.at(-1)!.from === current.accountKey;
+  // The way that travels has an end: the oldest makes room.
+  const kept = before.length < longestRotations ? before : before.slice(1);
+  const isNext = rotations.at(-1)?.from === current.accountKey && isSameWay(rotations.slice(0, -1), kept);
   if (!isNext) throw conflict();
   if (!devices.includes(caller.device)) throw invalid("without the device that puts it");
 }

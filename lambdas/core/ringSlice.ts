@@ -19,7 +19,7 @@ export async function ringSlice(
   await ringTargets(relay, slice.targets, slice.frame);
 }
 
-/** Rings those whose lease still runs, with `frame`, and before it for their inbox where they have something there. */
+/** Rings those whose lease still runs: with `frame`, and those who have a Welcome for their inbox alone, which leads them to the entry. */
 export async function ringTargets(
   relay: Pick<Relay, "sockets" | "connections" | "clock" | "reports">,
   targets: readonly BellTarget[],
@@ -55,10 +55,8 @@ async function ringTarget(
   frame: string,
 ): Promise<void> {
   try {
-    for (const one of inbox ? [inboxFrame, frame] : [frame]) {
-      if ((await sockets.post(connection, one)) !== "gone") continue;
-      return await connections.unregister(account, device, connection);
-    }
+    if ((await sockets.post(connection, inbox ? inboxFrame : frame)) !== "gone") return;
+    await connections.unregister(account, device, connection);
   } catch (error) {
     reports.unexpected(error, { operation: "ring" });
   }

@@ -362,7 +362,8 @@ async function storedTable(database: DynamoDb, { logicalId, name }: TableModel):
 
 /** A fault of the local cloud itself, not of what it hosts. */
 function reportFault(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error));
+  // As text: Node takes no error of another realm, such as a test's.
+  process.emitWarning(error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
 
 function subscribe<T>(listeners: Set<T>, listener: T): () => void {

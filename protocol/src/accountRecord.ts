@@ -32,8 +32,9 @@ export function accountRotationText(account: string, from: string, to: string): 
   return JSON.stringify([account, from, to]);
 }
 
-/** How often an account may have gone on under another key: the whole chain travels, newest last. */
-const rotations = v.optional(v.pipe(v.array(accountRotation), v.maxLength(4)));
+/** Proofs that travel: the newest ones. Whoever pinned a key from before them is shown a changed key. */
+export const longestRotations = 4;
+const rotations = v.optional(v.pipe(v.array(accountRotation), v.maxLength(longestRotations)));
 
 export const deviceCertificateLabel = "tacit device certificate 1";
 export const accountRecordLabel = "tacit account record 1";

@@ -237,7 +237,8 @@ describe("a connection that is given up while it comes about", () => {
     };
     const bob = await s.clock.until(connect(options(s, "bob", { store: cutting })));
     await s.clock.until(bob.caughtUp());
-    expect(saves).toBe(3);
+    // The fourth notes the receipt.
+    expect(saves).toBe(4);
     await bob.close();
   });
 
@@ -361,7 +362,7 @@ describe("opening a conversation", () => {
     s.relay.filter = () => true;
     const changed = new Promise((resolve) => alice.on("identityChanged", resolve));
     alice.goOnline();
-    expect(await s.clock.until(changed)).toEqual({ account: "bob" });
+    expect(await s.clock.until(changed)).toEqual({ account: "bob", proven: false });
     await s.clock.advance(minute);
     expect(outgoing.status).toBe("queued");
     const again = s.clock.until(alice.conversation({ with: ["bob"] }));

@@ -5,6 +5,7 @@ import type { BackupHealth } from "../../client/src/backup/backupKeeper.ts";
 import { changes } from "../../client/src/session/conversationStore.ts";
 import { isHolder } from "../../client/src/session/identity.ts";
 import { bareDevice, message, provider, type BareDevice, type BareOptions } from "./support/bareDevice.ts";
+import { doom } from "./support/crash.ts";
 import { couple } from "./support/devices.ts";
 import { openedBackup } from "./support/openedBackup.ts";
 import { stage, type Stage } from "./support/stage.ts";
@@ -44,6 +45,7 @@ describe("a recovery code", () => {
     await alice.say(tea.id, message(1, "bob", "one lump?"), message(2, "alice", "two"));
     await alice.peers.shun("mallory");
     const code = await world.clock.until(alice.keeper.createRecoveryCode());
+    await world.clock.settle();
     const now = world.clock.now();
     expect(alice.keeper.health.current).toEqual({ status: "ok", lastAt: now, lastCheckedAt: now });
     expect(history.map(({ status }) => status)).not.toContain("failing");
@@ -96,6 +98,59 @@ describe("a recovery code", () => {
     await expect(world.clock.until(alice.keeper.backupNow())).rejects.toMatchObject({ code: "invalid_argument" });
     await alice.close();
   });
+
+  it("is replaced wherever the device dies, by one that was seen, or not at all", async () => {
+    const story = async (k: number): Promise<number> => {
+      const { world, raw, alice } = await home();
+      const { clock, relay } = world;
+      alice.conversations.push(tea);
+      await alice.say(tea.id, message(1, "bob", "kept"));
+      const old = await clock.until(alice.keeper.createRecoveryCode());
+      await clock.advance(60_000);
+      await alice.close();
+      const fate = doom(k, clock);
+      const dying = { ...world, clock: { ...clock, ...fate.clock(clock) } };
+      const seen: string[] = [];
+      let returned: string | undefined;
+      const store = raw.reopen();
+      const firstLife = (async () => {
+        const device = await bareDevice(dying, "alice", { store: fate.store(store) });
+        device.conversations.push(tea);
+        returned = await device.keeper.createRecoveryCode((code) => void seen.push(code));
+        await device.close();
+      })();
+      firstLife.catch(() => {});
+      await clock.until(Promise.race([fate.died, firstLife]));
+      await clock.settle();
+      await store.close();
+      const again = await clock.until(bareDevice(world, "alice", { store: raw.reopen() }));
+      again.conversations.push(tea);
+      const statuses = new Set<string>();
+      again.keeper.health.subscribe(({ status }) => statuses.add(status));
+      again.keeper.touch();
+      await clock.advance(3 * hour);
+      expect([...statuses]).toEqual(["ok"]);
+      const opened: string[] = [];
+      for (const code of [old, ...seen])
+        if ((await openedBackup(world, "alice", code)) !== undefined) opened.push(code);
+      expect(opened).toHaveLength(1);
+      if (returned !== undefined) expect(opened).toEqual([returned]);
+      expect((await openedBackup(world, "alice", opened[0]!))!.items.get(tea.id)).toHaveLength(1);
+      expect(again.keeper.health.current.status).toBe("ok");
+      expect(relay.unexpected).toEqual([]);
+      await again.close();
+      return fate.steps;
+    };
+    const steps = await story(Infinity);
+    expect(steps).toBeGreaterThan(15);
+    for (let k = 1; k <= steps; k++) {
+      try {
+        await story(k);
+      } catch (error) {
+        throw new Error(`died at step ${k} of ${steps}`, { cause: error });
+      }
+    }
+  }, 120_000);
 
   it("whose backup did not get through is none: the one before opens the next backup", async () => {
     const { world, raw, alice } = await home();

@@ -143,9 +143,9 @@ describe("a peer whose key changed", () => {
     relay.filter = () => true;
     // The claim is of no use any more; the key packages that come instead are of another account key.
     relay.tables.inbox.clear();
-    expect(await clock.until(opening)).toBe("undefined");
+    expect(await clock.until(opening)).toBe("identity_changed");
     await clock.advance(60_000);
-    expect(changed).toEqual([{ account: "bob" }]);
+    expect(changed).toEqual([{ account: "bob", proven: false }]);
     expect(await clock.until(codeOf(alice.conversation({ with: ["bob"] })))).toBe("identity_changed");
 
     await clock.until(alice.acceptIdentity("bob"));

@@ -86,7 +86,7 @@ describe("a relay", () => {
           (error: { readonly code: string }) => error.code,
         ),
       );
-    relay.tables.accounts.set("bob", { ...account, signed: enrolment.record });
+    relay.tables.accounts.set("bob", { ...account, receipt: undefined, signed: enrolment.record });
     relay.tables.keyPackages.clear();
     relay.tables.lastResorts.clear();
     expect(await codeNow()).toBe("no_key_packages");
@@ -95,10 +95,46 @@ describe("a relay", () => {
     const devices = [enrolment.certificate];
     const other = { account: "bob", version: 1, previous: null, accountKey, devices, revoked: ["A".repeat(43)] };
     const signed = await sign(provider, "tacit account record 1", bobsKey, other);
-    relay.tables.accounts.set("bob", { ...account, signed });
+    relay.tables.accounts.set("bob", { ...account, receipt: undefined, signed });
     expect(await codeNow()).toBe("identity_invalid");
-    relay.tables.accounts.set("bob", { ...account, signed: enrolment.record });
+    relay.tables.accounts.set("bob", { ...account, receipt: undefined, signed: enrolment.record });
     expect(await codeNow()).toBe("no_key_packages");
     await alice.close();
+  });
+
+  it("hides a new version of somebody's record: his own messages tell of it, and what hides it is reported", async () => {
+    const { clock, relay, arrive } = stage();
+    const [alice, bob] = [await arrive("alice"), await arrive("bob")];
+    const failures: string[] = [];
+    alice.on("failure", ({ code }) => failures.push(code));
+    await clock.until(alice.conversation({ with: ["bob"] }));
+    await clock.settle();
+    const { signed: record, receipt } = relay.tables.accounts.get("bob")!;
+    const asked = new Set<unknown>();
+    relay.filter = ({ direction, account, frame, deliver }) => {
+      if (account !== "alice") return true;
+      if (direction === "up" && frame.op === "getAccount" && frame["account"] === "bob") asked.add(frame["id"]);
+      if (direction === "up" || !asked.has(frame["id"])) return true;
+      deliver(JSON.stringify({ id: frame["id"], ok: { record, receipt } }));
+      return false;
+    };
+    await clock.until(bob.renameDevice(bob.device, "the new phone"));
+    const [atBob] = bob.conversations();
+    await clock.until((await clock.until(atBob!.send({ text: "I have a new name" }))).sent);
+    await clock.settle();
+    expect(asked.size).toBe(1);
+    expect(failures).toEqual(["identity_invalid"]);
+
+    // As soon as the relay gives in, all is well again.
+    relay.filter = () => true;
+    alice.goOffline();
+    alice.goOnline();
+    await clock.until(alice.caughtUp());
+    await clock.settle();
+    await clock.until((await clock.until(atBob!.send({ text: "do you see it?" }))).sent);
+    await clock.settle();
+    expect(failures).toHaveLength(1);
+    await alice.close();
+    await bob.close();
   });
 });

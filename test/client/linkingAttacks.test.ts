@@ -221,6 +221,7 @@ describe("a relay in the middle", () => {
       relay.tables.accounts.set("alice", stored);
       const failures = failuresOf(client);
       relay.cut("alice");
+      await clock.settle();
       await clock.until(client.caughtUp());
       await clock.advance(1_000);
       expect(client.devices().map(({ id }) => id)).toEqual([alice.device, phone.device]);
@@ -409,7 +410,7 @@ describe("a revoked device", () => {
     };
     for (const [operation, fields] of Object.entries(attempts)) {
       const asked = socket
-        .request(operation as Operation, fields as Request<Operation>)
+        .request(operation as Operation, fields)
         .catch((error: unknown) => Promise.reject((error as { refusal?: unknown }).refusal ?? error));
       const answer = await clock.until(codeOf(asked));
       // Putting the very record that is there is answered, and says nothing.

@@ -1,4 +1,5 @@
 /** The DynamoDB adapters: the contract, and what only a database behind a network does. */
+import { limits } from "@tacit/protocol";
 import { randomId } from "../../bench/rawDevice.ts";
 import { dynamoBackups } from "../../lambdas/adapters/dynamoBackups.ts";
 import { dynamoConnections } from "../../lambdas/adapters/dynamoConnections.ts";
@@ -120,12 +121,81 @@ describe("a lost answer", () => {
     expect(await ports.keyPackages.take(account, device)).toBeUndefined();
   });
 
+  test("of a receipt: it is one's own", async () => {
+    const account = randomId();
+    const signed = { payload: randomId(40), signature: randomId(64) };
+    await ports.directory.put(
+      account,
+      { signed, version: 1, accountKey: randomId(32), devices: [], revoked: [] },
+      undefined,
+    );
+    loseFirstAnswer("UpdateItem");
+    const receipt = { payload: randomId(90), signature: randomId(64) };
+    expect(await ports.directory.setReceipt(account, 1, receipt)).toEqual(receipt);
+  });
+
+  test("of a staged Welcome, taken from another stage, and of its commit", async () => {
+    const [device, claim] = [randomId(32), `0${randomId()}`];
+    const { stages, inbox, landing } = ports;
+    await inbox.reserve({ device, id: claim, by: "ann", keyPackage: randomId(32), ttl: 99 });
+    const write = creation();
+    const { conversation, entry } = write;
+    const [old, stage] = [randomId(), entry.id].map((id) => ({ conversation, entry: id, by: "ann" }));
+    const welcome = { device, claim, payload: { inline: "AQ" }, at: 7, ttl: 99 };
+    loseFirstAnswer("UpdateItem");
+    expect(await stages.lay(old!, welcome)).toEqual({ laid: true });
+    loseFirstAnswer("UpdateItem");
+    expect(await stages.abandon(old!, 99)).toBe(true);
+    loseFirstAnswer("UpdateItem");
+    expect(await stages.lay(stage!, welcome, old)).toEqual({ laid: true });
+    loseFirstAnswer("UpdateItem");
+    expect(await stages.note(stage!, [device], 99)).toBe(true);
+    loseFirstAnswer("TransactWriteItems");
+    expect(await landing.land({ ...write, stage: { name: stage!, now: 0, ttl: 99 } })).toEqual({ kind: "landed" });
+    expect((await inbox.page("cid", device, undefined, 10)).items).toHaveLength(1);
+  });
+
+  test("of a backup: what is there is one's own", async () => {
+    const account = randomId();
+    const backup = { version: 1, at: 1, manifest: randomId(20), blobs: [], removed: [] };
+    loseFirstAnswer("PutItem");
+    expect(await ports.backups.put(account, backup)).toEqual({ landed: false, found: backup });
+  });
+
   test("of the ceiling: it is where it should be", async () => {
     const write = creation();
     await ports.landing.land(write);
     loseFirstAnswer("UpdateItem");
     expect(await ports.conversations.raiseCeiling(write.conversation, 64, 128)).toBe(true);
   });
+});
+
+test("a message whose function was killed between its two writes goes where it would have gone", async () => {
+  const [device, mark] = [randomId(32), randomId(32)];
+  const from = { account: "dan", device: randomId(32) };
+  const message = { account: "cid", device, mark, from, payload: { inline: "AQ" }, at: 7, ttl: 99 };
+  dynamo.meddle((operation, input, call) => {
+    if (operation === "PutItem") throw new DynamoDbError("ValidationException", "killed");
+    return call(operation, input);
+  });
+  const first = `0${randomId()}`;
+  await expect(ports.inbox.send({ ...message, id: first })).rejects.toThrow("killed");
+  dynamo.meddle();
+  await ports.inbox.send({ ...message, id: `1${randomId()}` });
+  expect((await ports.inbox.page("cid", device, undefined, 10)).items.map(({ id }) => id)).toEqual([first]);
+});
+
+test("a conversation of the longest thousand names, with as many dropped, is one item", async () => {
+  const names = (letter: string) =>
+    Array.from({ length: limits.roster }, (_, i) => `${letter}${i}`.padEnd(128, letter));
+  const write = creation();
+  const dropped = new Map(names("d").map((account) => [account, { seq: 2 ** 40, turn: 2 ** 40, left: true as const }]));
+  const next = { ...write.next, roster: names("r"), dropped };
+  const roster = { add: names("r").slice(0, limits.rosterDelta), remove: names("d").slice(0, limits.rosterDelta) };
+  const entry = { ...write.entry, payload: { inline: randomId(limits.inlinePayload) }, roster } as StoredEntry;
+  expect(await ports.landing.land({ ...write, entry, next })).toEqual({ kind: "landed" });
+  expect(await ports.conversations.get(write.conversation)).toEqual(next);
+  expect(await ports.log.newest(write.conversation)).toEqual(entry);
 });
 
 describe("a transaction in the way", () => {

@@ -110,7 +110,9 @@ describe("commit", () => {
     });
     expect((await ask(alice, "commit", request)).ok).toMatchObject({ id: request.entry, seq: 2, turn: 1 });
     expect(await stage.relay.conversations.get(conversation)).toMatchObject({ turn: 2, roster: ["alice", "carol"] });
-    for (const device of [bob, carol]) expect(pushes(device, "entries").at(-1)).toMatchObject({ conversation, seq: 2 });
+    expect(pushes(bob, "entries").at(-1)).toMatchObject({ conversation, seq: 2 });
+    // Who comes in finds all that is needed behind the Welcome.
+    expect([pushes(carol, "inbox").length, pushes(carol, "entries").length]).toEqual([1, 0]);
     expect((await ask(bob, "commit", commitOf(conversation, { turn: 2 }))).error?.code).toBe("not_a_member");
     expect((await ask(carol, "commit", commitOf(conversation, { turn: 2 }))).ok?.seq).toBe(3);
   });

@@ -78,22 +78,39 @@ test("recovery: a device without a certificate, with the account key, ends all o
   expect((await put(socket, record)).ok).toMatchObject({ version: 3 });
 });
 
-test("again and again, each from the key before, and never back to one that was", async () => {
+test("never back to a key that was: whoever found it could go on from there", async () => {
+  const { stage, fresh, socket } = await setting();
+  const key = newKey();
+  const there = rotation(fresh, key);
+  await put(socket, await recovery(stage, fresh, { key }));
+  const way = [there, rotation({ ...fresh, accountKey: key }, fresh.accountKey)];
+  const more = { revoked: await gone(stage, fresh) };
+  const back = await recovery(stage, fresh, { key: fresh.accountKey, rotations: way, more });
+  expect((await put(socket, back)).error?.code).toBe("record_invalid");
+  const other = newKey();
+  const onward = [there, rotation({ ...fresh, accountKey: key }, other)];
+  expect((await put(socket, await recovery(stage, fresh, { key: other, rotations: onward, more }))).ok).toBeDefined();
+});
+
+test("again and again, each from the key before, with the newest four proofs", async () => {
   const { stage, fresh, socket } = await setting();
   let current = fresh;
   const way: AccountRotation[] = [];
-  for (let i = 0; i < 4; i++) {
+  const next = async (rotations: readonly AccountRotation[], key: Ed25519Key) =>
+    put(socket, await recovery(stage, current, { key, rotations, more: { revoked: await gone(stage, fresh) } }));
+  for (let i = 0; i < 6; i++) {
     const key = newKey();
-    way.push(rotation(current, key));
-    const record = await recovery(stage, current, { key, rotations: way, more: { revoked: await gone(stage, fresh) } });
-    expect((await put(socket, record)).ok).toMatchObject({ version: 3 + i });
+    const proof = rotation(current, key);
+    // Neither without one that there was room for, nor with another in its place.
+    if (way.length > 0 && way.length < 4) expect((await next([...way.slice(1), proof], key)).ok).toBeUndefined();
+    if (way.length > 1) expect((await next([...way.toReversed().slice(-3), proof], key)).ok).toBeUndefined();
+    way.push(proof);
+    if (way.length > 4) way.shift();
+    expect((await next(way, key)).ok).toMatchObject({ version: 3 + i });
     current = { ...current, accountKey: key };
   }
   const { certificates } = await currentRecord(stage, "alice");
   expect(certificates).toHaveLength(1);
-  const back = [way[0]!, rotation({ ...fresh, accountKey: current.accountKey }, fresh.accountKey)];
-  const record = await recovery(stage, fresh, { key: fresh.accountKey, rotations: back });
-  expect((await put(socket, record)).error?.code).toBe("record_invalid");
 });
 
 const gone = async (stage: Stage, { device }: Identity): Promise<string[]> => {

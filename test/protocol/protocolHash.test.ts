@@ -30,7 +30,13 @@ function wire(): string {
       codes: protocol.errorCodes,
       limits: protocol.limits,
       accounts: [protocol.accountRecord, protocol.signedAccountRecord, protocol.deviceCertificate],
-      labels: [protocol.accountRecordLabel, protocol.deviceCertificateLabel],
+      labels: [
+        protocol.accountRecordLabel,
+        protocol.deviceCertificateLabel,
+        protocol.accountRotationLabel,
+        protocol.recordReceiptLabel,
+      ],
+      receipts: [protocol.recordReceipt, protocol.signedRecordReceipt],
       proof: [protocol.proofHeader, protocol.proofClaims],
     }),
   );
@@ -39,7 +45,7 @@ function wire(): string {
 test("the wire of version 1 is unchanged", () => {
   expect(protocol.protocolVersion).toBe(1);
   expect(createHash("sha256").update(wire()).digest("hex")).toBe(
-    "c63ba2fa37433da0d7de223af52425ebffef6240ad9aa84bbd8f8dcaeb843d7b",
+    "475bc72cb77a09a2c4f2b0069147212b5d052aac010139e2ee5194b997a2b73f",
   );
 });
 

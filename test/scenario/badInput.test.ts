@@ -106,9 +106,10 @@ test.each(["before registration", "as a stranger", "as a member"])(
   120_000,
 );
 
-test("before registration, only an own account can be put or asked for", async () => {
+test("before registration, only an own account can be put or asked for, and an own inbox and backup read", async () => {
   const before = await stored();
-  for (const op of names.filter((name) => name !== "hello")) {
+  const open: readonly Operation[] = ["hello", "readInbox", "acknowledgeInbox", "getBackup"];
+  for (const op of names.filter((name) => !open.includes(name))) {
     const code = await refused(sockets["before registration"]!, JSON.stringify({ id: "x", op, ...validRequests[op] }));
     expect(code).toBe(op === "putAccount" ? "record_invalid" : "out_of_scope");
   }
@@ -117,7 +118,14 @@ test("before registration, only an own account can be put or asked for", async (
 
 test("well-formed requests about what is not there are refused, and nothing changes", async () => {
   const before = await stored();
-  const harmless: readonly Operation[] = ["hello", "countKeyPackages", "readInbox", "acknowledgeInbox", "uploadBlob"];
+  const harmless: readonly Operation[] = [
+    "hello",
+    "countKeyPackages",
+    "readInbox",
+    "acknowledgeInbox",
+    "getBackup",
+    "uploadBlob",
+  ];
   for (const op of names.filter((name) => !harmless.includes(name) && name !== "publishKeyPackages")) {
     await refused(sockets["as a stranger"]!, JSON.stringify({ id: "x", op, ...validRequests[op] }));
   }

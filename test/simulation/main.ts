@@ -3,12 +3,14 @@ import { render, type Report } from "../../bench/report.ts";
 import { deliveryReport } from "./delivery/report.ts";
 import { mlsReport } from "./mls/report.ts";
 import type { SimulateOptions } from "./options.ts";
+import { reconnectReport } from "./reconnect/report.ts";
 
 interface Simulation {
   readonly about: string;
   readonly run: (options: SimulateOptions) => Promise<Report>;
   /** Fields of the report's JSON that are zero where all is well. */
   readonly zero: readonly string[];
+  readonly defaults?: Partial<SimulateOptions>;
 }
 
 const simulations: Readonly<Record<string, Simulation>> = {
@@ -16,6 +18,12 @@ const simulations: Readonly<Record<string, Simulation>> = {
     about: "random groups of the MLS engine under honest and malicious events, in every suite (--steps)",
     run: mlsReport,
     zero: ["disagreements", "leaks"],
+  },
+  reconnect: {
+    about: "clients that lose their connections as one, behind 500 new connections a second (--clients)",
+    run: reconnectReport,
+    zero: ["stranded", "late", "crowdedRenewals"],
+    defaults: { clients: 10_000 },
   },
   delivery: {
     about:
@@ -35,7 +43,7 @@ interface Parsed extends SimulateOptions {
 /** `undefined`: not understood. */
 function parse(args: readonly string[]): Parsed | undefined {
   const names: string[] = [];
-  const numbers: Record<keyof SimulateOptions, number> = { ...defaults };
+  const numbers: Partial<Record<keyof SimulateOptions, number>> = {};
   let json = false;
   for (let index = 0; index < args.length; index++) {
     const arg = args[index] as string;
@@ -53,7 +61,7 @@ function parse(args: readonly string[]): Parsed | undefined {
   }
   const [name] = names;
   if (name === undefined || names.length > 1 || !Object.hasOwn(simulations, name)) return undefined;
-  return { name, json, ...numbers };
+  return { name, json, ...defaults, ...simulations[name]?.defaults, ...numbers };
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -70,7 +70,7 @@ export function memoryInbox(
 
   function isDead({ staged }: Place): boolean {
     if (staged === undefined || standingOf(staged) !== undefined) return false;
-    return tables.stageHeads.get(nameOf(staged.stage))?.isVoid === true || now() > staged.at + stageLife;
+    return now() > staged.at + stageLife;
   }
 
   const inbox: Inbox = {

@@ -34,7 +34,7 @@ export const validRequests: Record<Operation, Record<string, unknown>> = {
   },
   readInbox: {},
   acknowledgeInbox: { ids: [b64(22)] },
-  sendInbox: { account: "bob", device: b64(32), conversation: direct, message: entryId, payload },
+  sendInbox: { account: "bob", device: b64(32), message: entryId, payload },
   putBackup: { expected: 0, manifest: b64(64), blobs: [blob] },
   getBackup: {},
   signal: { conversation: direct, payload: b64(64) },

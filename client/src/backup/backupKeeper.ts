@@ -107,6 +107,8 @@ export class BackupKeeper {
     const { text, key } = newRecoveryCode(this.#deps.provider.random);
     await show?.(text);
     await this.#alone(() => this.#renew(key));
+    // Not before the code is handed out: what nobody has seen must not be in force for long.
+    void this.#alone(() => this.#look());
     return text;
   }
 
@@ -158,6 +160,10 @@ export class BackupKeeper {
     } finally {
       this.#plan();
     }
+  }
+
+  async #look(): Promise<void> {
+    if (this.#ending.signal.aborted) return;
     await this.#check().catch((error: unknown) => this.#failed(error));
     this.#plan();
   }

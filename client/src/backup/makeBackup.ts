@@ -152,11 +152,12 @@ async function build(deps: MakeBackupDeps, state: BackupState): Promise<Built | 
   };
 }
 
-function plain({ id, log, members, title, ended }: BackedUpConversation): BackedUpConversation {
+function plain({ id, log, members, keys, title, ended }: BackedUpConversation): BackedUpConversation {
   return {
     id,
     log,
     members,
+    ...(keys === undefined ? {} : { keys }),
     ...(title === undefined ? {} : { title }),
     ...(ended === undefined ? {} : { ended }),
   };

@@ -239,7 +239,7 @@ async function restoreHistory(deps: RestoreDeps, begun: Progress): Promise<reado
   const came: RestoredConversation[] = [];
   for (const conversation of conversations) {
     const [newest] = await store.scan(timelinePrefix(conversation.id), { reverse: true, limit: 1 });
-    came.push(restored(conversation, newest === undefined ? 0 : decodeTimelineItem(newest[1]).position));
+    came.push(restored(conversation, newest && decodeTimelineItem(newest[1])));
   }
   await store.commit(came.map(storedRestored));
   await keeper.adopt(decodeBase64Url(progress.key), progress.version);

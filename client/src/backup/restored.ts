@@ -9,18 +9,21 @@ import { parseJson, utf8 } from "../session/bytes.ts";
 import { newConversation, type ConversationState } from "../session/conversation.ts";
 import type { Change } from "../session/conversationStore.ts";
 import { plainData } from "../session/groupData.ts";
+import type { TimelineItem } from "../session/timeline.ts";
 
 export interface RestoredConversation extends BackedUpConversation {
   readonly kind: "direct" | "group";
-  /** Where the timeline goes on. */
+  /** Where the timeline goes on, and the place in the log of its last item. */
   readonly nextPosition: number;
+  readonly lastSeq: number;
 }
 
 const restoredPrefix = "r/";
 
-export function restored(conversation: BackedUpConversation, lastPosition: number): RestoredConversation {
+export function restored(conversation: BackedUpConversation, newest: TimelineItem | undefined): RestoredConversation {
   const kind = isDirect(conversation.id) ? "direct" : "group";
-  return { ...conversation, kind, nextPosition: lastPosition + 1 };
+  const { position, seq } = newest ?? { position: 0, seq: 0 };
+  return { ...conversation, kind, nextPosition: position + 1, lastSeq: seq };
 }
 
 export function storedRestored(conversation: RestoredConversation): Change {
@@ -45,13 +48,20 @@ export function restoredState({
   id,
   log,
   members,
+  keys = [],
   title,
   ended,
   nextPosition,
+  lastSeq,
 }: RestoredConversation): ConversationState {
   const fresh = newConversation(id, members, title === undefined ? plainData : { ...plainData, title });
-  const placed = { ...fresh, log, nextPosition };
+  // Of which device each key was then does not matter: what the accounts' records list now does.
+  const anchors = members.flatMap((account, index) => {
+    const accountKey = keys[index];
+    return accountKey === undefined ? [] : [{ account, device: "", accountKey, formerKeys: [] }];
+  });
+  const placed = { ...fresh, log, nextPosition, cursor: lastSeq, anchors };
   return ended === true
     ? { ...placed, phase: "ended" }
-    : { ...placed, phase: "stuck", repair: { attempts: 0, due: 0, after: 0 } };
+    : { ...placed, phase: "stuck", repair: { attempts: 0, due: 0, after: lastSeq } };
 }

@@ -2,7 +2,7 @@
 import { nodeProvider } from "@tacit/mls/providers/node";
 import { TacitError } from "../errors.ts";
 import { webSocketTransport, type WebSocketConstructor } from "../adapters/webSocket.ts";
-import type { Transport } from "../ports.ts";
+import type { DeviceHints, Transport } from "../ports.ts";
 
 export const platformProvider = nodeProvider;
 
@@ -18,4 +18,9 @@ export async function platformTransport(): Promise<Transport> {
       cause,
     });
   }
+}
+
+/** Nobody looks at a server, and it is always there. */
+export function platformHints(): DeviceHints | undefined {
+  return undefined;
 }

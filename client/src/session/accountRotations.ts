@@ -8,16 +8,14 @@ import {
   accountRotationText,
   decodeBase64Url,
   encodeBase64Url,
+  longestRotations,
   signedBytes,
   type AccountRotation,
 } from "@tacit/protocol";
 import { utf8 } from "./bytes.ts";
 import type { CryptoProvider } from "./cryptoContext.ts";
 
-/** The schema's limit. From the next on the oldest is left out: who pinned it is told of a changed key. */
-const longestChain = 4;
-
-/** The chain after `account` went from the key `from` to `to` (base64url). */
+/** The chain, as far as it travels, after `account` went from the key `from` to `to` (base64url). */
 export async function rotated(
   provider: CryptoProvider,
   account: string,
@@ -27,7 +25,7 @@ export async function rotated(
 ): Promise<readonly AccountRotation[]> {
   const old = encodeBase64Url(from.publicKey);
   const signature = await provider.signatures.Ed25519.sign(from.privateKey, rotationBytes(account, old, to));
-  return [...before, { from: old, signature: encodeBase64Url(signature) }].slice(-longestChain);
+  return [...before, { from: old, signature: encodeBase64Url(signature) }].slice(-longestRotations);
 }
 
 /** Does each key of the chain sign for the next, the last for `accountKey`, and does none come back? */

@@ -4,7 +4,7 @@
  * judged by memberChange.ts, also on the device that made it and on those that it removes.
  */
 import { MlsError } from "@tacit/mls";
-import type { Entry } from "@tacit/protocol";
+import { isDirect, type Entry } from "@tacit/protocol";
 import { ended, isLocal, logDiffers, placeOf, stuck, voided, type Applied, type ReadEntry } from "./applied.ts";
 import { decodeCommitData, sameSet, type CommitData } from "./commitData.ts";
 import {
@@ -35,7 +35,7 @@ import {
   type HandshakeHeader,
 } from "./groupEngine.ts";
 import type { LeafIdentity } from "./authenticate.ts";
-import { memberChange, type MemberChange } from "./memberChange.ts";
+import { mayAdminister, memberChange, type MemberChange } from "./memberChange.ts";
 import { isTooLarge } from "./payloadSize.ts";
 import type { TimelineNotice } from "./timeline.ts";
 
@@ -44,6 +44,7 @@ type CommitEntry = Extract<Entry, { kind: "commit" }>;
 /** Commits whose times are kept: as many as a conversation has in a day of background updates. */
 const rememberedCommits = 24;
 const rememberedReadmissions = 64;
+const rememberedExpelled = 1_000;
 
 export async function applyCommit(
   context: SessionContext,
@@ -93,7 +94,7 @@ export async function applyCommit(
   }
 
   const consumed = own === undefined ? [...found.consumed, ...lost] : found.consumed;
-  const notices = noticesOf(state, found, change, own);
+  const notices = noticesOf(state, found, change, { own, data });
   const times = [...state.commitTimes, entry.at].slice(-rememberedCommits);
   const readmitted = restoredBy(found).map(({ device }) => ({ device, at: entry.at }));
   const readmissions =
@@ -103,8 +104,11 @@ export async function applyCommit(
   const settled = {
     ...following,
     commitTimes: times,
+    expelled: expelledAfter(state, found),
     readmissions,
     unlisted: data.unlisted ?? [],
+    suspended: data.suspended ?? [],
+    strangers: data.strangers ?? [],
     justDropped: [],
     droppedBy: undefined,
   };
@@ -132,7 +136,7 @@ function withoutDone({ intents }: ConversationState, own: PendingCommit): Conver
 
 /** Large ones take several commits. */
 function isOpenEnded(kind: ConversationState["intents"][number]["kind"]): boolean {
-  return kind === "invite" || kind === "devices" || kind === "leave";
+  return kind === "invite" || kind === "remove" || kind === "devices" || kind === "leave";
 }
 
 /** Out of the group, or put in anew: then the Welcome is on its way. */
@@ -155,16 +159,20 @@ export function commitDataOf(header: HandshakeHeader, entry: CommitEntry): Commi
   return sameSet(data.add, entry.roster.add) && sameSet(data.remove, entry.roster.remove) ? data : undefined;
 }
 
-/** A void commit changes nothing in the group, but the relay went by its roster. */
+/** A void commit changes nothing in the group, but the relay went by its roster; that of a direct conversation never changes. */
 function withoutEffect(state: ConversationState, { roster, account }: CommitEntry): ConversationState {
+  if (isDirect(state.log)) return state;
   const members = new Set(state.roster);
   const listed = rosterAfter(state, roster);
-  const justDropped = roster.remove.filter((each) => members.has(each)).sort();
+  const unlisted = state.roster.filter((each) => !listed.has(each));
+  const isChanged = roster.add.length + roster.remove.length > 0;
   return {
     ...state,
-    unlisted: state.roster.filter((each) => !listed.has(each)),
-    justDropped,
-    droppedBy: justDropped.length === 0 ? undefined : account,
+    unlisted,
+    suspended: state.suspended.filter((each) => unlisted.includes(each)),
+    strangers: [...listed].filter((each) => !members.has(each)).sort(),
+    justDropped: roster.remove.filter((each) => members.has(each)).sort(),
+    droppedBy: isChanged ? account : undefined,
   };
 }
 
@@ -178,8 +186,9 @@ export function rosterAfter(
 }
 
 /**
- * What the commit changes, where it may, and where the relay's roster follows the group: nobody is served who is not in, whoever is in and
- * not served was so before, and whoever asked to leave is out.
+ * What the commit changes, where it may, and where the relay's roster follows the group: nobody is served who is not in, except who was so
+ * before; whoever is in and not served was so before, or is suspended by it for the void commit right before; whom a commit suspended
+ * is taken back by those who may invite; and whoever asked to leave is out.
  */
 function judged(
   state: ConversationState,
@@ -201,14 +210,20 @@ function judged(
   const members = new Set(areIn);
   const listed = turn === 0 && group === undefined ? new Set(roster.add) : rosterAfter(state, roster);
   const unlisted = areIn.filter((each) => !listed.has(each));
+  const strangers = [...listed].filter((each) => !members.has(each));
   const wasUnlisted = new Set(state.unlisted);
+  const suspended = unlisted.filter((each) => state.suspended.includes(each) || !wasUnlisted.has(each));
+  const takesBack = roster.add.some((each) => state.suspended.includes(each));
   const wasListed = new Set(group === undefined ? [] : listedIn(state));
   const holds =
     roster.remove.every((each) => wasListed.has(each)) &&
     !roster.add.some((each) => wasListed.has(each)) &&
-    [...listed].every((each) => members.has(each)) &&
-    unlisted.every((each) => wasUnlisted.has(each)) &&
+    strangers.every((each) => state.strangers.includes(each)) &&
+    unlisted.every((each) => wasUnlisted.has(each) || each === state.droppedBy) &&
+    !(takesBack && !mayAdminister(state.data, found.from)) &&
     sameSet(unlisted, data.unlisted ?? []) &&
+    sameSet(suspended, data.suspended ?? []) &&
+    sameSet(strangers, data.strangers ?? []) &&
     (group === undefined || leaveProposals(group).every((proposal) => !members.has(proposal.account)));
   return holds ? change : undefined;
 }
@@ -269,7 +284,7 @@ function noticesOf(
   state: ConversationState,
   found: FoundCommit,
   change: MemberChange,
-  own: PendingCommit | undefined,
+  { own, data }: { readonly own: PendingCommit | undefined; readonly data: CommitData },
 ): readonly TimelineNotice[] {
   const { from: by, dataAfter } = found;
   if (own?.kind === "create") {
@@ -281,6 +296,7 @@ function noticesOf(
   const { added, left, devicesChanged, rolesChanged } = change;
   const removed = change.removed.filter((account) => !left.includes(account));
   const restored = restoredBy(found);
+  const suspended = (data.suspended ?? []).filter((account) => !state.suspended.includes(account));
   const notices: TimelineNotice[] = [
     ...(left.length === 0 ? [] : [{ kind: "left" as const, accounts: left }]),
     ...(added.length + removed.length === 0 ? [] : [{ kind: "membersChanged" as const, added, removed, by }]),
@@ -289,6 +305,7 @@ function noticesOf(
     ...rolesChanged.map(({ account, role }) => ({ kind: "roleChanged" as const, account, role, by })),
     ...(devicesChanged.length === 0 ? [] : [{ kind: "devicesChanged" as const, accounts: devicesChanged, by }]),
     ...restored.map(({ account, device }) => ({ kind: "deviceRestored" as const, account, device, by })),
+    ...suspended.map((account) => ({ kind: "suspended" as const, account, by })),
   ];
   return notices.length > 0 ? notices : [{ kind: "keysChanged", by }];
 }
@@ -298,6 +315,17 @@ function restoredBy({ before, addedDevices }: FoundCommit): FoundCommit["addedDe
   if (addedDevices.length === 0) return [];
   const were = new Set(before.map(({ account, device }) => `${account} ${device}`));
   return addedDevices.filter(({ account, device }) => were.has(`${account} ${device}`));
+}
+
+/** An account that comes in again comes with the devices that it had. */
+function expelledAfter({ expelled }: ConversationState, { before, after }: FoundCommit): readonly string[] {
+  const areIn = new Set(after.map(({ device }) => device));
+  const stayed = new Set(after.map(({ account }) => account));
+  const gone = before.filter(({ device, account }) => !areIn.has(device) && stayed.has(account));
+  if (gone.length === 0 && !expelled.some((device) => areIn.has(device))) return expelled;
+  return [...expelled.filter((device) => !areIn.has(device)), ...gone.map(({ device }) => device)].slice(
+    -rememberedExpelled,
+  );
 }
 
 /** Of a commit that never happens. */
@@ -321,6 +349,9 @@ export function applyJoining(state: ConversationState, { entry, payload }: ReadE
     isGroupOf(header.groupId, state.log) &&
     data !== undefined;
   if (!holds) return stuck({ ...state, joinedAt: undefined }, placeOf(entry));
-  const unlisted = (data.unlisted ?? []).filter((account) => state.roster.includes(account));
-  return { ...silent({ ...state, unlisted }), verdict: "applied" };
+  const isIn = (account: string): boolean => state.roster.includes(account);
+  const unlisted = (data.unlisted ?? []).filter(isIn);
+  const suspended = (data.suspended ?? []).filter((account) => unlisted.includes(account));
+  const strangers = (data.strangers ?? []).filter((account) => !isIn(account));
+  return { ...silent({ ...state, unlisted, suspended, strangers }), verdict: "applied" };
 }

@@ -1,8 +1,8 @@
 /** Reading a proposal. The ones that count are those by which a member asks to be removed. */
-import type { Entry } from "@tacit/protocol";
-import { ended, isLocal, placeOf, unreadable, voided, type Applied, type ReadEntry } from "./applied.ts";
+import { isDirect, type Entry } from "@tacit/protocol";
+import { ended, isLocal, placeOf, stuck, unreadable, voided, type Applied, type ReadEntry } from "./applied.ts";
 import type { ConversationState, RecentEntry, SessionContext } from "./conversation.ts";
-import { epochOf, handshakeHeader, isOfEpoch, receive, type Processed } from "./groupEngine.ts";
+import { epochOf, handshakeHeader, isOfEpoch, leaveProposals, receive, type Processed } from "./groupEngine.ts";
 
 type ProposalEntry = Extract<Entry, { kind: "proposal" }>;
 
@@ -13,12 +13,11 @@ export async function applyProposal(
   entry: ProposalEntry,
   recent: RecentEntry,
 ): Promise<Applied> {
-  if (before.leaving?.hash === recent.hash || (entry.leave === true && entry.account === context.account)) {
-    // The relay serves this account no more.
-    const left = ended(before, { kind: "left", accounts: [context.account] }, placeOf(entry));
-    return { ...left, verdict: "applied" };
-  }
+  const isOwn = entry.leave === true && entry.account === context.account && !isDirect(before.log);
+  if (before.leaving?.hash === recent.hash) return left(context, before, entry);
   if (payload === undefined || before.group === undefined) {
+    // Whether the account left is in the proposal; whether the relay says so is nothing.
+    if (isOwn) return stuck(before, placeOf(entry));
     return unreadable({ ...offRoster(before, entry), epochIncomplete: true }, entry, "cannot_follow");
   }
   const header = handshakeHeader(payload, "proposal");
@@ -30,6 +29,7 @@ export async function applyProposal(
     processed = await receive(context, before.group, payload);
   } catch (error) {
     const state = offRoster(before, entry);
+    if (isLocal(error, before) && isOwn) return stuck(state, placeOf(entry));
     if (isLocal(error, before)) return unreadable({ ...state, epochIncomplete: true }, entry, "cannot_follow");
     return voided(state, entry);
   }
@@ -37,11 +37,20 @@ export async function applyProposal(
     return voided(offRoster(before, entry), entry);
   }
   const { group, consumed } = processed;
+  if (isOwn && leaveProposals(group).some(({ account }) => account === context.account)) {
+    return { ...left(context, before, entry), consumed };
+  }
   return { state: { ...offRoster(before, entry), group }, items: [], consumed, verdict: "applied" };
+}
+
+/** The relay serves this account no more, because one of its devices asked for that. */
+function left({ account }: SessionContext, state: ConversationState, entry: ProposalEntry): Applied {
+  return { ...ended(state, { kind: "left", accounts: [account] }, placeOf(entry)), verdict: "applied" };
 }
 
 /** The relay does not serve it any more: whether it asked for that shows in the proposal, and the next commit takes out who did. */
 function offRoster(state: ConversationState, { leave, account }: ProposalEntry): ConversationState {
-  if (leave !== true || state.unlisted.includes(account) || !state.roster.includes(account)) return state;
+  if (leave !== true || isDirect(state.log) || state.unlisted.includes(account) || !state.roster.includes(account))
+    return state;
   return { ...state, unlisted: [...state.unlisted, account].sort() };
 }

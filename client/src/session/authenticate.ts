@@ -5,26 +5,34 @@
  */
 import type { AuthenticationService, Credential } from "@tacit/mls";
 import { encodeBase64Url } from "@tacit/protocol";
+import { fromUtf8 } from "./bytes.ts";
 import { certificateIn, verifyCertificate } from "./certificate.ts";
 import type { CryptoContext } from "./cryptoContext.ts";
 
-export function authentication({ provider, suite }: CryptoContext): AuthenticationService {
+/** One for each suite: the engine keeps what it learned of a tree's identities as long as it is asked by the same. */
+const services = new WeakMap<CryptoContext["suite"], AuthenticationService>();
+
+export function authentication(context: CryptoContext): AuthenticationService {
+  const known = services.get(context.suite);
+  if (known !== undefined) return known;
+  const service = createService(context);
+  services.set(context.suite, service);
+  return service;
+}
+
+function createService({ provider, suite }: CryptoContext): AuthenticationService {
   return {
     async authenticate(credential, signatureKey) {
-      const carried = certificateIn(credential);
-      if (carried === undefined) return false;
-      const { signed, certificate } = carried;
-      return (
-        certificate.signatureKeys[String(suite.id)] === encodeBase64Url(signatureKey) &&
-        (await verifyCertificate(provider, signed, certificate))
-      );
+      const carried = carriedBy(credential);
+      if (carried?.signatureKeys[String(suite.id)] !== encodeBase64Url(signatureKey)) return false;
+      if (carried.holds) return true;
+      const { signed, certificate } = certificateIn(credential)!;
+      return (carried.holds = await verifyCertificate(provider, signed, certificate));
     },
     // One leaf per device. A credential without certificate never passes `authenticate`, so its key will do.
     identity: (credential, signatureKey) => {
-      const certificate = certificateIn(credential)?.certificate;
-      return certificate === undefined
-        ? `key ${encodeBase64Url(signatureKey)}`
-        : `device ${certificate.account} ${certificate.device}`;
+      const carried = carriedBy(credential);
+      return carried === undefined ? `key ${encodeBase64Url(signatureKey)}` : carried.name;
     },
   };
 }
@@ -39,17 +47,59 @@ export interface LeafIdentity {
   readonly formerKeys: readonly string[];
 }
 
-/** Credentials are never changed, and a group of a thousand has as many: each is parsed once. */
-const known = new WeakMap<Credential, LeafIdentity>();
-
 /** Of a credential that passed `authenticate`. */
 export function leafIdentity(credential: Credential): LeafIdentity {
-  const found = known.get(credential);
-  if (found !== undefined) return found;
-  const carried = certificateIn(credential);
+  const carried = carriedBy(credential);
   if (carried === undefined) throw new Error("an authenticated credential carries a certificate");
-  const { account, device, accountKey, rotations = [] } = carried.certificate;
+  return carried.identity;
+}
+
+/** What a certificate says, and whether it is known to hold. */
+interface Carried {
+  readonly identity: LeafIdentity;
+  /** Of the device, among all. */
+  readonly name: string;
+  /** Suite -> base64url. */
+  readonly signatureKeys: Readonly<Record<string, string>>;
+  holds: boolean;
+}
+
+/**
+ * By the text of a credential: the same people are in many groups, and in all epochs of each, and a signature that held once holds always.
+ * More than a group has; of more than these the oldest are looked at again.
+ */
+const seen = new Map<string, Carried>();
+const remembered = 4_096;
+/** In front of it, by object. */
+const parsed = new WeakMap<Credential, Carried>();
+
+function carriedBy(credential: Credential): Carried | undefined {
+  const known = parsed.get(credential);
+  if (known !== undefined) return known;
+  const carried = credential.type === "basic" ? carriedIn(credential) : undefined;
+  if (carried !== undefined) parsed.set(credential, carried);
+  return carried;
+}
+
+function carriedIn(credential: Extract<Credential, { type: "basic" }>): Carried | undefined {
+  const text = textIn(credential.identity);
+  const known = text === undefined ? undefined : seen.get(text);
+  if (known !== undefined) return known;
+  const certificate = certificateIn(credential)?.certificate;
+  if (text === undefined || certificate === undefined) return undefined;
+  const { account, device, accountKey, rotations = [], signatureKeys } = certificate;
   const identity = { account, device, accountKey, formerKeys: rotations.map(({ from }) => from) };
-  known.set(credential, identity);
-  return identity;
+  const carried = { identity, name: `device ${account} ${device}`, signatureKeys, holds: false };
+  const [oldest] = seen.keys();
+  if (seen.size >= remembered && oldest !== undefined) seen.delete(oldest);
+  seen.set(text, carried);
+  return carried;
+}
+
+function textIn(bytes: Uint8Array): string | undefined {
+  try {
+    return fromUtf8(bytes);
+  } catch {
+    return undefined;
+  }
 }

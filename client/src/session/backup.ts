@@ -48,6 +48,8 @@ export interface BackedUpConversation {
   readonly log: string;
   /** Accounts. */
   readonly members: readonly string[];
+  /** The account key of each of them, base64url: whoever puts this device in anew must have one of these. */
+  readonly keys?: readonly string[];
   readonly title?: string;
   /** The account is not in it any more. */
   readonly ended?: true;
@@ -192,12 +194,14 @@ function decodePart(value: unknown): BackupPart | undefined {
 }
 
 function isConversation(value: unknown): boolean {
-  const { id, log, members, title, ended } = fields(value);
+  const { id, log, members, keys, title, ended } = fields(value);
   return (
     parse(conversationId, id) !== undefined &&
     parse(conversationId, log) !== undefined &&
     Array.isArray(members) &&
     members.every(isAccount) &&
+    (keys === undefined ||
+      (Array.isArray(keys) && keys.length === members.length && keys.every((key) => bytesOf(32, key) !== undefined))) &&
     (title === undefined || typeof title === "string") &&
     (ended === undefined || ended === true)
   );

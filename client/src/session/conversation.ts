@@ -45,10 +45,22 @@ export interface ConversationState {
   readonly unlisted: readonly string[];
   /** Those of them that the last commit dropped: the relay takes them back without Welcomes. */
   readonly justDropped: readonly string[];
-  /** Who posted that commit, as the relay says. */
+  /** Who posted the last commit, as the relay says, where it was void and changed the relay's roster all the same. */
   readonly droppedBy: string | undefined;
+  /** Those of the unlisted that are not taken back before somebody who may invite does it: they posted such commits. */
+  readonly suspended: readonly string[];
+  /** Accounts that the relay serves and that are not in the group: a void commit brought them in. */
+  readonly strangers: readonly string[];
   readonly data: GroupData;
   readonly group: Group | undefined;
+  /** Without a group, while a successor is wanted: who was in the epoch that it goes on from. */
+  readonly anchors: readonly LeafIdentity[];
+  /** Keys, base64url, that the application accepts in this conversation though others are pinned, each with its account. */
+  readonly acceptedKeys: readonly (readonly [account: string, accountKey: string])[];
+  /** Devices whose removal the log showed, while their account stayed. */
+  readonly expelled: readonly string[];
+  /** Where it has ended: the epoch that this device was in. */
+  readonly lastEpoch: number;
   /** The last entry that was read, 0 before the first. */
   readonly cursor: number;
   /** The hash over the log up to there (logChain.ts), where it is known. */
@@ -86,7 +98,8 @@ export interface ConversationState {
 /** Something that is to become true by a commit; it stays until a commit made it so, whoever made that. */
 export type Intent = { readonly id: string } & IntentBody;
 export type IntentBody =
-  | { readonly kind: "rotate" }
+  /** `unlessBusy`: nobody asked for it, so it waits for another day where others commit enough. */
+  | { readonly kind: "rotate"; readonly unlessBusy?: true }
   | { readonly kind: "invite"; readonly accounts: readonly string[]; readonly claimed: readonly Claimed[] }
   | { readonly kind: "remove"; readonly accounts: readonly string[] }
   /** `picture` null: none any more. */
@@ -105,8 +118,8 @@ export type IntentBody =
       readonly kind: "readmit";
       readonly account: string;
       readonly device: string;
-      /** When it asked for that: another may have done it since. */
-      readonly at: number;
+      /** Whoever did it at this time or later, by the relay's clock, did it for this one too. */
+      readonly since: number;
       readonly claimed: readonly Claimed[];
     }
   /** Commits what others proposed, and takes back those that the relay should serve. */
@@ -229,8 +242,14 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
     unlisted: [],
     justDropped: [],
     droppedBy: undefined,
+    suspended: [],
+    strangers: [],
     data,
     group: undefined,
+    anchors: [],
+    acceptedKeys: [],
+    expelled: [],
+    lastEpoch: 0,
     cursor: 0,
     chain: undefined,
     turn: 0,
@@ -267,8 +286,9 @@ export function withGroup(state: ConversationState, group: Group): ConversationS
 }
 
 /** The accounts that the relay serves. */
-export function listedIn({ roster, unlisted }: ConversationState): readonly string[] {
-  return unlisted.length === 0 ? roster : roster.filter((account) => !unlisted.includes(account));
+export function listedIn({ roster, unlisted, strangers }: ConversationState): readonly string[] {
+  const listed = unlisted.length === 0 ? roster : roster.filter((account) => !unlisted.includes(account));
+  return strangers.length === 0 ? listed : [...listed, ...strangers].sort();
 }
 
 /** Puts a notice into the timeline. */

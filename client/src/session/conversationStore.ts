@@ -53,12 +53,25 @@ type StoredHead = Pick<
   | "nextPosition"
   | "renewedAt"
   | "repair"
+  | "lastEpoch"
 > & { readonly chain: string | undefined };
 
 /** What only commits change, and what grows with the group. */
 type StoredMembers = Pick<
   ConversationState,
-  "roster" | "unlisted" | "justDropped" | "droppedBy" | "data" | "former" | "commitTimes" | "readmissions"
+  | "roster"
+  | "unlisted"
+  | "justDropped"
+  | "droppedBy"
+  | "suspended"
+  | "strangers"
+  | "data"
+  | "former"
+  | "commitTimes"
+  | "readmissions"
+  | "anchors"
+  | "acceptedKeys"
+  | "expelled"
 >;
 
 const noIntents: readonly Intent[] = newConversation("", []).intents;
@@ -94,14 +107,29 @@ export function changes(before: ConversationState | undefined, { state, items }:
 
 function headOf(state: ConversationState): StoredHead {
   const { log, phase, requestBy, cursor, chain, turn, joinedAt, provisional, epochIncomplete } = state;
-  const { nextOutbox, nextPosition, renewedAt, repair } = state;
+  const { nextOutbox, nextPosition, renewedAt, repair, lastEpoch } = state;
   const place = { cursor, chain: chain && encodeBase64Url(chain), turn, joinedAt, provisional, epochIncomplete };
-  return { log, phase, requestBy, ...place, nextOutbox, nextPosition, renewedAt, repair };
+  return { log, phase, requestBy, ...place, nextOutbox, nextPosition, renewedAt, repair, lastEpoch };
 }
 
 function membersOf(state: ConversationState): StoredMembers {
   const { roster, unlisted, justDropped, droppedBy, data, former, commitTimes, readmissions } = state;
-  return { roster, unlisted, justDropped, droppedBy, data, former, commitTimes, readmissions };
+  const { anchors, acceptedKeys, expelled, suspended, strangers } = state;
+  return {
+    suspended,
+    strangers,
+    roster,
+    unlisted,
+    justDropped,
+    droppedBy,
+    data,
+    former,
+    commitTimes,
+    readmissions,
+    anchors,
+    acceptedKeys,
+    expelled,
+  };
 }
 
 function sameMembers(a: ConversationState, b: ConversationState): boolean {

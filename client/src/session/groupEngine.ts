@@ -25,7 +25,6 @@ import {
   pendingProposals,
   processMessage,
   type CommitSummary,
-  type CreatedCommit,
   type Extension,
   type GroupState,
   type KeyPair,

@@ -243,6 +243,7 @@ const notices: { readonly [K in TimelineNotice["kind"]]: Checks<Extract<Timeline
   pictureChanged: { by: text },
   roleChanged: { account, role: (value) => text(value) && Object.hasOwn(roles, value as string), by: text },
   deviceRestored: { account, device: (value) => parse(deviceId, value) !== undefined, by: text },
+  suspended: { account, by: text },
   rejoined: { by: text, after: isCount, successor: flag },
   missing: { after: isCount, before: isCount },
   unreadable: { reason: (value) => text(value) && Object.hasOwn(reasons, value as string), retryable: flag },

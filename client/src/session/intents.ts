@@ -12,12 +12,16 @@ import {
 } from "./conversation.ts";
 import { randomId } from "./cryptoContext.ts";
 import { dataAmong, roleOf, sameData, withRole, type GroupData } from "./groupData.ts";
-import { accountsIn, leaveProposals, leavesOf, type Leaf } from "./groupEngine.ts";
+import { accountsIn, keyPackageIdentity, leaveProposals, leavesOf, type Leaf } from "./groupEngine.ts";
 import { mayAdminister, mayRemove } from "./memberChange.ts";
 import type { Wish } from "./pendingCommit.ts";
+import { isBusy } from "./renewal.ts";
+import { mayBeRestored } from "./repairRequest.ts";
 
 /** Devices that one commit adds: with hybrid key packages it stays below what members read. */
 const devicesPerCommit = 250;
+/** Characters of account names in one commit: it names them in its frame, beside everything else. */
+const namesPerCommit = 12_000;
 /** Accounts whose key packages are claimed before what was claimed is stored. */
 const accountsPerClaim = 25;
 
@@ -67,7 +71,37 @@ export function withoutClaims(state: ConversationState, id: string): Conversatio
 /** Whether something waits that concerns all: a leaver to be taken out, or somebody whom the relay should serve again. */
 export function isUntidy(state: ConversationState): boolean {
   if (state.group === undefined || state.phase !== "open") return false;
-  return state.justDropped.length > 0 || leaveProposals(state.group).length > 0;
+  const isDisturbed = state.droppedBy !== undefined || state.justDropped.length + state.strangers.length > 0;
+  return isDisturbed || leaveProposals(state.group).length > 0;
+}
+
+/** Whether the relay takes a commit of `account`, as far as the log shows. */
+export function isServed(state: ConversationState, account: string): boolean {
+  return !state.unlisted.includes(account) || state.justDropped.includes(account);
+}
+
+/**
+ * Who is in and not served, and can only be taken back with a Welcome: a void commit dropped them, and another came right after. One
+ * device of each is put in anew; the account's others follow the log.
+ */
+export function toTakeBack(
+  state: ConversationState,
+  self: string,
+  { now, except }: { readonly now: number; readonly except: ReadonlySet<string> },
+): { readonly account: string; readonly device: string } | undefined {
+  const { group, phase, unlisted, suspended, justDropped, requestBy } = state;
+  const isAble = phase === "open" && group !== undefined && requestBy === undefined && !unlisted.includes(self);
+  if (!isAble || unlisted.length === 0) return undefined;
+  const asked = leaveProposals(group).map(({ account }) => account);
+  const passed = new Set([...suspended, ...justDropped, ...asked, ...except]);
+  const lost = unlisted.filter((account) => !passed.has(account));
+  const found = leavesOf(group).find(
+    ({ identity: { account, device } }) =>
+      lost.includes(account) &&
+      mayBeRestored(state, device, now) &&
+      !state.intents.some((intent) => intent.kind === "readmit" && intent.account === account),
+  );
+  return found && { account: found.identity.account, device: found.identity.device };
 }
 
 export function planFor(context: SessionContext, state: ConversationState, intent: Intent): Plan {
@@ -77,16 +111,20 @@ export function planFor(context: SessionContext, state: ConversationState, inten
   const { account: self } = context;
   switch (intent.kind) {
     case "rotate":
+      if (intent.unlessBusy && isBusy(state)) return { kind: "done" };
       return commitOf(state, leaves, intent, {});
     case "tidy":
-      return isUntidy(state) ? planTidying(context, state, leaves, intent) : { kind: "done" };
+      return isUntidy(state) ? commitOf(state, leaves, intent, {}) : { kind: "done" };
     case "leave":
       return { kind: "leave" };
     case "remove": {
       const targets = leaves.filter(({ identity }) => intent.accounts.includes(identity.account));
       if (targets.length === 0) return { kind: "done" };
       if (!targets.every(({ identity }) => mayRemove(data, self, identity.account))) return { kind: "forbidden" };
-      return commitOf(state, leaves, intent, { removes: targets });
+      const first = new Set(fitting(accountsIn(targets.map(({ identity }) => identity))));
+      return commitOf(state, leaves, intent, {
+        removes: targets.filter(({ identity }) => first.has(identity.account)),
+      });
     }
     case "describe": {
       const title = intent.title ?? data.title;
@@ -111,6 +149,13 @@ export function planFor(context: SessionContext, state: ConversationState, inten
   }
 }
 
+/** The first of `accounts`, as many as one commit may name. */
+function fitting(accounts: readonly string[]): readonly string[] {
+  let used = 0;
+  const tooMany = accounts.findIndex((account) => (used += account.length + 3) > namesPerCommit);
+  return accounts.slice(0, Math.min(tooMany === -1 ? accounts.length : tooMany, limits.rosterDelta));
+}
+
 function planInvitation(
   { account: self }: SessionContext,
   state: ConversationState,
@@ -118,30 +163,23 @@ function planInvitation(
   intent: Extract<Intent, { kind: "invite" }>,
 ): Plan {
   const members = new Set(leaves.map(({ identity }) => identity.account));
-  const missing = intent.accounts.filter((account) => !members.has(account));
+  // Whoever is in and suspended is taken back by inviting them.
+  const missing = intent.accounts.filter((account) => !members.has(account) || state.suspended.includes(account));
   if (missing.length === 0) return { kind: "done" };
   if (!mayAdminister(state.data, self)) return { kind: "forbidden" };
-  const at = missing.slice(0, limits.rosterDelta);
+  const at = fitting(missing);
   const claimed = intent.claimed.filter(({ account }) => at.includes(account));
   const claimedFor = new Set(claimed.map(({ account }) => account));
   const unclaimed = at.filter((account) => !claimedFor.has(account));
   if (unclaimed.length > 0 && claimed.length < devicesPerCommit) {
     return { kind: "claim", accounts: unclaimed.slice(0, accountsPerClaim) };
   }
-  return commitOf(state, leaves, intent, { adds: claimed });
-}
-
-/** Whoever may removes at once who dropped others with a commit that was void: there would be no end to it. */
-function planTidying(
-  { account: self }: SessionContext,
-  state: ConversationState,
-  leaves: readonly Leaf[],
-  intent: Intent,
-): Plan {
-  const { droppedBy: by, data } = state;
-  const removes =
-    by === undefined || !mayRemove(data, self, by) ? [] : leaves.filter(({ identity }) => identity.account === by);
-  return commitOf(state, leaves, intent, { removes });
+  // The devices that are in already are put in anew, the others join.
+  const removes = leaves.filter(({ identity }) => claimed.some(({ device }) => device === identity.device));
+  const adds = claimed.filter(
+    ({ account, device }) => !members.has(account) || removes.some(({ identity }) => identity.device === device),
+  );
+  return commitOf(state, leaves, intent, { removes, adds });
 }
 
 function planDevices(
@@ -168,11 +206,15 @@ function planReadmission(
   intent: Extract<Intent, { kind: "readmit" }>,
 ): Plan {
   const ofAccount = leaves.filter(({ identity }) => identity.account === intent.account);
-  const isDone = state.readmissions.some(({ device, at }) => device === intent.device && at >= intent.at);
+  const isDone = state.readmissions.some(({ device, at }) => device === intent.device && at >= intent.since);
   if (ofAccount.length === 0 || isDone) return { kind: "done" };
   const [claimed] = intent.claimed.filter(({ device }) => device === intent.device);
   if (claimed === undefined) return { kind: "claim", accounts: [intent.account], devices: [intent.device] };
   const same = ofAccount.filter(({ identity }) => identity.device === intent.device);
+  const { accountKey } = keyPackageIdentity(claimed.keyPackage);
+  // Another device under the same key is for its own account to bring in.
+  if (same.length === 0 && ofAccount.some(({ identity }) => identity.accountKey === accountKey))
+    return { kind: "done" };
   // A device that is not in yet is of an account that goes on under another key: then all its leaves are replaced.
   const removes = same.length > 0 ? same : ofAccount;
   return commitOf(state, leaves, intent, {

@@ -3,14 +3,15 @@
  * successor of one that it is in.
  *
  * Whoever is on no side of it can send a Welcome, and the relay decides which one arrives when. So a Welcome takes nothing back: it
- * counts only where it leads forward in the same log, or, as a successor, where it comes from somebody who is in the epoch that this
- * device is in, with accounts and account keys that are all in that epoch.
+ * counts only where it leads forward in the same log, or, as a successor, where it comes from a device that is in the epoch that this
+ * device is in, with accounts, account keys and devices of that epoch, with its roles, and without leaving anybody behind whom the caller
+ * could not remove. A device that is not in the epoch counts where its account's record lists it and the log did not show its removal. What
+ * this device began itself under a random name, nobody else can invite it to.
  */
 import { isDirect } from "@tacit/protocol";
 import type { LeafIdentity } from "./authenticate.ts";
 import {
   directConversationId,
-  listedIn,
   messageKey,
   newConversation,
   noted,
@@ -27,12 +28,13 @@ import {
   identities,
   isGroupOf,
   join,
+  leaveProposals,
   secretsOnlyIn,
   type Group,
   type OwnKeyPackage,
 } from "./groupEngine.ts";
-import { roleOf, type GroupData } from "./groupData.ts";
-import { haveOneKeyEach, mayRemove } from "./memberChange.ts";
+import { dataAmong, roleOf, type GroupData } from "./groupData.ts";
+import { haveOneKeyEach, mayAdminister, mayRemove, samePicture } from "./memberChange.ts";
 import { unsealed } from "./outbox.ts";
 
 export interface Invitation {
@@ -54,6 +56,8 @@ export interface OpenedInvitation extends Invitation {
   readonly by: LeafIdentity;
   readonly data: GroupData;
   readonly accounts: readonly string[];
+  /** The account of this device. */
+  readonly self: string;
   /** Wipe when what became of it is stored. */
   readonly consumed: readonly Uint8Array[];
 }
@@ -76,7 +80,7 @@ export async function openInvitation(
   if (!haveOneKeyEach(leaves)) return undefined;
   const isWhole = isDirect(conversation) ? isOwnDirect(context, conversation, accounts, data) : data.owners.length > 0;
   const areIn = data.owners.concat(data.admins).every((account) => accounts.includes(account));
-  return isWhole && areIn ? { ...invitation, group, by, data, accounts, consumed } : undefined;
+  return isWhole && areIn ? { ...invitation, group, by, data, accounts, consumed, self: context.account } : undefined;
 }
 
 /** The id of a direct conversation names both accounts, so only the peer itself can show a key for the peer. */
@@ -98,25 +102,45 @@ export type JoinOutcome =
   /** It would take this device back, or away from those it is with. */
   | { readonly kind: "refused" };
 
+/** Leaves of accounts that are in the epoch of `known`, by devices that are not: whether they count, the accounts' records say. */
+export function unfamiliarLeaves(known: ConversationState, { by, group }: OpenedInvitation): readonly LeafIdentity[] {
+  const epoch = epochOfKnown(known);
+  if (epoch.length === 0) return isDirect(known.log) ? [] : [by];
+  return [by, ...identities(group)].filter(
+    (leaf) => epoch.some((old) => old.account === leaf.account) && !epoch.some((old) => old.device === leaf.device),
+  );
+}
+
 /**
  * Takes an opened invitation. `known` is what this device holds of the conversation, or of the one that the invitation goes on from; an own
- * creation that lost included. `request`: the application is to be asked first.
+ * creation that lost included. `request`: the application is to be asked first. `listed`: of `unfamiliarLeaves`, the devices that the
+ * records of their accounts list.
  */
 export function acceptInvitation(
   known: ConversationState | undefined,
   opened: OpenedInvitation,
   request: boolean,
+  listed: ReadonlySet<string> = new Set(),
 ): JoinOutcome {
-  const { conversation, by } = opened;
-  if (known === undefined || (known.log === conversation && known.cursor === 0 && known.group === undefined)) {
-    return known?.data.predecessor === undefined ? open(known, opened, request) : meet(known, opened);
+  const { conversation } = opened;
+  if (known === undefined) return open(undefined, opened, request);
+  if (isWanted(known)) {
+    if (known.data.predecessor !== undefined) return meet(known, opened, listed);
+    if (known.log === conversation) return open(known, opened, request);
   }
-  if (known.log === conversation) return rejoin(known, opened, request);
-  return succeed(known, opened);
+  if (known.log === conversation) return rejoin(known, opened, { request, listed });
+  return succeed(known, opened, listed);
+}
+
+/** This device wants it, and was never in its log; other than one that a backup tells of, which it was in before. */
+export function isWanted({ cursor, group, phase }: ConversationState): boolean {
+  return cursor === 0 && group === undefined && (phase === "opening" || phase === "awaitingWelcome");
 }
 
 function open(known: ConversationState | undefined, opened: OpenedInvitation, request: boolean): JoinOutcome {
-  const { conversation, accounts, by } = opened;
+  const { conversation, accounts, by, self } = opened;
+  // The name of a group is random: only whoever chose it could create it.
+  if (known !== undefined && !isDirect(conversation) && by.account !== self) return { kind: "refused" };
   // One that this device was to be in before: its own creation expired before it was read, or the Welcome did not come.
   const isLate = known?.repair !== undefined && opened.turn > 1;
   return joined(known ?? newConversation(conversation, accounts), opened, {
@@ -128,26 +152,30 @@ function open(known: ConversationState | undefined, opened: OpenedInvitation, re
 }
 
 /** Another member opened the very successor that this device wanted. */
-function meet(known: ConversationState, opened: OpenedInvitation): JoinOutcome {
-  const { accounts, by, data } = opened;
-  const isOfTheSame =
-    data.predecessor === known.data.predecessor && accounts.every((account) => known.roster.includes(account));
-  if (!isOfTheSame) return { kind: "refused" };
-  return joined(known, opened, {
+function meet(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): JoinOutcome {
+  const { by, data, conversation } = opened;
+  const { predecessor, generation } = known.data;
+  const isTheSame = data.predecessor === predecessor && data.generation === generation;
+  if (!isTheSame || !mayGoOn(known, opened, listed)) return { kind: "refused" };
+  return joined({ ...known, log: conversation }, opened, {
     requestBy: known.requestBy,
     notice: { kind: "rejoined", by: by.account, after: known.repair?.after ?? 0, successor: true },
   });
 }
 
-function rejoin(known: ConversationState, opened: OpenedInvitation, request: boolean): JoinOutcome {
+function rejoin(
+  known: ConversationState,
+  opened: OpenedInvitation,
+  { request, listed }: { readonly request: boolean; readonly listed: ReadonlySet<string> },
+): JoinOutcome {
   const { seq, turn, by, group } = opened;
   switch (known.phase) {
     case "open":
     case "opening":
       return { kind: "member" };
     case "ended":
-      // What has ended can begin again, later in the log.
-      if (seq <= known.cursor || turn <= known.turn) return { kind: "member" };
+      // What has ended can begin again, later in the log. Where it stands the relay says; the epoch is the group's.
+      if (seq <= known.cursor || turn <= known.turn || epochOf(group) <= known.lastEpoch) return { kind: "member" };
       return joined(known, opened, {
         requestBy: request ? by.account : undefined,
         notice: { kind: "opened", by: by.account },
@@ -156,7 +184,7 @@ function rejoin(known: ConversationState, opened: OpenedInvitation, request: boo
     case "awaitingWelcome": {
       const isAhead = turn >= known.turn && (known.group === undefined || epochOf(group) > epochOf(known.group));
       // The own removal was read already, the commit that comes with the Welcome is that one.
-      if (!isAhead || seq < known.cursor) return { kind: "refused" };
+      if (!isAhead || seq < known.cursor || !isByMember(known, opened, listed)) return { kind: "refused" };
       return joined(known, opened, {
         requestBy: known.requestBy,
         notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: false },
@@ -165,33 +193,26 @@ function rejoin(known: ConversationState, opened: OpenedInvitation, request: boo
   }
 }
 
-/** Members of an epoch go on together, as far as whoever calls them may leave somebody behind. */
-function succeed(known: ConversationState, opened: OpenedInvitation): JoinOutcome {
-  const { data, by, accounts } = opened;
+/** Who came in since, this device cannot tell; but whoever puts it in anew was in before, and so were the keys of those who still are. */
+function isByMember(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): boolean {
+  const epoch = epochOfKnown(known);
+  const were = new Set(epoch.map(({ account }) => account));
+  return (
+    isFamiliar(known, opened.by, listed) &&
+    isListedIfUnknown(known, opened.by, listed) &&
+    identities(opened.group).every(
+      (leaf) =>
+        !were.has(leaf.account) || epoch.some((old) => old.account === leaf.account && isKeyOf(known, old, leaf)),
+    )
+  );
+}
+
+function succeed(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): JoinOutcome {
+  const { data, by } = opened;
   // Put in anew too late: it has gone on already.
   if (data.generation < known.data.generation) return { kind: "member" };
   if (data.predecessor !== known.log || data.generation !== known.data.generation + 1) return { kind: "refused" };
-  if (known.phase === "ended") return { kind: "refused" };
-  const direct = isDirect(known.log);
-  const before = known.group === undefined ? undefined : identities(known.group);
-  const areMembers =
-    before === undefined
-      ? // Nothing is left to compare with but the names; pinned keys are looked at elsewhere.
-        [by.account, ...accounts].every((account) => known.roster.includes(account))
-      : [by, ...identities(opened.group)].every((leaf) =>
-          before.some(
-            (old) =>
-              old.account === leaf.account &&
-              (direct || old.accountKey === leaf.accountKey || leaf.formerKeys.includes(old.accountKey)),
-          ),
-        );
-  const left = known.roster.filter((account) => !accounts.includes(account) && listedIn(known).includes(account));
-  const mayLeave = left.every((account) => direct || mayRemove(known.data, by.account, account));
-  const keepsRoles =
-    direct ||
-    roleOf(known.data, by.account) === "owner" ||
-    accounts.every((account) => roleOf(data, account) === roleOf(known.data, account) || left.length > 0);
-  if (!areMembers || !mayLeave || !keepsRoles) return { kind: "refused" };
+  if (known.phase === "ended" || !mayGoOn(known, opened, listed)) return { kind: "refused" };
   const moved: ConversationState = {
     ...known,
     log: opened.conversation,
@@ -211,6 +232,57 @@ function lastRead({ repair, cursor }: ConversationState): number {
   return Math.min(repair?.after ?? cursor, cursor);
 }
 
+/** Members of an epoch go on together, as far as whoever calls them may leave somebody behind, and as what they were. */
+function mayGoOn(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): boolean {
+  const { data, by, accounts, conversation } = opened;
+  const areMembers = [by, ...identities(opened.group)].every((leaf) => isFamiliar(known, leaf, listed));
+  const isHeard = !known.suspended.includes(by.account) || mayAdminister(known.data, by.account);
+  if (!areMembers || !isHeard || !isListedIfUnknown(known, by, listed)) return false;
+  // Both are in it, and there are no roles (openInvitation).
+  if (isDirect(conversation)) return true;
+  const asked = new Set(known.group === undefined ? [] : leaveProposals(known.group).map(({ account }) => account));
+  const left = known.roster.filter((account) => !accounts.includes(account) && !asked.has(account));
+  const expected = dataAmong(known.data, accounts);
+  const sameRoles = accounts.every((account) => roleOf(data, account) === roleOf(expected, account));
+  const sameLooks = data.title === known.data.title && samePicture(data, known.data);
+  return (
+    left.every((account) => mayRemove(known.data, by.account, account)) &&
+    (sameRoles || roleOf(known.data, by.account) === "owner") &&
+    (sameLooks || mayAdminister(known.data, by.account))
+  );
+}
+
+/** To a device that knows no epoch, the record of whoever calls it vouches: with it their key is pinned, or was. */
+function isListedIfUnknown(known: ConversationState, by: LeafIdentity, listed: ReadonlySet<string>): boolean {
+  return epochOfKnown(known).length > 0 || isDirect(known.log) || listed.has(by.device);
+}
+
+/** Everybody of the last epoch that this device was in. */
+function epochOfKnown({ group, anchors }: ConversationState): readonly LeafIdentity[] {
+  return group === undefined ? anchors : identities(group);
+}
+
+/** Whether a leaf is of somebody who is in the last epoch that this device was in. */
+function isFamiliar(known: ConversationState, leaf: LeafIdentity, listed: ReadonlySet<string>): boolean {
+  const epoch = epochOfKnown(known);
+  // Never joined here, or known from a backup: names are known, and pins say which keys.
+  if (epoch.length === 0) return known.roster.includes(leaf.account);
+  const ofAccount = epoch.filter(({ account }) => account === leaf.account);
+  return ofAccount.some(
+    (old) =>
+      isKeyOf(known, old, leaf) &&
+      (old.accountKey !== leaf.accountKey ||
+        ofAccount.some(({ device }) => device === leaf.device) ||
+        (listed.has(leaf.device) && !known.expelled.includes(leaf.device))),
+  );
+}
+
+/** The same key, or one that followed it; in a direct conversation any but one that was left: the pin is looked at before anything is sent. */
+function isKeyOf({ log }: ConversationState, old: LeafIdentity, leaf: LeafIdentity): boolean {
+  if (old.accountKey === leaf.accountKey || leaf.formerKeys.includes(old.accountKey)) return true;
+  return isDirect(log) && !old.formerKeys.includes(leaf.accountKey);
+}
+
 function joined(
   known: ConversationState,
   { group, seq, turn, at, consumed }: OpenedInvitation,
@@ -225,6 +297,11 @@ function joined(
     unlisted: [],
     justDropped: [],
     droppedBy: undefined,
+    suspended: [],
+    strangers: [],
+    // Turns are counted from zero in each log.
+    outbox: unsealed(known.outbox),
+    anchors: [],
     cursor: seq - 1,
     chain: undefined,
     turn,
@@ -233,7 +310,6 @@ function joined(
     epochIncomplete: false,
     renewedAt: at,
     repair: undefined,
-    outbox: unsealed(known.outbox),
   };
   const opened = noted(state, notice, { seq, storedAt: at });
   const lost = known.pending === undefined ? [] : secretsOnlyIn(known.pending.next, group);

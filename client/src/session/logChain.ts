@@ -3,7 +3,7 @@
  * last (seq, h) inside what they send, and compare: a relay that hides, reorders or shows two people different logs is noticed.
  *
  * `judged` is empty for a message. For a proposal and a commit it is UTF-8 JSON `[account, add, remove, verdict]`, the lists sorted, empty
- * for a proposal: what the relay says in clear about the entry decides the verdict, so two people who were told different things, or
+ * for a proposal, and one by which the account left the relay's roster is followed by `true`: what the relay says in clear about the entry decides the verdict, so two people who were told different things, or
  * who found differently, differ from here on.
  *
  * It starts anew (h empty) at each commit that was applied, so that who is added by it can compute it: a joiner starts at the commit
@@ -48,5 +48,6 @@ export function extendChain(
 function judged(entry: Entry, verdict: Verdict): Uint8Array {
   if (entry.kind === "message") return new Uint8Array(0);
   const { add, remove } = entry.kind === "commit" ? entry.roster : { add: [], remove: [] };
-  return utf8(JSON.stringify([entry.account, [...add].sort(), [...remove].sort(), verdict]));
+  const leave = entry.kind === "proposal" && entry.leave === true ? [true] : [];
+  return utf8(JSON.stringify([entry.account, [...add].sort(), [...remove].sort(), verdict, ...leave]));
 }

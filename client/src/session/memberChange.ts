@@ -114,7 +114,7 @@ export function mayAdminister(data: GroupData, by: string): boolean {
   return rank[roleOf(data, by)] >= rank.admin;
 }
 
-function samePicture({ picture: a }: GroupData, { picture: b }: GroupData): boolean {
+export function samePicture({ picture: a }: GroupData, { picture: b }: GroupData): boolean {
   return a?.hash === b?.hash && a?.size === b?.size && a?.key === b?.key;
 }
 
@@ -157,6 +157,7 @@ export function haveOneKeyEach(leaves: readonly LeafIdentity[]): boolean {
 
 interface Side {
   readonly accountKey: string;
+  /** Of any of its leaves: their order is not the same for all members. */
   readonly formerKeys: readonly string[];
   /** Ids, sorted and joined. */
   readonly devices: string;
@@ -175,7 +176,10 @@ function byAccount(leaves: readonly LeafIdentity[]): ReadonlyMap<string, Side> {
         .map(({ device }) => device)
         .sort()
         .join(" ");
-      return [account, { accountKey: own[0]!.accountKey, formerKeys: own[0]!.formerKeys, devices }];
+      return [
+        account,
+        { accountKey: own[0]!.accountKey, formerKeys: own.flatMap(({ formerKeys }) => formerKeys), devices },
+      ];
     }),
   );
 }

@@ -24,13 +24,13 @@ export function enqueue(
   };
 }
 
-/** Plain text again: for another group than it was sealed in, though that may be in a turn of the same number. */
-export function unsealed(outbox: ConversationState["outbox"]): ConversationState["outbox"] {
-  return outbox.map(({ sealed: _, ...item }) => item);
-}
-
 export function dropOutgoing(state: ConversationState, numbers: readonly number[]): ConversationState {
   return { ...state, outbox: state.outbox.filter(({ number }) => !numbers.includes(number)) };
+}
+
+/** As plain text again: what was sealed is of a log that is over. */
+export function unsealed(outbox: readonly OutboxItem[]): readonly OutboxItem[] {
+  return outbox.map(({ number, id, text, sentAt }) => ({ number, id, text, sentAt }));
 }
 
 /** The first items that are ready to go, as many as fit a frame. */

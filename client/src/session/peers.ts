@@ -78,8 +78,9 @@ export function meet(peer: Peer | undefined, shown: Shown): Meeting {
   return { ...met, kind: wasShown ? "known" : "changed" };
 }
 
-function show({ verified: _, proven: __, ...peer }: Peer, shown: string, proven: readonly string[]): Peer {
-  return { ...peer, shown, ...(proven.length === 0 ? {} : { proven }) };
+function show(peer: Peer, shown: string, proven: readonly string[]): Peer {
+  const { verified: _, proven: __, ...rest } = peer;
+  return { ...rest, shown, ...(proven.length === 0 ? {} : { proven }) };
 }
 
 function differs(peer: Peer, version: number | undefined): Peer {

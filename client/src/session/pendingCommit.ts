@@ -1,6 +1,6 @@
 /** Making the own commit: of a conversation that does not exist yet, or of a change. It is durable until the log says what ended its turn. */
 import { encodeBase64Url } from "@tacit/protocol";
-import { encodeCommitData } from "./commitData.ts";
+import { encodeCommitData, type CommitData } from "./commitData.ts";
 import {
   listedIn,
   type Claimed,
@@ -14,13 +14,17 @@ import {
   accountsIn,
   commitChange,
   createGroup,
+  groupDataOf,
+  identities,
   leaveProposals,
   leavesOf,
   secretsOnlyIn,
   type Committed,
+  type Group,
   type GroupChange,
 } from "./groupEngine.ts";
-import type { GroupData } from "./groupData.ts";
+import { dataAmong, type GroupData } from "./groupData.ts";
+import { memberChange } from "./memberChange.ts";
 import { sealTree, treeNonce, wrapWelcome } from "./welcomeTree.ts";
 
 /** What a commit is to change; what members asked for and the roster needs comes on top. */
@@ -48,7 +52,7 @@ export async function createPending(
   const treeKey = context.provider.random(32);
   const created = await createGroup(context, context.member, {
     id: state.log,
-    data: state.data,
+    data: dataAmong(state.data, accounts),
     keyPackages: claimed.map(({ keyPackage }) => keyPackage),
     authenticatedData: encodeCommitData({ turn: 0, add: accounts, remove: [], blobs: [], log: undefined }),
     treeKey,
@@ -59,7 +63,10 @@ export async function createPending(
   return { state: { ...state, pending }, items: [], consumed: created.consumed };
 }
 
-/** @throws MlsError where a key package is not valid */
+/** What is wanted breaks the group's rules: every member would find it void. */
+export class RuleBroken extends Error {}
+
+/** @throws MlsError where a key package is not valid; RuleBroken */
 export async function changePending(
   context: SessionContext,
   state: ConversationState,
@@ -84,7 +91,7 @@ export async function changePending(
       .map(({ identity }) => identity),
     ...adds,
   ]);
-  const delta = rosterDelta(state, after, adds);
+  const delta = rosterDelta(context, state, after, adds);
   const change: GroupChange = {
     references: leaving.map(({ reference }) => reference),
     removes,
@@ -98,6 +105,7 @@ export async function changePending(
     treeKey,
     now,
   });
+  if (!isAllowed(context, state, { group, next: committed.next, leavers })) throw new RuleBroken();
   const { add, remove } = delta;
   const made = {
     add,
@@ -111,23 +119,47 @@ export async function changePending(
   return { state: { ...state, group: committed.current, pending }, items: [], consumed: committed.consumed };
 }
 
+function isAllowed(
+  { account: by }: SessionContext,
+  { log: conversation, data }: ConversationState,
+  { group, next, leavers }: { readonly group: Group; readonly next: Group; readonly leavers: ReadonlySet<string> },
+): boolean {
+  const before = { leaves: identities(group), data };
+  const after = { leaves: identities(next), data: groupDataOf(next) ?? data };
+  return memberChange({ conversation, before, after, by, leaving: [...leavers] }) !== undefined;
+}
+
+type RosterDelta = Required<Pick<CommitData, "add" | "remove" | "unlisted" | "suspended" | "strangers">>;
+
 /**
  * What the relay has to be told so that its roster follows the group. It takes in whom it dropped last, and otherwise nobody without a
- * Welcome: who cannot be taken back yet stays `unlisted`.
+ * Welcome: who cannot be taken back yet stays `unlisted`. Whoever posted the void commit that brought the roster into disorder is taken off
+ * it, and stays in the group: that it was they, only the relay says, and a member who does it again would end the conversation.
  */
 function rosterDelta(
+  { account: self }: SessionContext,
   state: ConversationState,
   after: readonly string[],
   adds: readonly Claimed[],
-): { readonly add: readonly string[]; readonly remove: readonly string[]; readonly unlisted: readonly string[] } {
+): RosterDelta {
   const listed = new Set(listedIn(state));
   const members = new Set(after);
   const welcomed = new Set([...state.justDropped, ...adds.map(({ account }) => account)]);
   const absent = after.filter((account) => !listed.has(account));
+  const isDisturber = (account: string): boolean => account === state.droppedBy && account !== self;
+  // Whom the last commit dropped may put back those that were dropped with it, and remove who dropped them, nobody else.
+  const mayRemove = (account: string): boolean => listed.has(self) || account === state.droppedBy;
+  const remove = [...listed].filter((account) => (!members.has(account) || isDisturber(account)) && mayRemove(account));
+  const unlisted = [
+    ...absent.filter((account) => !welcomed.has(account)),
+    ...remove.filter((account) => members.has(account)),
+  ];
   return {
     add: absent.filter((account) => welcomed.has(account)),
-    remove: [...listed].filter((account) => !members.has(account)).sort(),
-    unlisted: absent.filter((account) => !welcomed.has(account)),
+    remove: remove.sort(),
+    unlisted,
+    suspended: unlisted.filter((account) => state.suspended.includes(account) || isDisturber(account)),
+    strangers: [...listed].filter((account) => !members.has(account) && !remove.includes(account)),
   };
 }
 

@@ -5,18 +5,32 @@
  */
 import { uniformOf } from "./backoff.ts";
 import type { ConversationState } from "./conversation.ts";
+import { leavesOf } from "./groupEngine.ts";
 
 const day = 86_400_000;
 const commitsPerDay = 24;
+/** Of a device whose turn it is, each time it is asked. */
+const chance = 0.25;
 
-/** `random` decides among the devices for which it is due at the same time: asked hourly, each waits some hours on average. */
-export function isRenewalDue(
-  { phase, group, requestBy, renewedAt, commitTimes, intents, pending }: ConversationState,
-  now: number,
-  random: (length: number) => Uint8Array,
-): boolean {
+/**
+ * `random` decides among the devices for which it is due at the same time: asked four times an hour, in a small group each waits an hour on
+ * average. In a large one not everybody's turn comes every day, and who has waited longest comes first.
+ */
+export function isRenewalDue(state: ConversationState, now: number, random: (length: number) => Uint8Array): boolean {
+  const { phase, group, requestBy, renewedAt, commitTimes, intents, pending } = state;
   if (phase !== "open" || group === undefined || requestBy !== undefined) return false;
-  if (pending !== undefined || intents.length > 0 || now - renewedAt < day) return false;
-  const recent = commitTimes.filter((at) => now - at < day).length;
-  return recent < commitsPerDay && uniformOf(random) < 0.25;
+  const age = now - renewedAt;
+  if (pending !== undefined || intents.length > 0 || age < day) return false;
+  if (commitTimes.filter((at) => now - at < day).length >= commitsPerDay) return false;
+  const round = (leavesOf(group).length / commitsPerDay) * day;
+  return uniformOf(random) < chance * Math.min(1, age / round) ** 2;
+}
+
+/**
+ * Whether the newest commits are a day's worth. It is asked again before each attempt: where hundreds come back at the same moment, many
+ * find that their renewal is due before the first of them has landed.
+ */
+export function isBusy({ commitTimes }: ConversationState): boolean {
+  const [oldest, newest] = [commitTimes.at(-commitsPerDay), commitTimes.at(-1)];
+  return oldest !== undefined && newest !== undefined && newest - oldest < day;
 }

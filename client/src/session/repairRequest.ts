@@ -104,10 +104,21 @@ export function isToBeReadmitted(
   const leaves = leavesOf(state.group).filter(({ identity }) => identity.account === account);
   const isKnown = leaves.some(({ identity }) => identity.device === device && identity.accountKey === accountKey);
   const isSuccessor = leaves.some(({ identity }) => rotations.some(({ from }) => from === identity.accountKey));
-  const isPeerAnew = state.log.startsWith("d-") && account !== own.account && leaves.length > 0;
+  // Another device under the same key is for its own account to bring in.
+  const isPeerAnew =
+    state.log.startsWith("d-") &&
+    account !== own.account &&
+    leaves.length > 0 &&
+    leaves.every(({ identity }) => identity.accountKey !== accountKey && !identity.formerKeys.includes(accountKey));
   if (!isKnown && !isSuccessor && !isPeerAnew) return false;
-  const before = state.readmissions.filter((each) => each.device === device && each.at > now - day);
-  const isDone = before.some((each) => each.at >= at);
+  // The relay can show an old request again.
+  const isDone = state.readmissions.some((each) => each.device === device && each.at >= at);
   const isUnderWay = state.intents.some((intent) => intent.kind === "readmit" && intent.device === device);
-  return !isDone && !isUnderWay && before.length < readmissionsPerDay;
+  return !isDone && !isUnderWay && mayBeRestored(state, device, now);
+}
+
+/** Whether `device` was not put in anew too often. */
+export function mayBeRestored({ readmissions }: ConversationState, device: string, now: number): boolean {
+  const before = readmissions.filter((each) => each.device === device && each.at > now - day);
+  return before.length < readmissionsPerDay;
 }

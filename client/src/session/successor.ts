@@ -2,25 +2,35 @@
  * Going on in another log, where this one cannot be gone on with: nobody puts this device in anew, or the relay's roster was destroyed.
  *
  * Members of one epoch who open a successor at the same moment meet in one, because its name follows from a secret of that epoch; whoever
- * is not in it can neither guess nor occupy it. A device that has lost the epoch takes a random name. Direct conversations have theirs from
- * the two accounts.
+ * is not in it can neither guess nor occupy it. A member can, and let nobody in: then another goes on from the same log under a random name,
+ * and members follow it all the same. A device that has lost the epoch takes a random name. Direct conversations have theirs from the two
+ * accounts.
  */
 import { encodeBase64Url, isDirect } from "@tacit/protocol";
 import { utf8 } from "./bytes.ts";
 import {
   directConversationId,
-  listedIn,
   messageKey,
   type ConversationState,
   type SessionContext,
   type Step,
 } from "./conversation.ts";
 import { dataAmong } from "./groupData.ts";
-import { exportKey, secretsOnlyIn, type Group } from "./groupEngine.ts";
+import { exportKey, identities, leaveProposals, secretsOnlyIn, type Group } from "./groupEngine.ts";
+import { isWanted } from "./joining.ts";
 import { unsealed } from "./outbox.ts";
 
 /** Successors of one conversation that this device opens in its life: a loop must end. */
 const mostGenerations = 16;
+
+/** Names that are tried for one successor. */
+const mostNames = 3;
+
+/** Whether the name that this device wanted for a successor was taken by somebody who did not let it in. */
+export function isShutOut(state: ConversationState): boolean {
+  const isAwaited = state.phase === "awaitingWelcome" && isWanted(state) && state.data.predecessor !== undefined;
+  return isAwaited && !isDirect(state.log) && (state.repair?.attempts ?? 0) < mostNames;
+}
 
 export function maySucceed({ data }: ConversationState): boolean {
   return data.generation < mostGenerations;
@@ -28,9 +38,13 @@ export function maySucceed({ data }: ConversationState): boolean {
 
 /** The successor is wanted: to be created like a new conversation, with everybody who is in. */
 export function succeeding(context: SessionContext, state: ConversationState): Step {
-  const generation = state.data.generation + 1;
+  // One that was wanted and never joined was taken by somebody who let nobody in: another goes on from the same.
+  const isAgain = isWanted(state) && state.data.predecessor !== undefined && !isDirect(state.log);
+  const generation = state.data.generation + (isAgain ? 0 : 1);
+  const predecessor = isAgain ? state.data.predecessor : state.log;
   const log = successorId(context, state, generation);
-  const roster = [...new Set([...listedIn(state), ...state.justDropped, context.account])].sort();
+  const asked = new Set(state.group === undefined ? [] : leaveProposals(state.group).map(({ account }) => account));
+  const roster = state.roster.filter((account) => account === context.account || !asked.has(account));
   const next: ConversationState = {
     ...state,
     log,
@@ -39,8 +53,16 @@ export function succeeding(context: SessionContext, state: ConversationState): S
     unlisted: [],
     justDropped: [],
     droppedBy: undefined,
-    repair: { attempts: 0, due: 0, after: state.repair?.after ?? state.cursor },
-    data: { ...dataAmong(state.data, roster), generation, predecessor: state.log },
+    suspended: [],
+    strangers: [],
+    repair: {
+      attempts: isAgain ? (state.repair?.attempts ?? 0) + 1 : 0,
+      due: 0,
+      after: state.repair?.after ?? state.cursor,
+    },
+    data: { ...dataAmong(state.data, roster), generation, predecessor },
+    anchors: state.group === undefined ? state.anchors : identities(state.group),
+    outbox: unsealed(state.outbox),
     cursor: 0,
     turn: 0,
     chain: undefined,
@@ -50,9 +72,10 @@ export function succeeding(context: SessionContext, state: ConversationState): S
     leaving: undefined,
     epochIncomplete: false,
     group: undefined,
-    outbox: unsealed(state.outbox),
     recent: [],
-    former: state.recent.flatMap(({ message }) => (message === undefined ? [] : [messageKey(message)])),
+    former: isAgain
+      ? state.former
+      : state.recent.flatMap(({ message }) => (message === undefined ? [] : [messageKey(message)])),
   };
   const dropped = [state.group, state.pending?.next].flatMap((group) =>
     group === undefined ? [] : secretsOnlyIn(group, undefined),

@@ -38,7 +38,11 @@ export interface FunctionHostOptions {
   readonly onBilled: (gigabyteSeconds: number) => void;
 }
 
+/** What loading a bundle may take, beside the time of the invocation that waits for it: longer than any route waits. */
+const LOADING_MS = 30_000;
+
 type Message =
+  | { readonly kind: "loaded" }
   | { readonly kind: "log"; readonly text: string }
   | { readonly kind: "answer"; readonly payload: string; readonly milliseconds: number }
   | ({ readonly kind: "error"; readonly milliseconds: number } & Failure)
@@ -170,6 +174,7 @@ function startEnvironment(
   let job: Job | null = null;
   let timer: NodeJS.Timeout | null = null;
   let gone = false;
+  let isLoaded = false;
   let startedAt = 0;
   const sandbox: Sandbox = {
     caller,
@@ -182,6 +187,10 @@ function startEnvironment(
 
   port.on("message", (message: Message) => {
     if (message.kind === "log") return onLog(message.text);
+    if (message.kind === "loaded") {
+      isLoaded = true;
+      return limitTime();
+    }
     if (message.kind === "initError") return stop(message);
     bill(message.milliseconds);
     if (message.kind === "answer") settle({ kind: "answer", payload: JSON.parse(message.payload) as unknown });
@@ -197,23 +206,30 @@ function startEnvironment(
       job = given;
       startedAt = performance.now();
       sandbox.invocation = { requestId: given.requestId, calls: 0 };
-      const limit = model.timeoutSeconds * 1000;
-      timer = setTimeout(() => {
-        stop({
-          errorType: "Sandbox.Timedout",
-          errorMessage: `Task timed out after ${model.timeoutSeconds}.00 seconds`,
-          trace: [],
-        });
-      }, limit);
+      limitTime();
       port.postMessage({
         event: JSON.stringify(given.event),
         context: { awsRequestId: given.requestId },
-        deadline: Date.now() + limit,
+        limit: model.timeoutSeconds * 1000,
       });
       wake(signal);
     },
     close: () => terminate(worker, port),
   };
+
+  /** From when the function has its event: what comes before is Lambda's. */
+  function limitTime(): void {
+    if (timer) clearTimeout(timer);
+    if (!job || gone) return;
+    const seconds = isLoaded ? model.timeoutSeconds : LOADING_MS / 1000;
+    timer = setTimeout(() => {
+      stop({
+        errorType: "Sandbox.Timedout",
+        errorMessage: `Task timed out after ${seconds}.00 seconds`,
+        trace: [],
+      });
+    }, seconds * 1000);
+  }
 
   function stop(failure: Failure): void {
     if (gone) return;

@@ -48,12 +48,14 @@ try {
   process.exit(1);
 }
 let initMilliseconds = performance.now() - started;
+port.postMessage({ kind: "loaded" });
 
 for (;;) {
   Atomics.wait(signal, 0, 0);
   Atomics.store(signal, 0, 0);
-  const { event, context, deadline } = receiveMessageOnPort(port).message;
+  const { event, context, limit } = receiveMessageOnPort(port).message;
   const begun = performance.now();
+  const deadline = machineNow() + limit;
   const answer = await handle(JSON.parse(event), {
     ...fixed,
     ...context,

@@ -110,6 +110,7 @@ export async function bareDevice({ clock, relay }: Stage, account: string, optio
     store,
     peers,
     provider,
+    own: () => undefined,
     receiptKey: options.receiptKey,
     identityChanged: (event) => void identityChanges.push(event),
     equivocation: (event) => void equivocations.push(event),

@@ -1,6 +1,7 @@
 /** People with clients over the relay's own rules, in one process and in a time of their own. */
 import {
   connect,
+  type BlobTransfer,
   type Client,
   type Conversation,
   type Message,
@@ -22,7 +23,7 @@ export interface Stage {
   /** Connects and catches up. */
   readonly arrive: (
     account: string,
-    more?: { readonly store?: Store; readonly transport?: Transport },
+    more?: { readonly store?: Store; readonly transport?: Transport; readonly blobs?: BlobTransfer },
   ) => Promise<Client>;
 }
 
@@ -32,8 +33,8 @@ export function stage(): Stage {
   return {
     clock,
     relay,
-    async arrive(account, { store = memoryStore(), transport = relay.transport } = {}) {
-      const { url, blobs } = relay;
+    async arrive(account, { store = memoryStore(), transport = relay.transport, blobs = relay.blobs } = {}) {
+      const { url } = relay;
       const client = await clock.until(
         connect({ url, token: relay.token(account), store, suite, transport, blobs, clock }),
       );

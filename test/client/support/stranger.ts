@@ -59,9 +59,15 @@ export async function publishKeyPackage({ clock }: Stage, { socket, member }: St
 export async function invite(
   { clock }: Stage,
   { socket, member }: Stranger,
-  invitation: { readonly from: string; readonly victim: string; readonly groupId: Uint8Array },
+  invitation: {
+    readonly from: string;
+    readonly victim: string;
+    readonly groupId: Uint8Array;
+    /** Default: any. */
+    readonly conversation?: string;
+  },
 ): Promise<void> {
-  const { from, victim, groupId } = invitation;
+  const { from, victim, groupId, conversation } = invitation;
   const now = clock.now();
   const { keyPackages } = await clock.until(socket.request("claimKeyPackages", { account: victim }));
   const { device, claim, data } = keyPackages[0]!;
@@ -84,7 +90,7 @@ export async function invite(
   });
   const id = (): string => encodeBase64Url(provider.random(16));
   const landing = socket.request("createConversation", {
-    conversation: `g-${id()}`,
+    conversation: conversation ?? `g-${id()}`,
     entry: id(),
     payload: { inline: encodeBase64Url(made.commit) },
     welcomes: [{ device, claim, payload: { inline: encodeBase64Url(made.welcomes[0]!.bytes) } }],

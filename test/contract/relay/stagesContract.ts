@@ -122,8 +122,10 @@ export function stagesContract(make: MakePorts): void {
       expect(await ports.conversations.get(stage.conversation)).toBeUndefined();
       expect(plain(await stages.get(stage, 0))).toMatchObject({ state: "void" });
       expect((await inbox.page("cid", device, undefined, 10)).items).toEqual([]);
-      // Whoever met it there has deleted it.
-      expect(await stages.lay(stage, welcome({ device, claim }))).toEqual({ laid: false, heldBy: undefined });
+      // Its claim goes on, though its device has looked meanwhile.
+      const other = stageOf();
+      expect(await stages.lay(other, welcome({ device, claim }))).toEqual({ laid: false, heldBy: stage });
+      expect(await stages.lay(other, welcome({ device, claim }), stage)).toEqual({ laid: true });
 
       await stages.note(landed, ["a"], day);
       await landing.land(commitOf(landed));

@@ -62,6 +62,7 @@ test.each([1])(
           if (roll() < 0.2) each.tell({ type: "rotate", title });
         }
         const victim = people[Math.floor(roll() * people.length)]!;
+        await framesPassed(cloud, 1 + Math.floor(roll() * 15));
         await victim.kill();
         await victim.start();
       }

@@ -17,6 +17,7 @@ import {
   typing,
 } from "./people.ts";
 import { aLostDevice, expiredToken, twoConnectsThatFinishOutOfOrder, twoSocketsOfOneDevice } from "./sockets.ts";
+import { anotherAccountKey, stagedWelcomes } from "./stages.ts";
 import { aStolenToken, aStranger } from "./strangers.ts";
 
 export const relayStories: Readonly<Record<string, Story>> = {
@@ -37,6 +38,8 @@ export const relayStories: Readonly<Record<string, Story>> = {
   "a receipt for each version of a record, signed in KMS": aReceipt,
   "the key in KMS is out of reach": aKeyOutOfReach,
   "a device is linked through the inboxes": aDeviceIsLinked,
+  "Welcomes that wait for their commit": stagedWelcomes,
+  "an account goes on under another key": anotherAccountKey,
   "a backup: kept for years, replaced, deleted": aBackup,
   "a fan-out to more than 200 sockets, through the queue": aFanOutThroughTheQueue,
 };

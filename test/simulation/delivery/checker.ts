@@ -206,7 +206,9 @@ class CheckedConversation {
       ({ log, item }) => `${item.seq} of ${log}`,
     );
     for (const [place, notices] of told) {
-      const all = notices.map(({ item: { position: _, seq: __, storedAt: ___, ...said } }) => JSON.stringify(said));
+      const all = notices.map(({ item }) =>
+        JSON.stringify({ ...item, position: undefined, seq: undefined, storedAt: undefined }),
+      );
       const told = all.join();
       const other = changes.get(place) ?? told;
       if (other !== told) this.#find(device, "other", `place ${place} is ${told}, and ${other} elsewhere`);

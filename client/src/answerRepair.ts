@@ -1,0 +1,31 @@
+/** Somebody asks to be put in anew. Another device may be faster; this one looks again when it is its turn. */
+import type { ConversationBook } from "./conversationBook.ts";
+import type { ConversationDeps } from "./conversationDeps.ts";
+import { uniformOf } from "./session/backoff.ts";
+import { isToBeReadmitted, openRepairRequest } from "./session/repairRequest.ts";
+
+/** Longest that whoever asks waits for this device: milliseconds. */
+const readmissionDelay = { own: 1_000, others: 5_000 };
+
+export async function answerRepair(
+  deps: Pick<ConversationDeps, "clock" | "connection" | "context">,
+  { book, report }: { readonly book: ConversationBook; readonly report: (error: unknown) => void },
+  payload: Uint8Array,
+): Promise<void> {
+  const { clock, connection } = deps;
+  const { provider, ...self } = deps.context();
+  const request = await openRepairRequest(provider, payload);
+  const conversation = request && book.inLog(request.conversation);
+  if (request === undefined || conversation === undefined) return;
+  const isNeeded = (): boolean =>
+    conversation.snapshot.log === request.conversation &&
+    isToBeReadmitted(conversation.snapshot, request, self, connection.now());
+  if (!isNeeded()) return;
+  const { account, device } = request.certificate;
+  const isOwn = account === self.account;
+  const delay = (isOwn ? readmissionDelay.own : readmissionDelay.others) * uniformOf(provider.random);
+  clock.after(delay, () => {
+    if (!isNeeded()) return;
+    conversation.intend({ kind: "readmit", account, device, since: request.at, claimed: [] }).catch(report);
+  });
+}

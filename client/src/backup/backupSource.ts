@@ -1,0 +1,55 @@
+/** What backups are made of: this device as it is. */
+import type { AccountRecords } from "../accountRecords.ts";
+import type { ConversationBook } from "../conversationBook.ts";
+import type { LiveConversation } from "../liveConversation.ts";
+import type { OwnAccount } from "../ownAccount.ts";
+import type { PeerBook } from "../peerBook.ts";
+import type { LeafIdentity } from "../session/authenticate.ts";
+import type { BackedUpConversation } from "../session/backup.ts";
+import { identities } from "../session/groupEngine.ts";
+import { isHolder } from "../session/identity.ts";
+import type { BackupSource } from "./makeBackup.ts";
+
+export function backupSource(
+  account: string,
+  {
+    own,
+    peers,
+    records,
+    book,
+  }: {
+    readonly own: OwnAccount;
+    readonly peers: PeerBook;
+    readonly records: AccountRecords;
+    readonly book: ConversationBook;
+  },
+): BackupSource {
+  return {
+    account: () => account,
+    holder: () => {
+      const { identity, record } = own;
+      if (!isHolder(identity) || !identity.enrolment.registered || record.current === undefined) return undefined;
+      const { accountKey, accountSecret, secretSince } = identity;
+      const { version, hash } = record.current;
+      return { accountKey, accountSecret: { secret: accountSecret, since: secretSince }, record: { version, hash } };
+    },
+    people: () => peers.all(),
+    conversations: () => book.all().flatMap(backedUp),
+    receiptKey: () => records.receiptKey,
+  };
+}
+
+/** Nothing of what the user has not said yet that they want. */
+function backedUp({ id, snapshot, members, info }: LiveConversation): readonly BackedUpConversation[] {
+  if (snapshot.requestBy !== undefined) return [];
+  const { title } = info.current;
+  const ended = snapshot.phase === "ended" ? { ended: true as const } : {};
+  const keys = keysOf(members, snapshot.group === undefined ? snapshot.anchors : identities(snapshot.group));
+  return [{ id, log: snapshot.log, members, ...(keys && { keys }), ...(title === "" ? {} : { title }), ...ended }];
+}
+
+function keysOf(members: readonly string[], leaves: readonly LeafIdentity[]): readonly string[] | undefined {
+  const known = new Map(leaves.map(({ account, accountKey }) => [account, accountKey]));
+  const keys = members.flatMap((account) => known.get(account) ?? []);
+  return keys.length === members.length ? keys : undefined;
+}

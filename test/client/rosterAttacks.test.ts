@@ -1,0 +1,237 @@
+/** What members without manners, and a relay that lies, do to a conversation's roster; and what is left of it afterwards. */
+import type { Client, Conversation } from "@tacit/client";
+import { encodeBase64Url } from "@tacit/protocol";
+import { forge, noise, showing } from "./support/liar.ts";
+import { history, stage, type Stage } from "./support/stage.ts";
+import { publishKeyPackage, stranger, type Stranger } from "./support/stranger.ts";
+
+const minute = 60_000;
+const hour = 60 * minute;
+
+const kinds = async (conversation: Conversation): Promise<readonly string[]> =>
+  (await history(conversation)).map(({ kind }) => kind);
+const texts = async (conversation: Conversation): Promise<readonly string[]> =>
+  (await history(conversation)).flatMap((item) => (item.kind === "message" ? [item.text] : []));
+
+async function said(s: Stage, conversation: Conversation, text: string): Promise<void> {
+  await s.clock.until((await s.clock.until(conversation.send({ text }))).sent, hour);
+  await s.clock.settle();
+}
+
+const served = ({ relay }: Stage, { id }: Conversation): readonly string[] =>
+  [...relay.tables.conversations.get(id)!.roster].sort();
+
+/** Alice's group with the others, and Mallory, who is a member with a client of her own making. */
+async function groupWithMallory(s: Stage, names: readonly string[]) {
+  const clients: Client[] = [];
+  for (const name of names) clients.push(await s.arrive(name));
+  const mallory = await stranger(s, "mallory");
+  await publishKeyPackage(s, mallory);
+  const members = [...names.slice(1), "mallory"];
+  const created = await s.clock.until(clients[0]!.createGroup({ members }));
+  await s.clock.settle();
+  const views = [created, ...clients.slice(1).map((client) => client.conversations()[0]!)];
+  for (const view of views) await s.clock.until(view.accept());
+  return { clients, views, mallory };
+}
+
+async function group(s: Stage, names: readonly string[]) {
+  const clients: Client[] = [];
+  for (const name of names) clients.push(await s.arrive(name));
+  const created = await s.clock.until(clients[0]!.createGroup({ members: names.slice(1) }));
+  await s.clock.settle();
+  const views = [created, ...clients.slice(1).map((client) => client.conversations()[0]!)];
+  for (const view of views) await s.clock.until(view.accept());
+  return { clients, views };
+}
+
+/** The answer's code, or "taken". */
+function garbage(
+  { relay, clock }: Stage,
+  { socket }: Stranger,
+  { id }: Conversation,
+  delta: {
+    readonly add?: readonly string[];
+    readonly remove?: readonly string[];
+    readonly welcomes?: readonly object[];
+  },
+  turn = relay.tables.conversations.get(id)!.turn,
+): Promise<string> {
+  const request = {
+    conversation: id,
+    entry: encodeBase64Url(noise(16)),
+    turn,
+    payload: { inline: encodeBase64Url(noise()) },
+    welcomes: (delta.welcomes ?? []) as never,
+    blobs: [],
+    add: [...(delta.add ?? [])],
+    remove: [...(delta.remove ?? [])],
+  };
+  return clock.until(
+    socket.request("commit", request).then(
+      () => "taken",
+      (error: { readonly refusal: { readonly code: string } }) => error.refusal.code,
+    ),
+  );
+}
+
+describe("a member that posts garbage", () => {
+  it("twice, before anybody can restore whom the first dropped: they are taken back, and miss nothing", async () => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob", "carol"]);
+    const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
+    clients[0]!.goOffline();
+    clients[1]!.goOffline();
+    clients[2]!.goOffline();
+    expect(await garbage(s, mallory, atAlice, { remove: ["bob"] })).toBe("taken");
+    expect(await garbage(s, mallory, atAlice, {})).toBe("taken");
+    expect(served(s, atAlice)).toEqual(["alice", "carol", "mallory"]);
+    clients[0]!.goOnline();
+    clients[2]!.goOnline();
+    await said(s, atAlice, "while Bob is out");
+    clients[1]!.goOnline();
+    await s.clock.advance(5 * minute);
+    expect(served(s, atAlice)).toContain("bob");
+    await said(s, atBob, "back");
+    for (const view of [atAlice, atBob, atCarol]) expect(await texts(view)).toEqual(["while Bob is out", "back"]);
+    for (const client of clients) await client.close();
+  });
+
+  it("that drops everybody, with the owner away: who is there restores the roster, and she is served no more", async () => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob", "carol"]);
+    const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
+    clients[0]!.goOffline();
+    expect(await garbage(s, mallory, atAlice, { remove: ["alice", "bob", "carol"] })).toBe("taken");
+    await s.clock.advance(minute);
+    expect(served(s, atBob)).toEqual(["alice", "bob", "carol"]);
+    // Out of the relay's roster; in the group until somebody who may removes her.
+    expect(atBob.members).toContain("mallory");
+    expect(await garbage(s, mallory, atAlice, { remove: ["alice", "bob", "carol"] })).toBe("not_a_member");
+    expect((await history(atCarol)).slice(-2)).toMatchObject([
+      { kind: "void", by: "mallory" },
+      { kind: "suspended", account: "mallory" },
+    ]);
+    clients[0]!.goOnline();
+    await s.clock.until(clients[0]!.caughtUp());
+    await s.clock.until(atAlice.remove(["mallory"]));
+    await said(s, atBob, "quiet again");
+    expect(atCarol.members).toEqual(["alice", "bob", "carol"]);
+    expect(await texts(atAlice)).toEqual(["quiet again"]);
+    expect(s.relay.unexpected).toEqual([]);
+    for (const client of clients) await client.close();
+  });
+
+  it("and puts herself back after she was suspended: that is void, and the fight is over", async () => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob", "carol"]);
+    const [atAlice] = views as [Conversation];
+    expect(await garbage(s, mallory, atAlice, { remove: ["bob"] })).toBe("taken");
+    await s.clock.advance(minute);
+    expect(served(s, atAlice)).toEqual(["alice", "bob", "carol"]);
+    const by = s.relay.tables.conversations.get(atAlice.id)!.lastCommit.by;
+    expect(await garbage(s, mallory, atAlice, { add: ["mallory"], remove: [by] })).toBe("taken");
+    await s.clock.advance(minute);
+    expect(served(s, atAlice)).toEqual(["alice", "bob", "carol"]);
+    expect(await garbage(s, mallory, atAlice, { add: ["mallory"] })).toBe("not_a_member");
+    for (const view of views) await said(s, view, "here");
+    for (const client of clients) await client.close();
+  });
+
+  it("that brings a stranger onto the roster: the stranger is taken off it", async () => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob"]);
+    const [atAlice, atBob] = views as [Conversation, Conversation];
+    const eve = await stranger(s, "eve");
+    await publishKeyPackage(s, eve);
+    const { keyPackages } = await s.clock.until(mallory.socket.request("claimKeyPackages", { account: "eve" }));
+    const welcomes = keyPackages.map(({ device, claim }) => ({
+      device,
+      claim,
+      payload: { inline: encodeBase64Url(noise()) },
+    }));
+    // Nobody but the two is left on it, so that whoever restores may not remove Eve at once.
+    expect(await garbage(s, mallory, atAlice, { add: ["eve"], remove: ["alice", "bob"], welcomes })).toBe("taken");
+    expect(served(s, atAlice)).toEqual(["eve", "mallory"]);
+    await s.clock.advance(minute);
+    expect(served(s, atAlice)).toEqual(["alice", "bob"]);
+    expect(await garbage(s, eve, atAlice, { remove: ["alice"] })).not.toBe("taken");
+    await said(s, atAlice, "among ourselves");
+    expect(await texts(atBob)).toEqual(["among ourselves"]);
+    for (const client of clients) await client.close();
+  });
+
+  it("with an accomplice, so that nobody may restore: those who were dropped go on without the roster", async () => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob"]);
+    const [atAlice, atBob] = views as [Conversation, Conversation];
+    for (const client of clients) client.goOffline();
+    expect(await garbage(s, mallory, atAlice, { remove: ["alice", "bob"] })).toBe("taken");
+    expect(await garbage(s, mallory, atAlice, {})).toBe("taken");
+    for (const client of clients) client.goOnline();
+    await s.clock.until(clients[0]!.caughtUp());
+    const waiting = await s.clock.until(atBob.send({ text: "still with you" }));
+    await s.clock.until(waiting.sent, 3 * hour);
+    await s.clock.settle();
+    expect(await texts(atAlice)).toEqual(["still with you"]);
+    await said(s, atAlice, "and I with you");
+    expect(await texts(atBob)).toEqual(["still with you", "and I with you"]);
+    expect((await kinds(atAlice)).filter((kind) => kind === "rejoined")).toHaveLength(1);
+    for (const client of clients) await client.close();
+  });
+});
+
+describe("a relay", () => {
+  it("that forges garbage in Bob's name does not make the owner remove him; she can take him back", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
+    forge(s, atAlice.id, { kind: "commit", account: "bob", remove: ["carol"] });
+    await s.clock.advance(minute);
+    expect(atAlice.members).toEqual(["alice", "bob", "carol"]);
+    expect(served(s, atAlice)).toEqual(["alice", "carol"]);
+    await s.clock.until(atAlice.invite(["bob"]));
+    await s.clock.advance(minute);
+    expect(served(s, atAlice)).toEqual(["alice", "bob", "carol"]);
+    await said(s, atBob, "it was not me");
+    expect(await texts(atCarol)).toEqual(["it was not me"]);
+    for (const client of clients) await client.close();
+  });
+
+  it("that says Bob left does not end the conversation on his device: he is taken back", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
+    forge(s, atAlice.id, { kind: "proposal", account: "bob", leave: true });
+    await s.clock.settle();
+    expect(atBob.state.current).toBe("open");
+    await s.clock.advance(5 * minute);
+    await said(s, atBob, "I am here");
+    expect(await texts(atCarol)).toEqual(["I am here"]);
+    expect(atAlice.members).toContain("bob");
+    for (const client of clients) await client.close();
+  });
+
+  it("that tells of another roster in a direct conversation harms it no longer than it lies", async () => {
+    const s = stage();
+    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    await said(s, chat, "hello");
+    const atBob = bob.conversations()[0]!;
+    await s.clock.until(atBob.accept());
+    s.relay.filter = showing((entries) =>
+      entries.map((entry) =>
+        entry.kind === "commit" ? { ...entry, roster: { add: ["mallory"], remove: ["alice"] } } : entry,
+      ),
+    );
+    const rotation = chat.rotateKeys();
+    await s.clock.advance(minute);
+    s.relay.filter = () => true;
+    await s.clock.until(rotation, hour);
+    await said(s, chat, "as before");
+    await said(s, atBob, "indeed");
+    expect((await texts(atBob)).slice(-2)).toEqual(["as before", "indeed"]);
+    await alice.close();
+    await bob.close();
+  });
+});

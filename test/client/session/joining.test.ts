@@ -1,0 +1,200 @@
+/** Welcomes that would lead a device back, away, or to somebody who is not in: each test named after the attempt. */
+import {
+  directConversationId,
+  newConversation,
+  type ConversationState,
+} from "../../../client/src/session/conversation.ts";
+import { identities } from "../../../client/src/session/groupEngine.ts";
+import { plainData } from "../../../client/src/session/groupData.ts";
+import { acceptInvitation, openInvitation } from "../../../client/src/session/joining.ts";
+import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
+import { succeeding } from "../../../client/src/session/successor.ts";
+import { device, joinByWelcome, now, provider } from "../support/devices.ts";
+import { accountKey, deviceUnder, forgedInvitation, party } from "../support/forger.ts";
+
+const id = `g-${"P".repeat(22)}`;
+const next = `g-${"Q".repeat(22)}`;
+const stuck = (state: ConversationState): ConversationState => ({
+  ...state,
+  phase: "stuck",
+  repair: { attempts: 1, due: 0, after: state.cursor },
+});
+const successorOf = (state: ConversationState, more: object = {}) => ({
+  ...state.data,
+  generation: 1,
+  predecessor: id,
+  ...more,
+});
+
+/** Alice owns it, Bob is an admin, Carol a member. */
+async function trio() {
+  const key = { alice: await accountKey(), bob: await accountKey(), carol: await accountKey() };
+  const alice = await deviceUnder(key.alice, "alice");
+  const bob = await deviceUnder(key.bob, "bob");
+  const carol = await deviceUnder(key.carol, "carol");
+  const { log, states } = await party([alice, bob, carol], { admins: ["bob"] });
+  const [atAlice, atBob, atCarol] = states as [ConversationState, ConversationState, ConversationState];
+  return { key, alice, bob, carol, log, atAlice, atBob, atCarol };
+}
+
+describe("who cannot follow", () => {
+  it("is not put in anew by somebody who was never in, however far their group has come", async () => {
+    const { alice, carol, bob, atCarol } = await trio();
+    const mallory = await device("mallory");
+    const forged = await forgedInvitation(mallory, carol, { id, epochs: 9, seq: 9, turn: 9 });
+    expect(await joinByWelcome(carol, stuck(atCarol), forged)).toEqual({ kind: "refused" });
+    expect(await joinByWelcome(carol, { ...stuck(atCarol), phase: "awaitingWelcome" }, forged)).toEqual({
+      kind: "refused",
+    });
+    // Nor by a member's name under another key, or with such a name in it.
+    const impostor = await device("bob");
+    const named = await forgedInvitation(impostor, carol, { id, epochs: 9, seq: 9, turn: 9 });
+    expect(await joinByWelcome(carol, stuck(atCarol), named)).toEqual({ kind: "refused" });
+    const among = await forgedInvitation(alice, carol, { id, epochs: 9, seq: 9, turn: 9, with: [impostor] });
+    expect(await joinByWelcome(carol, stuck(atCarol), among)).toEqual({ kind: "refused" });
+    const honest = await forgedInvitation(alice, carol, { id, epochs: 9, seq: 9, turn: 9, with: [bob] });
+    expect(await joinByWelcome(carol, stuck(atCarol), honest)).toMatchObject({ kind: "joined" });
+  });
+
+  it("does not go back to an epoch that it has left, whatever place the relay names", async () => {
+    const { alice, carol, atCarol } = await trio();
+    const old = await forgedInvitation(alice, carol, { id, epochs: 1, seq: 99, turn: 99 });
+    expect(await joinByWelcome(carol, stuck(atCarol), old)).toEqual({ kind: "refused" });
+    const left = { ...atCarol, phase: "ended" as const, group: undefined, lastEpoch: 1 };
+    expect(await joinByWelcome(carol, left, old)).toEqual({ kind: "member" });
+    const later = await forgedInvitation(alice, carol, { id, epochs: 2, seq: 99, turn: 99 });
+    expect(await joinByWelcome(carol, left, later)).toMatchObject({ kind: "joined" });
+  });
+});
+
+describe("a group that this device is about to create", () => {
+  it("is nobody else's to invite it to", async () => {
+    const [alice, mallory] = [await device("alice"), await device("mallory")];
+    const wanted = newConversation(id, ["alice", "bob"], { ...plainData, owners: ["alice"] });
+    const forged = await forgedInvitation(mallory, alice, { id });
+    expect(await joinByWelcome(alice, wanted, forged)).toEqual({ kind: "refused" });
+    expect(await joinByWelcome(alice, { ...wanted, phase: "awaitingWelcome" }, forged)).toEqual({ kind: "refused" });
+  });
+});
+
+describe("a successor", () => {
+  it("is followed where a member opens it with everybody", async () => {
+    const { alice, bob, carol, atAlice, atBob } = await trio();
+    const forged = await forgedInvitation(carol, bob, { id: next, with: [alice], data: successorOf(atAlice) });
+    expect(await joinByWelcome(bob, atBob, forged)).toMatchObject({ kind: "joined" });
+  });
+
+  it("is not followed where a device opens it, or is in it, that was removed", async () => {
+    const { key, alice, bob, carol, atAlice } = await trio();
+    const revoked = await deviceUnder(key.bob, "bob");
+    const data = successorOf(atAlice);
+    const opened = await forgedInvitation(revoked, alice, { id: next, with: [carol], data });
+    expect(await joinByWelcome(alice, atAlice, opened)).toEqual({ kind: "refused" });
+    const brought = await forgedInvitation(bob, alice, { id: next, with: [carol, revoked], data });
+    expect(await joinByWelcome(alice, atAlice, brought)).toEqual({ kind: "refused" });
+    // A device that was linked since counts, where the record lists it and the log did not show its removal.
+    const listed = new Set([revoked.device]);
+    const met = async (expelled: readonly string[]): Promise<string> => {
+      const again = await openInvitation(alice, brought);
+      return acceptInvitation({ ...atAlice, expelled }, again!, false, listed).kind;
+    };
+    expect(await met([])).toBe("joined");
+    expect(await met([revoked.device])).toBe("refused");
+  });
+
+  it("of a direct conversation is not followed where a revoked device of the other opens it", async () => {
+    const key = await accountKey();
+    const [alice, bob] = [await device("alice"), await deviceUnder(key, "bob")];
+    const direct = directConversationId(provider, "alice", "bob");
+    const { states } = await party([alice, bob], {}, direct);
+    const log = directConversationId(provider, "alice", "bob", 1);
+    const data = { generation: 1, predecessor: direct };
+    const from = async (by: typeof bob): Promise<string> =>
+      (await joinByWelcome(alice, states[0], await forgedInvitation(by, alice, { id: log, data }))).kind;
+    expect(await from(await deviceUnder(key, "bob"))).toBe("refused");
+    expect(await from(bob)).toBe("joined");
+    // Who starts anew under another key is met like a stranger: nothing is sent before the key is accepted.
+    expect(await from(await device("bob"))).toBe("joined");
+  });
+
+  it("does not leave anybody behind whom its opener could not remove, be they served or not", async () => {
+    const { alice, bob, carol, atAlice, atBob, atCarol } = await trio();
+    const data = successorOf(atAlice);
+    const withoutBob = await forgedInvitation(carol, alice, { id: next, data: { ...data, admins: [] } });
+    expect(await joinByWelcome(alice, atAlice, withoutBob)).toEqual({ kind: "refused" });
+    expect(await joinByWelcome(alice, { ...atAlice, unlisted: ["bob"] }, withoutBob)).toEqual({ kind: "refused" });
+    const withoutAlice = await forgedInvitation(bob, carol, {
+      id: next,
+      data: { ...data, owners: ["bob"], admins: [] },
+    });
+    expect(await joinByWelcome(carol, atCarol, withoutAlice)).toEqual({ kind: "refused" });
+    const withoutCarol = await forgedInvitation(alice, bob, { id: next, data });
+    expect(await joinByWelcome(bob, atBob, withoutCarol)).toMatchObject({ kind: "joined" });
+  });
+
+  it("does not change roles, title or picture by somebody who could not", async () => {
+    const { alice, bob, carol, atAlice, atCarol } = await trio();
+    // Bob may remove Carol, not crown himself on the way.
+    const crowned = await forgedInvitation(bob, alice, {
+      id: next,
+      data: successorOf(atAlice, { owners: ["bob"], admins: [] }),
+    });
+    expect(await joinByWelcome(alice, atAlice, crowned)).toEqual({ kind: "refused" });
+    const renamed = await forgedInvitation(carol, alice, {
+      id: next,
+      with: [bob],
+      data: successorOf(atAlice, { title: "Carol's" }),
+    });
+    expect(await joinByWelcome(alice, atAlice, renamed)).toEqual({ kind: "refused" });
+    const byAdmin = await forgedInvitation(bob, carol, {
+      id: next,
+      with: [alice],
+      data: successorOf(atAlice, { title: "Bob's" }),
+    });
+    expect(await joinByWelcome(carol, atCarol, byAdmin)).toMatchObject({ kind: "joined" });
+  });
+
+  it("that two open at once is met by who lost, and by nobody from outside", async () => {
+    const { alice, bob, carol, atAlice, atBob } = await trio();
+    const wanted: ConversationState = { ...succeeding(bob, atBob).state, phase: "awaitingWelcome" };
+    expect(wanted.log).toBe(succeeding(alice, atAlice).state.log);
+    const data = successorOf(atAlice);
+    const won = await forgedInvitation(alice, bob, { id: wanted.log, with: [carol], data });
+    expect(await joinByWelcome(bob, wanted, won)).toMatchObject({ kind: "joined" });
+    const impostor = await device("alice");
+    const forged = await forgedInvitation(impostor, bob, { id: wanted.log, with: [carol], data });
+    expect(await joinByWelcome(bob, wanted, forged)).toEqual({ kind: "refused" });
+  });
+
+  it("whose name a member took without letting anybody in is opened under another, and followed", async () => {
+    const { alice, bob, carol, atAlice, atBob } = await trio();
+    const shutOut: ConversationState = { ...succeeding(bob, atBob).state, phase: "awaitingWelcome" };
+    const again = succeeding(bob, shutOut).state;
+    expect(again.log).not.toBe(shutOut.log);
+    expect(again.data).toMatchObject({ predecessor: id, generation: 1 });
+    expect(again.anchors).toEqual(identities(atBob.group!));
+    const opened = await forgedInvitation(bob, alice, { id: again.log, with: [carol], data: successorOf(atAlice) });
+    const alsoShutOut: ConversationState = { ...succeeding(alice, atAlice).state, phase: "awaitingWelcome" };
+    for (const known of [atAlice, alsoShutOut]) {
+      expect(await joinByWelcome(alice, known, opened)).toMatchObject({
+        kind: "joined",
+        step: { state: { log: again.log } },
+      });
+    }
+  });
+
+  it("is sent what waits as it was written, not as it was sealed for the log before", async () => {
+    const { alice, bob, carol, atAlice } = await trio();
+    const waiting = enqueue(atAlice, { id: "A".repeat(22), text: "on its way", sentAt: now });
+    const { state } = await sealBatch(alice, waiting);
+    expect(nextBatch(state)).toHaveLength(1);
+    const forged = await forgedInvitation(bob, alice, { id: next, with: [carol], data: successorOf(atAlice) });
+    const joined = await joinByWelcome(alice, state, forged);
+    if (joined.kind !== "joined") throw new Error(joined.kind);
+    // The new log has as many turns as the old one had.
+    expect(joined.step.state.turn).toBe(state.turn);
+    expect(nextBatch(joined.step.state)).toEqual([]);
+    expect(nextBatch({ ...succeeding(alice, state).state, turn: state.turn })).toEqual([]);
+    expect(joined.step.state.outbox).toMatchObject([{ text: "on its way" }]);
+  });
+});

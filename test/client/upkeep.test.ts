@@ -1,0 +1,72 @@
+/** What devices do by themselves over days: trees get warm, and key packages do not run out. */
+import type { Client } from "@tacit/client";
+import { history, stage, type Stage } from "./support/stage.ts";
+import { invite, publishKeyPackage, stranger } from "./support/stranger.ts";
+
+const hour = 3_600_000;
+
+/** Bytes of each commit in the log. */
+function commits({ relay }: Stage, log: string): readonly number[] {
+  return [...relay.tables.log.get(log)!.values()].flatMap(({ kind, payload }) => {
+    if (kind !== "commit") return [];
+    return ["inline" in payload ? Math.floor((payload.inline.length * 3) / 4) : payload.blob.size];
+  });
+}
+
+it("within two days everybody has renewed their keys, once a day, and commits are small", async () => {
+  const s = stage();
+  const clients: Client[] = [];
+  for (let i = 0; i < 12; i++) clients.push(await s.arrive(`device-${String(i).padStart(2, "0")}`));
+  const [lead, ...others] = clients as [Client, ...Client[]];
+  const chat = await s.clock.until(lead.createGroup({ members: others.map(({ account }) => account) }));
+  await s.clock.settle();
+  for (const client of others) await s.clock.until(client.conversations()[0]!.accept());
+  await s.clock.until(chat.rotateKeys());
+  await s.clock.advance(23 * hour);
+  expect(commits(s, chat.id)).toHaveLength(2);
+  await s.clock.advance(24 * hour);
+
+  const sizes = commits(s, chat.id);
+  const [, cold = 0] = sizes;
+  expect(sizes.at(-1)).toBeLessThan(0.8 * cold);
+  const renewals = (await history(chat)).flatMap((item) => (item.kind === "keysChanged" ? [item] : []));
+  expect(new Set(renewals.map(({ by }) => by)).size).toBe(clients.length);
+  for (const { account } of clients) {
+    const own = renewals.filter(({ by }) => by === account).map(({ storedAt }) => storedAt);
+    for (const [index, at] of own.entries())
+      if (index > 0) expect(at - own[index - 1]!).toBeGreaterThanOrEqual(24 * hour);
+  }
+  expect(s.relay.unexpected).toEqual([]);
+  for (const client of clients) await client.close();
+}, 120_000);
+
+it("a device that hundreds invite never runs out of key packages", async () => {
+  const s = stage();
+  const bob = await s.arrive("bob");
+  const invited = 200;
+  const key = `bob ${bob.device}`;
+  const lastResort = s.relay.tables.lastResorts.get(key)!.hash;
+  let fewest = Infinity;
+  for (let i = 0; i < invited; i++) {
+    // The relay lets nobody draw more than twenty an hour.
+    if (i % 20 === 0) await s.clock.advance(1_000);
+    const one = await stranger(s, `stranger-${i}`);
+    await publishKeyPackage(s, one);
+    const groupId = new TextEncoder().encode(`g-${String(i).padStart(22, "A")}`);
+    await invite(s, one, {
+      from: `stranger-${i}`,
+      victim: "bob",
+      groupId,
+      conversation: `g-${String(i).padStart(22, "A")}`,
+    });
+    await s.clock.settle();
+    one.socket.close();
+    fewest = Math.min(fewest, s.relay.tables.keyPackages.get(key)!.size);
+  }
+  expect(bob.conversations()).toHaveLength(invited);
+  expect(fewest).toBeGreaterThan(0);
+  expect([...s.relay.tables.takenKeyPackages].filter((name) => name.startsWith(key))).toHaveLength(invited);
+  // It was never given out.
+  expect(s.relay.tables.lastResorts.get(key)!.hash).toBe(lastResort);
+  await bob.close();
+}, 120_000);
