@@ -12,8 +12,11 @@ import { startLocalTacit } from "./localTacit.ts";
 import type { BenchOptions, Report } from "./report.ts";
 
 const longest = 60 * 60_000;
-/** Of the devices' time: or all of them would take a relay that they share two processors with for gone, and come back at once. */
-const slowness = 6;
+/**
+ * How many times longer the devices' timers take: or all of them would take a relay that they share two processors with for gone, and
+ * come back at once, which it would have to serve too.
+ */
+const slownessOf = (devices: number): number => Math.max(1, Math.ceil(devices / 40));
 /** Milliseconds. */
 const progressEvery = 30_000;
 
@@ -42,7 +45,7 @@ async function run(devices: number, suite: number): Promise<Report> {
     suite,
     token: (account) => cloud.token(account, { expiresIn: 24 * 3_600 }),
     processes: devices > 100 ? 2 : 1,
-    slowness,
+    slowness: slownessOf(devices),
     ...(profile === undefined ? {} : { execArgv: ["--cpu-prof", `--cpu-prof-dir=${profile}`] }),
   });
   const counter = countTraffic(cloud);
@@ -215,7 +218,7 @@ function report({ devices, suite, phases, isSame, lost, failures, usages }: Foun
         ({ name, traffic: { requests, refusals } }) =>
           `${name}: ${listed(requests)}${Object.keys(refusals).length > 0 ? `; refused ${listed(refusals)}` : ""}`,
       ),
-      `The devices' clocks run ${slowness} times slower, as many share these processors: what they wait for by themselves takes so much longer.`,
+      `The devices' timers take ${slownessOf(devices)} times longer, as many share these processors: so does what they wait for by themselves.`,
       `All in one epoch with one authenticator: ${isSame ? "yes" : "NO"}. Devices that miss the last message: ${lost}.`,
       `Processes of devices: ${(resident / 1e9).toFixed(1)} GB, ${Math.round(processor / 1_000)} s of processor time.`,
       ...failures.slice(0, 5).map((failure) => `FAILURE: ${failure}`),

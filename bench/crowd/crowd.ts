@@ -21,7 +21,7 @@ export interface CrowdOptions {
   readonly token: (account: string) => Promise<string>;
   /** Processes beside the lead's. */
   readonly processes: number;
-  /** How many times slower the devices' time passes. Default: 1. */
+  /** How many times longer the devices' timers take. Default: 1. */
   readonly slowness?: number;
   /** Passed to node, e.g. `--cpu-prof`. */
   readonly execArgv?: readonly string[];
