@@ -1,6 +1,6 @@
 import type { Answer } from "@tacit/protocol";
 import { sendable } from "../payloads.ts";
-import { LostAnswer, Refused } from "../relaySocket.ts";
+import { Refused } from "../relaySocket.ts";
 import { ended } from "../session/applied.ts";
 import { silent } from "../session/conversation.ts";
 import type { Work } from "./work.ts";
@@ -27,7 +27,6 @@ export async function proposeToLeave({ deps, steps, reading, retry }: Work): Pro
   }
   await reading.read();
   if (steps.now.leaving !== leaving) return;
-  if (steps.now.cursor < landed.seq) return retry.again(new LostAnswer("the log does not show the proposal"));
   // It landed before, and expired before it was read: the answer is all there is.
   const at = { seq: landed.seq, storedAt: landed.at };
   const left = { kind: "left", accounts: [deps.context().account] } as const;
