@@ -135,6 +135,26 @@ describe("a conversation that cannot be opened", () => {
     await bob.close();
   });
 
+  it("because the store fails is announced when it is asked for again", async () => {
+    const s = stage();
+    let fails = false;
+    const store = watched(memoryStore(), (keys) => {
+      if (!fails || !keys.some((key) => key.startsWith("c/"))) return;
+      fails = false;
+      throw new TacitError("store_failed", "the disk is full");
+    });
+    const [alice, bob] = [await s.arrive("alice", { store }), await s.arrive("bob")];
+    const announced: string[] = [];
+    alice.on("conversation", ({ id }) => announced.push(id));
+    fails = true;
+    await expect(s.clock.until(alice.conversation({ with: ["bob"] }))).rejects.toMatchObject({ code: "store_failed" });
+    expect(alice.conversations()).toEqual([]);
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    expect(announced).toEqual([chat.id]);
+    await alice.close();
+    await bob.close();
+  });
+
   it("leaves nothing to the next one, where the store would not delete it", async () => {
     const s = stage();
     let failsToDelete = false;
