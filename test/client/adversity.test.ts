@@ -135,6 +135,24 @@ describe("a conversation that cannot be opened", () => {
     await bob.close();
   });
 
+  it("is kept where something is being said in it", async () => {
+    const s = stage();
+    let stored = (): void => {};
+    const slow = new Promise<void>((resolve) => (stored = resolve));
+    const store = watched(memoryStore(), (keys) => (keys.some((key) => key.includes("/out/")) ? slow : undefined));
+    const [alice, bob] = [await s.arrive("alice", { store }), await s.arrive("bob")];
+    refuseOnce(s, "alice", "claimKeyPackages", "internal");
+    const announced = invitation(alice);
+    const asked = alice.conversation({ with: ["bob"] });
+    const sending = announced.then((chat) => chat.send({ text: "kept" }));
+    await expect(s.clock.until(asked)).rejects.toBeInstanceOf(TacitError);
+    stored();
+    await s.clock.until((await s.clock.until(sending)).sent);
+    expect((await s.clock.until(take(bob.conversations()[0]!, 1)))[0]!.text).toBe("kept");
+    await alice.close();
+    await bob.close();
+  });
+
   it("because the store fails is announced when it is asked for again", async () => {
     const s = stage();
     let fails = false;
