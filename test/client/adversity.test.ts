@@ -1,5 +1,12 @@
 /** What a hostile stranger, a relay in trouble or a bad moment must not do to a client. */
-import { connect, TacitError, type Conversation, type Store, type Transport } from "@tacit/client";
+import {
+  connect,
+  TacitError,
+  type Conversation,
+  type OutgoingMessage,
+  type Store,
+  type Transport,
+} from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { encodeBase64Url, limits } from "@tacit/protocol";
 import { createHash } from "node:crypto";
@@ -141,13 +148,19 @@ describe("a conversation that cannot be opened", () => {
     const slow = new Promise<void>((resolve) => (stored = resolve));
     const store = watched(memoryStore(), (keys) => (keys.some((key) => key.includes("/out/")) ? slow : undefined));
     const [alice, bob] = [await s.arrive("alice", { store }), await s.arrive("bob")];
-    refuseOnce(s, "alice", "claimKeyPackages", "internal");
-    const announced = invitation(alice);
+    const announced: Conversation[] = [];
+    alice.on("conversation", (chat) => announced.push(chat));
+    let sending: Promise<OutgoingMessage> | undefined;
+    s.relay.filter = ({ direction, frame, deliver }) => {
+      if (sending !== undefined || direction !== "up" || frame.op !== "claimKeyPackages") return true;
+      sending = announced[0]!.send({ text: "kept" });
+      deliver(JSON.stringify({ id: frame["id"], error: { code: "internal", retryable: true, message: "" } }));
+      return false;
+    };
     const asked = alice.conversation({ with: ["bob"] });
-    const sending = announced.then((chat) => chat.send({ text: "kept" }));
     await expect(s.clock.until(asked)).rejects.toBeInstanceOf(TacitError);
     stored();
-    await s.clock.until((await s.clock.until(sending)).sent);
+    await s.clock.until((await s.clock.until(sending!)).sent);
     expect((await s.clock.until(take(bob.conversations()[0]!, 1)))[0]!.text).toBe("kept");
     await alice.close();
     await bob.close();
