@@ -55,7 +55,7 @@ async function opened(world: World, device: Device, peer: Device): Promise<Conve
   }
 }
 
-async function speak(world: World, device: Device, conversation: Conversation): Promise<void> {
+export async function speak(world: World, device: Device, conversation: Conversation): Promise<void> {
   const { dice, oracle, trace } = world;
   const { life } = device;
   if (life === undefined || conversation.state.current === "ended") return;
