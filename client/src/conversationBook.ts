@@ -82,11 +82,17 @@ export class ConversationBook {
     await joining;
   }
 
-  /** Makes it durable before it is shown. */
+  /** Makes it durable before it is shown. @throws TacitError of the store: then there is no such conversation */
   async start(state: ConversationState): Promise<LiveConversation> {
     const conversation = this.adopt(state, undefined);
     const remains = this.#remains.get(state.id) ?? [];
-    await conversation.take(() => silent(state), [...remains, ...changes(undefined, silent(state))]);
+    try {
+      await conversation.take(() => silent(state), [...remains, ...changes(undefined, silent(state))]);
+    } catch (error) {
+      this.#byId.delete(state.id);
+      await conversation.close();
+      throw error;
+    }
     this.#remains.delete(state.id);
     return conversation;
   }

@@ -24,6 +24,7 @@ export class ConversationSteps {
   #now: ConversationState;
   #last: Promise<unknown> = Promise.resolve();
   #isClosed = false;
+  #unsettled = 0;
 
   /** `stored`: what the store holds of it. */
   constructor(
@@ -42,6 +43,16 @@ export class ConversationSteps {
     return this.#now;
   }
 
+  /** A step is on its way: what it makes of the conversation is not in `now` yet. */
+  get isBusy(): boolean {
+    return this.#unsettled > 0;
+  }
+
+  /** Settles when all steps so far have. */
+  get settled(): Promise<unknown> {
+    return this.#last;
+  }
+
   /**
    * Takes no further step: whoever still waits for an answer must not write into what is deleted. Settles when all steps so far
    * have.
@@ -58,7 +69,8 @@ export class ConversationSteps {
   async take(compute: Compute, more: readonly Change[] = []): Promise<void> {
     if (this.#isClosed) throw new TacitError("closed", "the client was closed");
     const step = this.#last.then(() => this.#take(compute, more));
-    this.#last = step.catch(() => {});
+    this.#unsettled++;
+    this.#last = step.catch(() => {}).then(() => void this.#unsettled--);
     return step;
   }
 

@@ -300,9 +300,14 @@ export class ConversationWork implements Work {
 
   #openingFailed(error: TacitError, isFinal: boolean): void {
     // It may be in the log: only the log can tell. And what was there before is not given up for a successor.
-    if (this.#now.pending !== undefined) return;
+    if (this.#now.pending !== undefined || this.#now.phase !== "opening") return;
     this.waiters.rejectOpening(error);
     if (this.#now.data.predecessor !== undefined) return;
+    if (this.steps.isBusy) {
+      // It may be a message: then it is no conversation to forget.
+      void this.steps.settled.then(() => this.#closed || this.#openingFailed(error, isFinal));
+      return;
+    }
     const { outbox } = this.#now;
     if (outbox.length > 0) {
       if (!error.retryable && error.code !== "identity_changed") this.deps.failed(error);

@@ -72,15 +72,21 @@ async function land(
   });
 }
 
-/** The entry with which the account left, if this is a repetition of that request. */
+/** Where the account left, if this is a repetition of that request, or nobody can read any more by what it left. */
 async function formerLeave(
   relay: Relay,
   { account }: Caller,
   request: Request<"propose">,
-): Promise<StoredEntry | undefined> {
+): Promise<Pick<StoredEntry, "id" | "seq" | "turn" | "at"> | undefined> {
   const conversation = await relay.conversations.get(request.conversation);
   const dropped = conversation?.dropped.get(account);
   if (dropped === undefined) return undefined;
   const { entries } = await relay.log.page(request.conversation, dropped.seq - 1, 1);
-  return entries.find(({ id, seq }) => seq === dropped.seq && id === request.entry);
+  const entry = entries.find(({ seq }) => seq === dropped.seq);
+  if (entry?.id === request.entry) return entry;
+  const now = relay.clock.now();
+  const isUnread = entry === undefined || entry.expires <= now;
+  return dropped.left === true && isUnread
+    ? { id: request.entry, seq: dropped.seq, turn: dropped.turn, at: now }
+    : undefined;
 }

@@ -1,5 +1,12 @@
 /** What a hostile stranger, a relay in trouble or a bad moment must not do to a client. */
-import { connect, TacitError, type Conversation, type Store, type Transport } from "@tacit/client";
+import {
+  connect,
+  TacitError,
+  type Conversation,
+  type OutgoingMessage,
+  type Store,
+  type Transport,
+} from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { encodeBase64Url, limits } from "@tacit/protocol";
 import { createHash } from "node:crypto";
@@ -132,6 +139,50 @@ describe("a conversation that cannot be opened", () => {
     const again = await s.arrive("alice", { store: store.reopen() });
     expect(again.conversations()).toHaveLength(1);
     await again.close();
+    await bob.close();
+  });
+
+  it("is kept where something is being said in it", async () => {
+    const s = stage();
+    let stored = (): void => {};
+    const slow = new Promise<void>((resolve) => (stored = resolve));
+    const store = watched(memoryStore(), (keys) => (keys.some((key) => key.includes("/out/")) ? slow : undefined));
+    const [alice, bob] = [await s.arrive("alice", { store }), await s.arrive("bob")];
+    const announced: Conversation[] = [];
+    alice.on("conversation", (chat) => announced.push(chat));
+    let sending: Promise<OutgoingMessage> | undefined;
+    s.relay.filter = ({ direction, frame, deliver }) => {
+      if (sending !== undefined || direction !== "up" || frame.op !== "claimKeyPackages") return true;
+      sending = announced[0]!.send({ text: "kept" });
+      deliver(JSON.stringify({ id: frame["id"], error: { code: "internal", retryable: true, message: "" } }));
+      return false;
+    };
+    const asked = alice.conversation({ with: ["bob"] });
+    await expect(s.clock.until(asked)).rejects.toBeInstanceOf(TacitError);
+    stored();
+    await s.clock.until((await s.clock.until(sending!)).sent);
+    expect((await s.clock.until(take(bob.conversations()[0]!, 1)))[0]!.text).toBe("kept");
+    await alice.close();
+    await bob.close();
+  });
+
+  it("because the store fails is announced when it is asked for again", async () => {
+    const s = stage();
+    let fails = false;
+    const store = watched(memoryStore(), (keys) => {
+      if (!fails || !keys.some((key) => key.startsWith("c/"))) return;
+      fails = false;
+      throw new TacitError("store_failed", "the disk is full");
+    });
+    const [alice, bob] = [await s.arrive("alice", { store }), await s.arrive("bob")];
+    const announced: string[] = [];
+    alice.on("conversation", ({ id }) => announced.push(id));
+    fails = true;
+    await expect(s.clock.until(alice.conversation({ with: ["bob"] }))).rejects.toMatchObject({ code: "store_failed" });
+    expect(alice.conversations()).toEqual([]);
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    expect(announced).toEqual([chat.id]);
+    await alice.close();
     await bob.close();
   });
 

@@ -161,6 +161,60 @@ describe("a group", () => {
     await closeAll(clients);
   });
 
+  it("accuses nobody whose change was made before somebody left, and landed after", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob", "carol", "dave"]);
+    const [atAlice, atBob, atCarol] = await group(s, clients);
+    clients[1]!.goOffline();
+    clients[3]!.goOffline();
+    let isLost = false;
+    s.relay.filter = ({ direction, account, frame }) => {
+      if (isLost || direction !== "up" || account !== "alice" || frame.op !== "commit") return true;
+      isLost = true;
+      return false;
+    };
+    const removed = atAlice!.remove(["dave"]);
+    await s.clock.settle();
+    clients[0]!.goOffline();
+    expect(isLost).toBe(true);
+    await s.clock.until(atCarol!.leave());
+    clients[0]!.goOnline();
+    await s.clock.until(removed);
+    clients[1]!.goOnline();
+    await s.clock.until(clients[1]!.caughtUp());
+    for (const view of [atAlice!, atBob!]) {
+      expect(view.members).toEqual(["alice", "bob"]);
+      const items = await seen(view);
+      expect(items.filter((item) => item.startsWith("void"))).toEqual([]);
+      expect(items).toContain("left carol");
+    }
+    await closeAll(clients);
+  });
+
+  it("is left also where that expired before it was read", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob", "carol"]);
+    const [, atBob] = await group(s, clients);
+    clients[0]!.goOffline();
+    clients[2]!.goOffline();
+    let losesAnswers = false;
+    s.relay.filter = ({ direction, account, frame }) => {
+      if (direction === "up" && account === "bob" && frame.op === "propose") losesAnswers = true;
+      return !(losesAnswers && direction === "down" && account === "bob");
+    };
+    const left = atBob!.leave();
+    await s.clock.settle();
+    clients[1]!.goOffline();
+    s.relay.filter = () => true;
+    const log = s.relay.tables.log.get(atBob!.id)!;
+    expect([...log.values()].at(-1)).toMatchObject({ kind: "proposal", leave: true });
+    log.delete([...log.keys()].at(-1)!);
+    clients[1]!.goOnline();
+    await s.clock.until(left);
+    expect(atBob!.state.current).toBe("ended");
+    await closeAll(clients);
+  });
+
   it("has a picture that only members can open", async () => {
     const s = stage();
     const clients = await people(s, ["alice", "bob"]);

@@ -84,6 +84,11 @@ export async function applyCommit(
       : await changeOf(context, state, bytes, own);
   if (found === "cannotFollow") return { ...stuck(following, at), consumed: lost };
   const change = found === "void" || data === undefined ? undefined : judged(state, found, entry, data);
+  // Made before somebody asked to leave: its maker does it again, with that.
+  if (change === "overtaken") {
+    const droppedBy = undefined;
+    return { ...silent({ ...withoutEffect(following, entry), droppedBy }), consumed: lost, verdict: "void" };
+  }
   if (found === "void" || change === undefined || data === undefined) {
     // Who wanted to create it with this has nothing to go on with.
     const stopped =
@@ -195,7 +200,7 @@ function judged(
   found: FoundCommit,
   { account, roster, turn }: CommitEntry,
   data: CommitData,
-): MemberChange | undefined {
+): MemberChange | "overtaken" | undefined {
   const { group } = state;
   if (!found.isPlain || found.from !== account) return undefined;
   const change = memberChange({
@@ -208,8 +213,11 @@ function judged(
   if (change === undefined) return undefined;
   const areIn = accountsIn(found.after);
   const members = new Set(areIn);
+  const leavers = group === undefined ? [] : leaveProposals(group).map((proposal) => proposal.account);
   const listed = turn === 0 && group === undefined ? new Set(roster.add) : rosterAfter(state, roster);
-  const unlisted = areIn.filter((each) => !listed.has(each));
+  // Who asked to leave and is in all the same: the relay does not serve them.
+  const kept = new Set(leavers.filter((each) => members.has(each)));
+  const unlisted = areIn.filter((each) => !listed.has(each) && !kept.has(each));
   const strangers = [...listed].filter((each) => !members.has(each));
   const wasUnlisted = new Set(state.unlisted);
   const suspended = unlisted.filter((each) => state.suspended.includes(each) || !wasUnlisted.has(each));
@@ -223,9 +231,9 @@ function judged(
     !(takesBack && !mayAdminister(state.data, found.from)) &&
     sameSet(unlisted, data.unlisted ?? []) &&
     sameSet(suspended, data.suspended ?? []) &&
-    sameSet(strangers, data.strangers ?? []) &&
-    (group === undefined || leaveProposals(group).every((proposal) => !members.has(proposal.account)));
-  return holds ? change : undefined;
+    sameSet(strangers, data.strangers ?? []);
+  if (!holds) return undefined;
+  return kept.size === 0 ? change : "overtaken";
 }
 
 interface FoundCommit {

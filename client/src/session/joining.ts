@@ -124,6 +124,8 @@ export function acceptInvitation(
 ): JoinOutcome {
   const { conversation } = opened;
   if (known === undefined) return open(undefined, opened, request);
+  // Put in anew too late: it has gone on already.
+  if (known.log !== conversation && opened.data.generation < known.data.generation) return { kind: "member" };
   if (isWanted(known)) {
     if (known.data.predecessor !== undefined) return meet(known, opened, listed);
     if (known.log === conversation) return open(known, opened, request);
@@ -209,8 +211,6 @@ function isByMember(known: ConversationState, opened: OpenedInvitation, listed: 
 
 function succeed(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): JoinOutcome {
   const { data, by } = opened;
-  // Put in anew too late: it has gone on already.
-  if (data.generation < known.data.generation) return { kind: "member" };
   if (data.predecessor !== known.log || data.generation !== known.data.generation + 1) return { kind: "refused" };
   if (known.phase === "ended" || !mayGoOn(known, opened, listed)) return { kind: "refused" };
   const moved: ConversationState = {

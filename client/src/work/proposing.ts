@@ -1,5 +1,7 @@
+import type { Answer } from "@tacit/protocol";
 import { sendable } from "../payloads.ts";
-import { LostAnswer, Refused } from "../relaySocket.ts";
+import { Refused } from "../relaySocket.ts";
+import { ended } from "../session/applied.ts";
 import { silent } from "../session/conversation.ts";
 import type { Work } from "./work.ts";
 
@@ -13,9 +15,10 @@ export async function proposeToLeave({ deps, steps, reading, retry }: Work): Pro
   }
   reading.owe();
   const payload = await sendable({ ...deps, provider: deps.context().provider }, leaving.proposal);
+  let landed: Answer<"propose">;
   try {
     const request = { conversation: log, turn, entry: leaving.entry, payload, leave: true };
-    await deps.connection.request("propose", request);
+    landed = await deps.connection.request("propose", request);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     const { code } = error.refusal;
@@ -23,5 +26,9 @@ export async function proposeToLeave({ deps, steps, reading, retry }: Work): Pro
     return retry.again(error);
   }
   await reading.read();
-  if (steps.now.leaving === leaving) retry.again(new LostAnswer("the log does not show the proposal"));
+  if (steps.now.leaving !== leaving) return;
+  // It landed before, and expired before it was read: the answer is all there is.
+  const at = { seq: landed.seq, storedAt: landed.at };
+  const left = { kind: "left", accounts: [deps.context().account] } as const;
+  await steps.take((state) => (state.leaving === leaving ? ended(state, left, at) : undefined));
 }

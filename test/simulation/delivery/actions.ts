@@ -2,7 +2,7 @@
  * What people, devices and the world may do in a run, one `Action` each; with groups and devices, in groupActions.ts. The workload
  * (workload.ts) draws them by weight. An action says and promises through the oracle alone, so the checker needs to know nothing of it.
  */
-import type { Conversation } from "@tacit/client";
+import { isTacitError, type Conversation } from "@tacit/client";
 import { complain, hasClient, someone, type Action } from "./action.ts";
 import { garbage } from "./garbage.ts";
 import { groupActions, someGroup } from "./groupActions.ts";
@@ -48,12 +48,14 @@ async function opened(world: World, device: Device, peer: Device): Promise<Conve
   try {
     return await device.client?.conversation({ with: [peer.account] });
   } catch (error) {
-    complain(world, device, error);
+    // One that was linked just now is put into what there is already.
+    const isOnItsWay = device.holder !== undefined && isTacitError(error, "cannot_follow");
+    if (!isOnItsWay) complain(world, device, error);
     return undefined;
   }
 }
 
-async function speak(world: World, device: Device, conversation: Conversation): Promise<void> {
+export async function speak(world: World, device: Device, conversation: Conversation): Promise<void> {
   const { dice, oracle, trace } = world;
   const { life } = device;
   if (life === undefined || conversation.state.current === "ended") return;

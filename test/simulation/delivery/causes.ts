@@ -36,6 +36,9 @@ export class Causes {
         this.#explained.add(`${device.name} ${log} ${item.seq}`);
         this.#troubled = true;
       }
+      // A further device that asked for the conversation before it had been put into it.
+      const isNew = device.holder !== undefined && index === 0;
+      if (item.kind === "rejoined" && isNew) this.#troubled = true;
       // Who created it, or was to get a Welcome for it, has nothing to say so in before it is in.
       const first = item.kind === "rejoined" && item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
       const before = items[index - 1]?.log ?? first;
@@ -47,6 +50,15 @@ export class Causes {
     return this.#explained.has(`${device.name} ${log} ${seq}`) || this.has(device, "repairAsked");
   }
 
+  /** It could not follow any more, for a known cause, and by now nobody could put it in anew: it is not a member any more. */
+  #isOver({ device, items }: PlacedTimeline, { log, seq }: Place): boolean {
+    const last = items.findLast(({ item }) => item.kind === "cannotFollow" || item.kind === "rejoined");
+    if (last?.item.kind !== "cannotFollow" || last.log !== log || device.id === undefined) return false;
+    const { memberships } = this.#oracle;
+    if (memberships.isInNewest(device.id, log)) return false;
+    return this.explains(device, log, last.item.seq) && seq > (items[items.indexOf(last) - 1]?.item.seq ?? 0);
+  }
+
   has({ id }: Device, cause: Cause): boolean {
     return id !== undefined && this.#oracle.memberships.has(id, this.#root, cause);
   }
@@ -55,6 +67,7 @@ export class Causes {
   excuses(timeline: PlacedTimeline, place: Place): boolean {
     const { device, items } = timeline;
     if (device.isRevoked || this.has(device, "declined") || this.has(device, "welcomeExpired")) return true;
+    if (this.#isOver(timeline, place)) return true;
     return items.some(({ item, log }, index) => {
       switch (item.kind) {
         case "missing":

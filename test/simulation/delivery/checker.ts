@@ -195,7 +195,7 @@ class CheckedConversation {
       if (entry.kind !== "commit" || timeline.places.has(`${log} ${entry.seq}`) || !this.#isMeant(device, place)) {
         continue;
       }
-      if (this.#causes.excuses(timeline, place)) continue;
+      if (this.#causes.excuses(timeline, place) || this.#wasOvertaken(place)) continue;
       this.#find(device, "other", `the commit at ${entry.seq} of ${log} was not shown`);
     }
   }
@@ -241,10 +241,17 @@ class CheckedConversation {
     const logged = logs.get(log)?.get(seq);
     if (id === undefined || logged?.epoch === undefined) return false;
     if (memberships.devicesIn(log, logged.epoch)?.includes(id) !== true) return false;
-    return !memberships.leavingsOf(log, account).some((left) => {
-      const epoch = logs.get(log)?.get(left)?.epoch;
-      return left <= seq && epoch === logged.epoch;
-    });
+    return !memberships.hasLeft(log, account, seq);
+  }
+
+  /** Made before somebody asked to leave, landed after: nobody is told, and its maker does it again. */
+  #wasOvertaken({ log, seq }: Place): boolean {
+    const entries = [...(this.#world.oracle.logs.get(log)?.values() ?? [])];
+    const epoch = entries.find(({ entry }) => entry.seq === seq)?.epoch;
+    return (
+      entries.some(({ entry, epoch: other }) => entry.kind === "commit" && entry.seq > seq && other === epoch) &&
+      entries.some(({ entry }) => entry.kind === "proposal" && entry.leave === true && entry.seq < seq)
+    );
   }
 
   /** Out of the conversation, so what waited there to be sent is not sent. */
@@ -252,7 +259,9 @@ class CheckedConversation {
     if (this.#causes.has(device, "declined") || device.isRevoked) return true;
     const conversation = device.conversationIn(this.#root);
     if (conversation === undefined || conversation.state.current !== "ended" || device.id === undefined) return false;
-    return !this.#world.oracle.memberships.isInNewest(device.id, device.logOf(conversation));
+    const { memberships } = this.#world.oracle;
+    const log = device.logOf(conversation);
+    return !memberships.isInNewest(device.id, log) || memberships.hasLeft(log, device.account, Infinity);
   }
 
   #logged({ log, item }: PlacedItem): LoggedEntry | undefined {

@@ -270,6 +270,13 @@ export class Device {
     this.#world.oracle.memberships.seen(this.name, log, epochOf(group), devices);
   }
 
+  /** In the end everybody decides. */
+  acceptAll(): void {
+    for (const conversation of this.client?.conversations() ?? []) {
+      if (conversation.state.current === "requested") conversation.accept().catch(() => {});
+    }
+  }
+
   /** A stranger's invitation: most are welcome, to one or the other of the account's devices. */
   #decide(life: Life, conversation: Conversation): void {
     const { scheduler, dice, oracle, trace } = this.#world;

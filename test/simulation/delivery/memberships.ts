@@ -20,6 +20,8 @@ export class Memberships {
   readonly #predecessors = new Map<string, string>();
   /** `<log> <account>` -> the seq of the proposal by which it left. */
   readonly #leavings = new Map<string, number[]>();
+  /** `<log> <account>` -> the seqs of commits that put it on the roster. */
+  readonly #admissions = new Map<string, number[]>();
   /** `<device> <root>` -> causes. */
   readonly #causes = new Map<string, Set<Cause>>();
   readonly #find: (device: string, log: string, why: string) => void;
@@ -69,12 +71,18 @@ export class Memberships {
   }
 
   left(log: string, account: string, seq: number): void {
-    const name = `${log} ${account}`;
-    this.#leavings.set(name, [...(this.#leavings.get(name) ?? []), seq]);
+    append(this.#leavings, `${log} ${account}`, seq);
   }
 
-  leavingsOf(log: string, account: string): readonly number[] {
-    return this.#leavings.get(`${log} ${account}`) ?? [];
+  admitted(log: string, accounts: readonly string[], seq: number): void {
+    for (const account of accounts) append(this.#admissions, `${log} ${account}`, seq);
+  }
+
+  /** Whether it had left, and nobody had taken it in again, when something came to stand at `seq`. */
+  hasLeft(log: string, account: string, seq: number): boolean {
+    const last = (names: ReadonlyMap<string, readonly number[]>): number =>
+      names.get(`${log} ${account}`)?.findLast((each) => each <= seq) ?? 0;
+    return last(this.#leavings) > last(this.#admissions);
   }
 
   because(device: string, conversation: string, cause: Cause): void {
@@ -85,4 +93,10 @@ export class Memberships {
   has(device: string, root: string, cause: Cause): boolean {
     return this.#causes.get(`${device} ${root}`)?.has(cause) === true;
   }
+}
+
+function append(lists: Map<string, number[]>, name: string, seq: number): void {
+  const list = lists.get(name);
+  if (list === undefined) lists.set(name, [seq]);
+  else list.push(seq);
 }

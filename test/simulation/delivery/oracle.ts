@@ -121,6 +121,7 @@ export class Oracle {
     if (entry.kind === "proposal" && entry.leave === true) {
       this.memberships.left(conversation, entry.account, entry.seq);
     }
+    if (entry.kind === "commit") this.memberships.admitted(conversation, entry.roster.add, entry.seq);
     if (message === undefined) return;
     const place = { log: conversation, seq: entry.seq };
     const places = this.places.get(message);

@@ -1,5 +1,5 @@
 /** The course of a run: everybody arrives, much happens and goes wrong, then nothing goes wrong any more until all is said and shown. */
-import { actions } from "./actions.ts";
+import { actions, speak } from "./actions.ts";
 import type { Device } from "./device.ts";
 import { makeGroup } from "./groupActions.ts";
 import type { World } from "./world.ts";
@@ -85,7 +85,10 @@ async function calmDown(world: World): Promise<void> {
     device.goOnline();
   }
   await quiet(world);
-  await scheduler.pass(25 * minute);
+  for (const device of devices) device.acceptAll();
+  await quiet(world);
+  lastWords(world);
+  await quiet(world);
 }
 
 /** Whoever cannot follow asks again after a night, and again after a day. */
@@ -105,3 +108,16 @@ function isBusy(device: Device): boolean {
 }
 
 const onItsWay: ReadonlySet<string> = new Set(["opening", "repairing"]);
+
+/** What expired unread at the end of a log, and was deleted there, shows when something comes after it: one more message in each. */
+function lastWords(world: World): void {
+  const roots = new Set([...world.oracle.logs.keys()].map((log) => world.oracle.memberships.rootOf(log)));
+  for (const root of roots) {
+    for (const device of world.devices) {
+      const conversation = device.isMalicious || device.isRevoked ? undefined : device.conversationIn(root);
+      if (conversation?.state.current !== "open") continue;
+      void speak(world, device, conversation);
+      break;
+    }
+  }
+}
