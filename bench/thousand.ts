@@ -16,7 +16,7 @@ const longest = 60 * 60_000;
  * How many times longer the devices' timers take: or all of them would take a relay that they share two processors with for gone, and
  * come back at once, which it would have to serve too.
  */
-const slownessOf = (devices: number): number => Math.max(1, Math.ceil(devices / 40));
+const slownessOf = (devices: number): number => Math.max(1, Math.ceil(devices / 80));
 /** Milliseconds. */
 const progressEvery = 30_000;
 
