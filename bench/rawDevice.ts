@@ -136,7 +136,7 @@ export interface OpenOptions {
 
 /** Opens a socket; says nothing yet. @throws Error with the HTTP status where the upgrade is refused */
 export async function openRaw(options: OpenOptions): Promise<RawDevice> {
-  const { url, token, key, now = Date.now(), timeout = 10_000 } = options;
+  const { url, token, key, now = Date.now(), timeout = 30_000 } = options;
   const proof = options.proof ?? proofOf({ url, token, key, now });
   const socket = new WebSocket(url, [subprotocol, tokenSubprotocolPrefix + token, proofSubprotocolPrefix + proof]);
   const pushes: Push[] = [];

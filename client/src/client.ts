@@ -15,12 +15,14 @@ import { Contacts, type Contact } from "./contacts.ts";
 import { Connection, type Hello } from "./connection.ts";
 import { ConversationBook } from "./conversationBook.ts";
 import type { ConversationDeps } from "./conversationDeps.ts";
+import { deferred } from "./deferred.ts";
 import { TacitError } from "./errors.ts";
 import { archived } from "./historyHandOver.ts";
 import { Inbox } from "./inbox.ts";
 import { LiveConversation } from "./liveConversation.ts";
-import { listenerSet, type ListenerSet } from "./observable.ts";
-import { loadOwnAccount, OwnAccount, type StoredAccount } from "./ownAccount.ts";
+import { listenerSet, patientListenerSet, type ListenerSet } from "./observable.ts";
+import { loadOwnAccount, type StoredAccount } from "./account/ownIdentity.ts";
+import { OwnAccount } from "./ownAccount.ts";
 import { received } from "./payloads.ts";
 import { PeerBook } from "./peerBook.ts";
 import { storePicture } from "./picture.ts";
@@ -89,12 +91,14 @@ export class TacitClient implements Client {
     identityChanged: listenerSet(),
     relayEquivocation: listenerSet(),
     devicesChanged: listenerSet(),
-    failure: listenerSet(),
+    // Some belong to the first connection, before `connect` has handed out the client.
+    failure: patientListenerSet(16),
   };
   readonly #inbox: Inbox;
   readonly #own: OwnAccount;
   readonly #records: AccountRecords;
   readonly #contacts: Contacts;
+  readonly #isReachable = deferred<void>();
   #isFinishing = false;
   /** Versions of the own record of which another was told. */
   readonly #contradicted = new Set<number>();
@@ -188,6 +192,10 @@ export class TacitClient implements Client {
   }
   get connection(): Client["connection"] {
     return this.#connection.state;
+  }
+  /** Resolves when others can invite this device: its key packages are out. */
+  get reachable(): Promise<void> {
+    return this.#isReachable.promise;
   }
   get isRegistered(): boolean {
     return this.#own.isRegistered;
@@ -524,11 +532,13 @@ export class TacitClient implements Client {
 
   async #catchUp(): Promise<void> {
     await this.#own.catchUp();
+    const { keeper, house } = this.#requireEnrolled();
+    // First of all: until then nobody can invite this device.
+    await house.stock();
+    this.#isReachable.resolve();
     await this.#restore();
     await this.#inbox.read();
-    const { keeper, house } = this.#requireEnrolled();
     const unread = await house.readLogs();
-    await house.stock();
     await this.#own.reachable();
     await house.keepUp();
     house.checkHeadsLater();

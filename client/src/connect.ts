@@ -148,11 +148,12 @@ async function registered(client: TacitClient, cancelled: AbortSignal | undefine
   cancelled?.addEventListener("abort", cancel);
   let last: TacitError | undefined;
   const failure = await new Promise<TacitError | undefined>((resolve) => {
+    // The application hears of what fails while this device reads what was missed.
+    void client.reachable.then(() => resolve(undefined));
     const end = client.connection.subscribe((state) => {
       if (state.status === "offline") last = state.reason ?? last;
       const isRefused = state.status === "offline" && state.reason?.code === "refused";
       const isOver =
-        state.status === "catchingUp" ||
         isRefused ||
         state.status === "online" ||
         state.status === "closed" ||
@@ -161,7 +162,7 @@ async function registered(client: TacitClient, cancelled: AbortSignal | undefine
       // Not before `subscribe` has answered.
       queueMicrotask(() => end());
       if (state.status === "closed") last = state.reason ?? new TacitError("closed", "the client was closed");
-      resolve(state.status === "catchingUp" || state.status === "online" ? undefined : last);
+      resolve(state.status === "online" ? undefined : last);
     });
   });
   cancelled?.removeEventListener("abort", cancel);

@@ -369,7 +369,8 @@ function shownState({ phase, requestBy }: ConversationState): ConversationStatus
     case "open":
       return requestBy === undefined ? "open" : "requested";
     case "stuck":
-      return "repairing";
+      // It is put in anew once its user says that they want it.
+      return requestBy === undefined ? "repairing" : "requested";
     case "ended":
       return "ended";
   }

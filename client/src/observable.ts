@@ -45,6 +45,26 @@ export function listenerSet<T>(): ListenerSet<T> {
   };
 }
 
+/** The same, and what happens before anybody listens is told to the first who does: the newest `limit` of it. */
+export function patientListenerSet<T>(limit: number): ListenerSet<T> {
+  const listeners = listenerSet<T>();
+  let early: T[] | undefined = [];
+  return {
+    add(listener) {
+      const end = listeners.add(listener);
+      const missed = early ?? [];
+      early = undefined;
+      // Not before `add` has answered.
+      for (const value of missed) queueMicrotask(() => notify(listener, value));
+      return end;
+    },
+    emit(value) {
+      if (early === undefined) return listeners.emit(value);
+      early = [...early, value].slice(-limit);
+    },
+  };
+}
+
 /** An application's listener that throws is the application's failure: it surfaces there, and the client goes on. */
 function notify<T>(listener: (value: T) => void, value: T): void {
   try {

@@ -55,7 +55,9 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   const known = book.inLog(log) ?? (predecessor === undefined ? undefined : book.inLog(predecessor));
   if (known !== undefined && mayBeAhead(known, log, seq)) {
     // This device may have been put in anew without having read that it was taken out, or be behind where others go on from.
-    await known.catchUp();
+    const unread = await known.catchUp();
+    // It would be taken for a copy, and the commit that is read later waits for it.
+    if (unread !== undefined) throw unread;
   }
   const { account } = deps.context();
   const isKnown = opened.by.account === account || book.contacts().has(opened.by.account);

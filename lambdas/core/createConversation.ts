@@ -130,7 +130,7 @@ async function requirePredecessor(relay: Relay, { account }: Caller, request: Cr
 }
 
 /**
- * A repetition of the request that created it is told the same again.
+ * A repetition of the request that created it is told the same again, also where the entry has expired, as long as no commit came after it.
  *
  * @throws Refused `conversation_exists`, with the head for those who are on the roster
  */
@@ -138,11 +138,12 @@ async function answerExisting(
   relay: Relay,
   { account }: Caller,
   { conversation: name, entry }: Creation,
-  { roster, turn }: Conversation,
+  { roster, turn, lastCommit }: Conversation,
 ): Promise<Done<"createConversation">["answer"]> {
   const exists = (more: { head?: { seq: number; turn: number } }) =>
     new Refused("conversation_exists", "there is such a conversation", more);
   if (!roster.includes(account)) throw exists({});
+  if (turn === 1 && lastCommit.id === entry) return { id: entry, seq: lastCommit.seq, turn: 0, at: lastCommit.at };
   const { entries } = await relay.log.page(name, 0, 1);
   const [first] = entries;
   if (first?.id === entry && first.seq === 1) return landedAt(first);

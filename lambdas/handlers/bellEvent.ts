@@ -1,8 +1,8 @@
 /** A slice of doorbells, as it lies in the queue. The relay alone can put one there; what is no slice is a fault of the deployment. */
 import type { BellSlice, BellTarget } from "../ports.ts";
 
-/** Milliseconds that a slice takes where every post hangs until it is given up. */
-export const needsMilliseconds = 17_000;
+/** Milliseconds that a slice takes where every post hangs until it is given up, and some to spare. */
+export const needsMilliseconds = 12_000;
 
 /** @throws Error that quotes nothing of what was sent */
 export function sliceOf(body: string): BellSlice {

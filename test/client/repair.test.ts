@@ -88,6 +88,52 @@ describe("a device that missed a commit which expired", () => {
     await closeAll([alice, bob]);
   });
 
+  it("takes what was sealed for the log before into the successor as it can be read there", async () => {
+    const s = stage();
+    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    await said(s, chat, "hello");
+    await s.clock.settle();
+    const atBob = bob.conversations()[0]!;
+    await said(s, atBob, "hi");
+    s.relay.filter = ({ direction, account, frame }) =>
+      direction !== "up" || account !== "alice" || frame.op !== "append";
+    const waiting = await s.clock.until(chat.send({ text: "on its way" }));
+    await s.clock.settle();
+    alice.goOffline();
+    s.relay.filter = () => true;
+    await s.clock.until(atBob.repair());
+    await s.clock.advance(hour);
+    expect(s.relay.tables.conversations.size).toBe(2);
+    alice.goOnline();
+    await s.clock.until(waiting.sent);
+    await s.clock.settle();
+    expect((await history(atBob)).at(-1)).toMatchObject({ kind: "message", text: "on its way" });
+    await closeAll([alice, bob]);
+  });
+
+  it("waits for whoever was invited by a stranger to say that they want it", async () => {
+    const s = stage();
+    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    await said(s, chat, "hello");
+    await s.clock.settle();
+    const [atBob] = bob.conversations();
+    bob.goOffline();
+    await s.clock.until(chat.rotateKeys());
+    await said(s, chat, "unseen");
+    expire(s, chat.id, 3);
+    bob.goOnline();
+    await s.clock.until(bob.caughtUp());
+    await s.clock.advance(hour);
+    expect((await kinds(atBob!)).at(-1)).toBe("cannotFollow");
+    expect(atBob!.state.current).toBe("requested");
+    await s.clock.until(atBob!.accept());
+    await s.clock.advance(hour);
+    expect(atBob!.state.current).toBe("open");
+    await closeAll([alice, bob]);
+  });
+
   it("goes on in a successor of a direct conversation where the other side is away, and what waits is sent there", async () => {
     const s = stage();
     const storeOfAlice = memoryStore();

@@ -39,6 +39,15 @@ describe("createConversation", () => {
     expect(error).toMatchObject({ code: "conversation_exists", head: { seq: 3, turn: 2 } });
   });
 
+  test("a repetition is told the same where the entry has expired", async () => {
+    const { stage, alice, bob } = await trio();
+    const request = creation([alice, bob]);
+    const first = await ask(alice, "createConversation", request);
+    await ask(alice, "append", { conversation: request.conversation, turn: 1, entries: [message()] });
+    stage.memory.tables.log.get(request.conversation)!.clear();
+    expect((await ask(alice, "createConversation", request)).ok).toEqual(first.ok);
+  });
+
   test("a stranger who guesses the name is told nothing of it", async () => {
     const { alice, bob, carol } = await trio();
     const request = creation([alice, bob]);
@@ -101,7 +110,9 @@ describe("commit", () => {
     });
     expect((await ask(alice, "commit", request)).ok).toMatchObject({ id: request.entry, seq: 2, turn: 1 });
     expect(await stage.relay.conversations.get(conversation)).toMatchObject({ turn: 2, roster: ["alice", "carol"] });
-    for (const device of [bob, carol]) expect(pushes(device, "entries").at(-1)).toMatchObject({ conversation, seq: 2 });
+    expect(pushes(bob, "entries").at(-1)).toMatchObject({ conversation, seq: 2 });
+    // Who comes in finds all that is needed behind the Welcome.
+    expect([pushes(carol, "inbox").length, pushes(carol, "entries").length]).toEqual([1, 0]);
     expect((await ask(bob, "commit", commitOf(conversation, { turn: 2 }))).error?.code).toBe("not_a_member");
     expect((await ask(carol, "commit", commitOf(conversation, { turn: 2 }))).ok?.seq).toBe(3);
   });

@@ -51,7 +51,7 @@ describe("append", () => {
       entries.map(({ id }, i) => [id, i + 2, 1]),
     );
     expect(closes).toBeUndefined();
-    const [, bell] = pushes(bob, "entries");
+    const [bell] = pushes(bob, "entries");
     expect(bell).toMatchObject({ conversation, seq: 4 });
     expect((bell!["entries"] as object[]).map((entry) => Object.keys(entry).sort())).toEqual(
       Array(3).fill(["at", "expires", "id", "kind", "payload", "prev", "seq", "turn"]),

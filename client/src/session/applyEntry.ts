@@ -30,6 +30,10 @@ export async function applyEntry(context: SessionContext, state: ConversationSta
   const { entry } = read;
   if (entry.seq <= state.cursor || !isReading(state)) return silent(state);
   if (state.joinedAt !== undefined && entry.seq < state.joinedAt) return silent(state);
+  // The creation expired: whose it was is what the relay answers to the own one, or a Welcome brings.
+  if (state.phase === "opening" && (entry.kind !== "commit" || entry.turn > 0)) {
+    return silent(state.pending === undefined ? { ...state, phase: "awaitingWelcome" } : state);
+  }
 
   const hash = payloadHash(context, entry);
   // What the Welcome brought counts as read.

@@ -132,18 +132,22 @@ export function acceptInvitation(
   return succeed(known, opened, listed);
 }
 
-/** It was never in its log, and nothing says who is. */
-export function isWanted({ cursor, group, anchors }: ConversationState): boolean {
-  return cursor === 0 && group === undefined && anchors.length === 0;
+/** This device wants it, and was never in its log; other than one that a backup tells of, which it was in before. */
+export function isWanted({ cursor, group, phase }: ConversationState): boolean {
+  return cursor === 0 && group === undefined && (phase === "opening" || phase === "awaitingWelcome");
 }
 
 function open(known: ConversationState | undefined, opened: OpenedInvitation, request: boolean): JoinOutcome {
   const { conversation, accounts, by, self } = opened;
   // The name of a group is random: only whoever chose it could create it.
   if (known !== undefined && !isDirect(conversation) && by.account !== self) return { kind: "refused" };
+  // One that this device was to be in before: its own creation expired before it was read, or the Welcome did not come.
+  const isLate = known?.repair !== undefined && opened.turn > 1;
   return joined(known ?? newConversation(conversation, accounts), opened, {
     requestBy: known === undefined && request ? by.account : known?.requestBy,
-    notice: { kind: "opened", by: by.account },
+    notice: isLate
+      ? { kind: "rejoined", by: by.account, after: 0, successor: false }
+      : { kind: "opened", by: by.account },
   });
 }
 
@@ -183,7 +187,7 @@ function rejoin(
       if (!isAhead || seq < known.cursor || !isByMember(known, opened, listed)) return { kind: "refused" };
       return joined(known, opened, {
         requestBy: known.requestBy,
-        notice: { kind: "rejoined", by: by.account, after: known.cursor, successor: false },
+        notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: false },
       });
     }
   }
@@ -205,6 +209,8 @@ function isByMember(known: ConversationState, opened: OpenedInvitation, listed: 
 
 function succeed(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): JoinOutcome {
   const { data, by } = opened;
+  // Put in anew too late: it has gone on already.
+  if (data.generation < known.data.generation) return { kind: "member" };
   if (data.predecessor !== known.log || data.generation !== known.data.generation + 1) return { kind: "refused" };
   if (known.phase === "ended" || !mayGoOn(known, opened, listed)) return { kind: "refused" };
   const moved: ConversationState = {
@@ -217,8 +223,13 @@ function succeed(known: ConversationState, opened: OpenedInvitation, listed: Rea
   };
   return joined(moved, opened, {
     requestBy: known.requestBy,
-    notice: { kind: "rejoined", by: by.account, after: known.cursor, successor: true },
+    notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: true },
   });
+}
+
+/** The entry at which a device finds that it cannot follow is one that it cannot read. */
+function lastRead({ repair, cursor }: ConversationState): number {
+  return Math.min(repair?.after ?? cursor, cursor);
 }
 
 /** Members of an epoch go on together, as far as whoever calls them may leave somebody behind, and as what they were. */

@@ -18,11 +18,12 @@ export function passExpired(
   now: number,
 ): Step | undefined {
   if (state.phase !== "open" || (head.seq <= state.cursor && head.turn <= state.turn)) return undefined;
-  const place = { seq: Math.max(head.seq, state.cursor), storedAt: now };
+  const after = state.joinedAt ?? state.cursor;
+  // A log that is empty has no head any more.
+  const place = { seq: Math.max(head.seq, after), storedAt: now };
   // Others may name an entry in the gap as the last that they saw.
   const remembered = withRecent(state, { seq: place.seq, hash: "", chain: undefined, afterGap: true });
   const passed = { ...remembered, cursor: place.seq, chain: undefined, joinedAt: undefined, epochIncomplete: true };
-  const after = state.joinedAt ?? state.cursor;
   const missed = noted(passed, { kind: "missing", after, before: place.seq + 1 }, place);
   return head.turn === state.turn ? missed : merged(missed, stuck(missed.state, place));
 }

@@ -134,8 +134,3 @@ export function inboxLying(
     return false;
   };
 }
-
-/** All filters at once: a frame goes on where each lets it, and the first that put another in its place decides. */
-export function allOf(...filters: readonly ((frame: FrameOnItsWay) => boolean)[]): (frame: FrameOnItsWay) => boolean {
-  return (frame) => filters.every((filter) => filter(frame));
-}

@@ -75,6 +75,11 @@ describe("ghost device", () => {
     const devices = [bob.device, identity.device];
     s.relay.tables.accounts.set("bob", { ...account, signed: forged, version: 2, devices, receipt: undefined });
     expect(await s.clock.until(codeOf(alice.createGroup({ members: ["bob"] })))).toBe("identity_invalid");
+    // Nor does one that changes nothing but its number, so that no later one of Bob's would count.
+    const raised = Buffer.from(JSON.stringify({ ...payload, version: 9 })).toString("base64url");
+    const signed = { ...account.signed, payload: raised };
+    s.relay.tables.accounts.set("bob", { ...account, signed, version: 9, receipt: undefined });
+    expect(await s.clock.until(codeOf(alice.createGroup({ members: ["bob"] })))).toBe("identity_invalid");
     for (const client of [alice, bob]) await client.close();
   });
 

@@ -2,40 +2,14 @@
  * What people, devices and the world may do in a run, one `Action` each; with groups and devices, in groupActions.ts. The workload
  * (workload.ts) draws them by weight. An action says and promises through the oracle alone, so the checker needs to know nothing of it.
  */
-import { isTacitError, type Conversation } from "@tacit/client";
+import type { Conversation } from "@tacit/client";
+import { complain, hasClient, someone, type Action } from "./action.ts";
 import { garbage } from "./garbage.ts";
 import { groupActions, someGroup } from "./groupActions.ts";
 import type { Device } from "./device.ts";
 import type { World } from "./world.ts";
 
-export interface Action {
-  readonly kind: string;
-  /** How often, compared with others. */
-  readonly weight: number;
-  /** Whether it counts as messages, and how many: the workload ends after so many. */
-  readonly perform: (world: World) => number | undefined;
-}
-
 const minute = 60_000;
-
-/** Errors of `conversation` and `send` that an application expects. */
-const passing: ReadonlySet<string> = new Set([
-  "closed",
-  "offline",
-  "connection_lost",
-  "store_failed",
-  "rate_limited",
-  "no_key_packages",
-  "not_a_member",
-  "forbidden",
-]);
-
-export function someone(world: World, isFit: (device: Device) => boolean = () => true): Device | undefined {
-  const fit = world.devices.filter(isFit);
-  return fit.length === 0 ? undefined : world.dice.pick(fit);
-}
-
-export const hasClient = (device: Device): boolean => device.client !== undefined;
 
 /** Everybody talks to a few, and some are talked to by many. */
 function peerOf(world: World, device: Device): Device {
@@ -43,7 +17,7 @@ function peerOf(world: World, device: Device): Device {
   const own = devices.indexOf(device);
   const distance = dice.chance(0.2) ? 1 + dice.below(devices.length - 1) : dice.pick([1, 1, devices.length - 1]);
   const peer = devices[(own + distance) % devices.length] as Device;
-  return peer.account === device.account ? (device === devices[0] ? devices[1] : devices[0])! : peer;
+  return peer.account === device.account ? devices.find(({ account }) => account !== device.account)! : peer;
 }
 
 const say: Action = {
@@ -92,16 +66,6 @@ async function speak(world: World, device: Device, conversation: Conversation): 
   } catch (error) {
     complain(world, device, error);
   }
-}
-
-export function complain(world: World, device: Device, error: unknown): void {
-  const code = isTacitError(error) ? error.code : String(error);
-  world.oracle.failure(`refused: ${code}`);
-  if (!passing.has(code)) world.oracle.find("other", device.name, "", `a call failed: ${code}: ${messageOf(error)}`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : "";
 }
 
 const rotate: Action = {

@@ -26,18 +26,20 @@ export class Causes {
 
   learn({ device, items, places }: PlacedTimeline): void {
     if (this.has(device, "repairAsked") || this.has(device, "welcomeExpired")) this.#troubled = true;
-    for (const { item, log, at } of items) {
-      if (item.kind !== "cannotFollow") continue;
-      const lostCommit = [...(this.#oracle.logs.get(log)?.values() ?? [])].some(
-        ({ entry }) =>
-          entry.kind === "commit" &&
-          entry.seq <= item.seq &&
-          entry.expires <= at &&
-          (entry.seq === item.seq || !places.has(`${log} ${entry.seq}`)),
+    const lost = (log: string, at: number, noticeAt?: number): boolean =>
+      [...(this.#oracle.logs.get(log)?.values() ?? [])].some(
+        ({ entry: { kind, seq, expires } }) =>
+          kind === "commit" && expires <= at && (seq === noticeAt || !places.has(`${log} ${seq}`)),
       );
-      if (!lostCommit) continue;
-      this.#troubled = true;
-      this.#explained.add(`${device.name} ${log} ${item.seq}`);
+    for (const [index, { item, log, at }] of items.entries()) {
+      if (item.kind === "cannotFollow" && lost(log, at, item.seq)) {
+        this.#explained.add(`${device.name} ${log} ${item.seq}`);
+        this.#troubled = true;
+      }
+      // Who created it, or was to get a Welcome for it, has nothing to say so in before it is in.
+      const first = item.kind === "rejoined" && item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
+      const before = items[index - 1]?.log ?? first;
+      if (item.kind === "rejoined" && before !== undefined && lost(before, at)) this.#troubled = true;
     }
   }
 

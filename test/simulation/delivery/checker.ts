@@ -89,10 +89,9 @@ class CheckedConversation {
 
   check(said: readonly Said[]): void {
     const { devices, oracle } = this.#world;
-    const timelines = devices
-      .filter(({ isMalicious }) => !isMalicious)
-      .map((device) => placedTimeline(oracle, device, this.#root));
-    for (const timeline of timelines) this.#causes.learn(timeline);
+    const all = devices.map((device) => placedTimeline(oracle, device, this.#root));
+    for (const timeline of all) this.#causes.learn(timeline);
+    const timelines = all.filter(({ device }) => !device.isMalicious);
     const changes = new Map<string, string>();
     for (const timeline of timelines) {
       this.#checkOrder(timeline);
@@ -207,7 +206,9 @@ class CheckedConversation {
       ({ log, item }) => `${item.seq} of ${log}`,
     );
     for (const [place, notices] of told) {
-      const all = notices.map(({ item: { position: _, seq: __, storedAt: ___, ...said } }) => JSON.stringify(said));
+      const all = notices.map(({ item }) =>
+        JSON.stringify({ ...item, position: undefined, seq: undefined, storedAt: undefined }),
+      );
       const told = all.join();
       const other = changes.get(place) ?? told;
       if (other !== told) this.#find(device, "other", `place ${place} is ${told}, and ${other} elsewhere`);

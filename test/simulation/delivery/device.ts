@@ -111,8 +111,7 @@ export class Device {
   /** The conversation that began in the log `root`. */
   conversationIn(root: string): Conversation | undefined {
     const { memberships } = this.#world.oracle;
-    const all = this.life?.isDead === false ? [...this.life.conversations.values()] : [];
-    return all.find(({ id }) => memberships.rootOf(id) === root);
+    return this.client?.conversations().find(({ id }) => memberships.rootOf(id) === root);
   }
   /** Which log it is in: nobody outside of tests can ask for that. */
   logOf(conversation: Conversation): string {
@@ -122,6 +121,7 @@ export class Device {
   switchOn(): void {
     if (this.isRevoked) return;
     this.isOn = true;
+    if (this.id === undefined && !this.isOnline) return;
     if (this.life === undefined || this.life.isDead) void this.#start();
   }
 
@@ -139,13 +139,16 @@ export class Device {
 
   goOffline(): void {
     this.isOnline = false;
-    this.client?.goOffline();
+    if (this.client !== undefined) this.client.goOffline();
+    // One that is registering, or being linked, does not go on without the network.
+    else this.crash();
   }
   /** Unless nobody is awake. */
   goOnline(): void {
     if (this.#world.isAsleep) return;
     this.isOnline = true;
-    this.client?.goOnline();
+    if (this.client !== undefined) this.client.goOnline();
+    else if (this.isOn) this.switchOn();
   }
 
   async #start(): Promise<void> {
@@ -202,7 +205,7 @@ export class Device {
 
   #startLater(delay: number): void {
     this.#world.scheduler.after(delay, () => {
-      if (this.isOn && this.life?.isDead !== false) void this.#start();
+      if (this.isOn && this.life?.isDead !== false) this.switchOn();
     });
   }
 

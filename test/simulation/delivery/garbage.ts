@@ -1,5 +1,5 @@
 /** A member with a socket of their own, who posts what no client of ours makes. */
-import { someone, type Action } from "./actions.ts";
+import { someone, type Action } from "./action.ts";
 import type { World } from "./world.ts";
 
 export const garbage: Action = {

@@ -1,6 +1,6 @@
 /** What people do with groups and with their devices. */
 import { isTacitError, type Conversation } from "@tacit/client";
-import { complain, hasClient, someone, type Action } from "./actions.ts";
+import { complain, hasClient, someone, type Action } from "./action.ts";
 import type { Device } from "./device.ts";
 import type { World } from "./world.ts";
 

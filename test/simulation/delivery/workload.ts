@@ -101,7 +101,7 @@ function isBusy(device: Device): boolean {
   if (device.isRevoked) return false;
   const { client, life } = device;
   if (client === undefined || client.connection.current.status !== "online" || life === undefined) return true;
-  return life.waiting.size > 0 || [...life.conversations.values()].some(({ state }) => onItsWay.has(state.current));
+  return life.waiting.size > 0 || client.conversations().some(({ state }) => onItsWay.has(state.current));
 }
 
 const onItsWay: ReadonlySet<string> = new Set(["opening", "repairing"]);

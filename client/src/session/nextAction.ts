@@ -1,0 +1,165 @@
+/**
+ * What a conversation does next. It follows from the state and from what the shell knows at that moment, and from nothing else; so the
+ * work can stop anywhere, and goes on after a restart.
+ */
+import { isDirect } from "@tacit/protocol";
+import type { ConversationState } from "./conversation.ts";
+import { isServed, isUntidy, toTakeBack } from "./intents.ts";
+import { mayAdminister } from "./memberChange.ts";
+import { isShutOut, maySucceed } from "./successor.ts";
+
+export type Action =
+  | "read"
+  | "findWelcome"
+  | "land"
+  | "propose"
+  | "create"
+  | "intend"
+  | "tidy"
+  | "takeBack"
+  | "append"
+  | "askForRepair"
+  | "lookAgain"
+  | "succeed";
+
+export type Decision =
+  | { readonly kind: "act"; readonly action: Action }
+  /** Nothing before this time, by the device's own clock. */
+  | { readonly kind: "wake"; readonly at: number }
+  /** Chance is to say when it is this device's turn to tidy up: so many milliseconds from now, and as many more as `span` at most. */
+  | { readonly kind: "draw"; readonly start: number; readonly span: number }
+  /** Nothing is sent before the application accepts an identity. */
+  | { readonly kind: "blocked" }
+  | { readonly kind: "rest" };
+
+/** What the shell knows beside the state. */
+export interface Situation {
+  /** The own account. */
+  readonly self: string;
+  readonly isUp: boolean;
+  /** By the device's own clock. */
+  readonly now: number;
+  /** By the relay's clock. */
+  readonly relayNow: number;
+  /** Somebody waits for the conversation to be opened. */
+  readonly isAwaited: boolean;
+  /** Something may be in the log that was not read. */
+  readonly mustRead: boolean;
+  /** Until something is repeated after a failure, or until the chance that follows a lost turn. */
+  readonly waits: "retry" | "chance" | undefined;
+  /** While it waits, the log is not read either. */
+  readonly readsLater: boolean;
+  /** An account's key is not the one that is known. Asked where it matters alone, for it looks at each leaf. */
+  readonly isBlocked: () => boolean;
+  /** When it is this device's turn to tidy up, once chance has said so. */
+  readonly tidyAt: number | undefined;
+  /** Accounts that could not be taken back. */
+  readonly notTakenBack: ReadonlySet<string>;
+}
+
+/** How long whoever may remove members is given to tidy up before everybody else does: milliseconds. */
+const tidying = { administrators: 1_000, others: 3_000 };
+/** Members among whom a successor is opened without being told to. */
+const largestToSucceed = 50;
+/** Unanswered requests after which a successor is opened. */
+const requestsBeforeSuccessor = { direct: 1, group: 6 };
+/** How often a member that the relay does not serve looks whether somebody took it back, before it opens a successor. */
+const looksBeforeSuccessor = 4;
+
+const rest: Decision = { kind: "rest" };
+
+export function nextAction(state: ConversationState, situation: Situation): Decision {
+  if (!situation.isUp) return rest;
+  switch (state.phase) {
+    case "ended":
+      return rest;
+    case "awaitingWelcome":
+      return mayFindWelcome(state, situation) ? act("findWelcome") : repairing(state, situation);
+    case "stuck":
+      return repairing(state, situation);
+    case "opening":
+    case "open":
+      return following(state, situation);
+  }
+}
+
+/** Whether the log of a conversation is read in this phase. */
+export function isFollowed({ phase }: ConversationState): boolean {
+  return phase === "opening" || phase === "open";
+}
+
+function act(action: Action): Decision {
+  return { kind: "act", action };
+}
+
+function mayFindWelcome({ repair }: ConversationState, { isAwaited, waits }: Situation): boolean {
+  return (isAwaited || repair === undefined) && waits === undefined;
+}
+
+/** Asks to be put in anew, again and again with growing pauses; then opens a successor, where that is for this device to decide. */
+function repairing(state: ConversationState, { waits, isBlocked, now, relayNow }: Situation): Decision {
+  const { repair, requestBy, log, roster } = state;
+  if (repair === undefined || waits !== undefined || requestBy !== undefined || isBlocked()) return rest;
+  if (relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
+  if (isShutOut(state)) return act("succeed");
+  const direct = isDirect(log);
+  const enough = direct ? requestsBeforeSuccessor.direct : requestsBeforeSuccessor.group;
+  const isSmall = direct || roster.length <= largestToSucceed;
+  return act(repair.attempts >= enough && isSmall && maySucceed(state) ? "succeed" : "askForRepair");
+}
+
+function following(state: ConversationState, situation: Situation): Decision {
+  const { mustRead, waits, readsLater, self, isBlocked } = situation;
+  if (mustRead) return waits !== undefined && readsLater ? rest : act("read");
+  if (state.requestBy !== undefined) return rest;
+  if (isBlocked()) return { kind: "blocked" };
+  if (waits !== undefined) {
+    return waits === "chance" && isServed(state, self) && maySendMeanwhile(state) ? act("append") : rest;
+  }
+  if (state.phase === "open" && !isServed(state, self)) return unserved(state, situation);
+  if (state.pending !== undefined) return act("land");
+  if (state.leaving !== undefined) return act("propose");
+  if (state.phase === "opening") return act("create");
+  return changing(state, situation);
+}
+
+/** Messages wait for what changes who reads them, not for a renewal of keys. */
+function maySendMeanwhile(state: ConversationState): boolean {
+  const { phase, pending, intents, outbox } = state;
+  const mayWait = phase === "open" && pending === undefined && !isUntidy(state);
+  return mayWait && outbox.length > 0 && intents.every(({ kind }) => kind === "rotate");
+}
+
+/** Dropped by a void commit, and not allowed to mend that: others take this account back, or it goes on elsewhere. */
+function unserved(state: ConversationState, { self, now, relayNow }: Situation): Decision {
+  const { repair, suspended, data, roster } = state;
+  if (repair !== undefined && relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
+  const othersFollow = !suspended.includes(self) || mayAdminister(data, self);
+  const isEnough = (repair?.attempts ?? 0) >= looksBeforeSuccessor && roster.length <= largestToSucceed;
+  return act(isEnough && othersFollow && maySucceed(state) ? "succeed" : "lookAgain");
+}
+
+/** What concerns all comes first, then what the application wants, then messages. */
+function changing(state: ConversationState, situation: Situation): Decision {
+  if (isUntidy(state)) return inTurn("tidy", state, situation);
+  const { self, relayNow, notTakenBack } = situation;
+  if (toTakeBack(state, self, { now: relayNow, except: notTakenBack }) !== undefined) {
+    return inTurn("takeBack", state, situation);
+  }
+  if (state.intents.length > 0) return act("intend");
+  return state.outbox.length > 0 ? act("append") : rest;
+}
+
+/** Whoever wants to send does it at once; of the others, those who may remove members come first, and chance decides among them. */
+function inTurn(
+  action: Action,
+  { outbox, intents, data }: ConversationState,
+  { self, now, tidyAt }: Situation,
+): Decision {
+  if (outbox.length + intents.length > 0) return act(action);
+  if (tidyAt !== undefined) return now >= tidyAt ? act(action) : { kind: "wake", at: tidyAt };
+  const isFirst = mayAdminister(data, self);
+  return isFirst
+    ? { kind: "draw", start: 0, span: tidying.administrators }
+    : { kind: "draw", start: tidying.administrators, span: tidying.others };
+}

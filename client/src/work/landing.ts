@@ -1,0 +1,136 @@
+/** Landing the own commit, and what the relay's refusals mean. Whatever it answers, the log decides. */
+import { creationEntry, landCommit, progressOf, type LandingProgress } from "../landCommit.ts";
+import { applyAll } from "../readLog.ts";
+import { LostAnswer, Refused } from "../relaySocket.ts";
+import type { PendingCommit } from "../session/conversation.ts";
+import { leavesOf } from "../session/groupEngine.ts";
+import { withoutClaims } from "../session/intents.ts";
+import { lostCreation, withoutPending } from "../session/pendingCommit.ts";
+import { translate } from "../translate.ts";
+import { findWelcome } from "./findWelcome.ts";
+import { refuse } from "./intending.ts";
+import { isFinal } from "./isFinal.ts";
+import type { Work } from "./work.ts";
+
+export class Landing {
+  readonly #work: Work;
+  /** The group's picture is gone from the relay. */
+  #pictureLost = false;
+  /** What is laid in place for the pending commit. */
+  #progress: LandingProgress | undefined;
+
+  constructor(work: Work) {
+    this.#work = work;
+  }
+
+  /** @throws Refused, LostAnswer */
+  async land(): Promise<void> {
+    const { deps, steps, reading, turns } = this.#work;
+    const state = steps.now;
+    const { pending } = state;
+    if (pending === undefined) return;
+    reading.owe();
+    const since = deps.clock.now();
+    let landed;
+    try {
+      const landingDeps = { ...deps, provider: deps.context().provider };
+      const progress = progressOf(this.#progress, pending, since);
+      this.#progress = progress;
+      landed = await landCommit(landingDeps, state, pending, { withoutPicture: this.#pictureLost, progress });
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      return this.#notLanded(pending, error, since);
+    }
+    turns.won();
+    this.#progress = undefined;
+    if (this.#isPending(pending)) await reading.read();
+    if (this.#isPending(pending) && pending.kind === "create" && steps.now.cursor === 0) {
+      await applyAll(deps, steps, state.log, [creationEntry(deps.context(), pending, landed)]);
+      reading.owe();
+    }
+    if (this.#isPending(pending)) throw new LostAnswer("the log does not show the commit that it accepted");
+    this.#requireValid(pending);
+  }
+
+  #isPending(pending: PendingCommit): boolean {
+    return this.#work.steps.now.pending === pending;
+  }
+
+  /** Accepted, and void in the log that the relay shows: the next one may fare no better. */
+  #requireValid(pending: PendingCommit): void {
+    const { steps, retry } = this.#work;
+    const isVoid = steps.now.group?.epoch !== pending.next.epoch;
+    if (isVoid && steps.now.intents.length > 0) {
+      retry.again(new LostAnswer("the log shows another commit than was accepted"));
+    }
+  }
+
+  async #notLanded(pending: PendingCommit, error: Refused, since: number): Promise<void> {
+    const { deps, steps, reading, retry, waiters } = this.#work;
+    const { code } = error.refusal;
+    if (code === "blob_missing" || code === "key_package_not_claimed") this.#progress = undefined;
+    switch (code) {
+      case "conversation_exists":
+        await steps.take((state) => (state.pending === pending ? lostCreation(state) : undefined));
+        return findWelcome(deps, steps, waiters);
+      case "key_package_not_claimed":
+        await steps.take((state) => {
+          if (state.pending !== pending) return undefined;
+          const step = withoutPending(state);
+          return pending.intent === undefined ? step : { ...step, state: withoutClaims(step.state, pending.intent) };
+        });
+        return retry.again(new LostAnswer("the claims are of no use any more"));
+      case "blob_missing":
+        if (this.#pictureLost) throw error;
+        this.#pictureLost = true;
+        return;
+      case "stale":
+        return this.#lostTurn(pending, error, since);
+      case "not_a_member":
+        await reading.read();
+        // Dropped by a void commit, and not allowed to mend that.
+        await steps.take((state) =>
+          state.pending === pending && state.unlisted.includes(deps.context().account)
+            ? { ...withoutPending(state), state: { ...withoutPending(state).state, justDropped: [] } }
+            : undefined,
+        );
+        return retry.again(new LostAnswer("the relay does not take it"));
+      case "invalid_roster":
+        // The roster is not what this device believes: what it has not read tells.
+        await steps.take((state) => (state.pending === pending ? withoutPending(state) : undefined));
+        return retry.again(error);
+      default:
+        if (!isFinal(error)) throw error;
+        return this.#discard(pending, error);
+    }
+  }
+
+  /**
+   * Another commit was faster. The next attempt waits its chance, and the log is read then: by that time doorbells have brought what
+   * ended the turn, or it was missed.
+   */
+  #lostTurn(pending: PendingCommit, { refusal }: Refused, since: number): void {
+    const { steps, reading, turns, retry } = this.#work;
+    // The relay says one thing, and its log another.
+    if (!turns.isOver(pending.turn)) {
+      return retry.again(new LostAnswer("the turn is over, and the log does not show it"));
+    }
+    const { group, cursor } = steps.now;
+    reading.owesNothing();
+    reading.rung(refusal.head?.seq ?? cursor + 1);
+    retry.cancel();
+    turns.lost(group === undefined ? 1 : leavesOf(group).length, since);
+    turns.expectDoorbells(this.#isPending(pending));
+  }
+
+  /** The relay will never take it; unless the log shows that it did, when an answer was lost. */
+  async #discard(pending: PendingCommit, error: Refused): Promise<void> {
+    const { steps, reading } = this.#work;
+    await reading.read();
+    if (!this.#isPending(pending)) return;
+    await steps.take((state) => (state.pending === pending ? withoutPending(state) : undefined));
+    if (pending.kind === "create") throw error;
+    const intent = steps.now.intents.find(({ id }) => id === pending.intent);
+    if (intent !== undefined) await refuse(this.#work, intent, translate(error));
+  }
+}
