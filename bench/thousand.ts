@@ -46,6 +46,7 @@ async function run(devices: number, suite: number): Promise<Report> {
     token: (account) => cloud.token(account, { expiresIn: 24 * 3_600 }),
     processes: devices > 100 ? 2 : 1,
     slowness: slownessOf(devices),
+    atOnce: 8,
     ...(profile === undefined ? {} : { execArgv: ["--cpu-prof", `--cpu-prof-dir=${profile}`] }),
   });
   const counter = countTraffic(cloud);
