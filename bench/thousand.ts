@@ -16,7 +16,7 @@ const longest = 60 * 60_000;
  * How many times longer the devices' timers take: or all of them would take a relay that they share two processors with for gone, and
  * come back at once, which it would have to serve too.
  */
-const slownessOf = (devices: number): number => Math.max(1, Math.ceil(devices / 40));
+const slownessOf = (devices: number): number => Math.max(1, Math.ceil(devices / 80));
 /** Milliseconds. */
 const progressEvery = 30_000;
 
@@ -46,6 +46,7 @@ async function run(devices: number, suite: number): Promise<Report> {
     token: (account) => cloud.token(account, { expiresIn: 24 * 3_600 }),
     processes: devices > 100 ? 2 : 1,
     slowness: slownessOf(devices),
+    atOnce: 8,
     ...(profile === undefined ? {} : { execArgv: ["--cpu-prof", `--cpu-prof-dir=${profile}`] }),
   });
   const counter = countTraffic(cloud);

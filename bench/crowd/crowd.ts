@@ -23,6 +23,8 @@ export interface CrowdOptions {
   readonly processes: number;
   /** How many times longer the devices' timers take. Default: 1. */
   readonly slowness?: number;
+  /** Requests that the devices of one process have open at a time. Default: any number. */
+  readonly atOnce?: number;
   /** Passed to node, e.g. `--cpu-prof`. */
   readonly execArgv?: readonly string[];
 }
@@ -37,7 +39,7 @@ interface Process {
 /** Megabytes of JavaScript objects of one process; buffers are not among them. */
 const heap = 6_000;
 
-export function gather({ url, suite, token, processes, slowness = 1, execArgv = [] }: CrowdOptions): Crowd {
+export function gather({ url, suite, token, processes, slowness = 1, atOnce, execArgv = [] }: CrowdOptions): Crowd {
   const accounts: string[] = [];
   const homes = new Map<string, Process>();
   const all: Process[] = [];
@@ -61,7 +63,7 @@ export function gather({ url, suite, token, processes, slowness = 1, execArgv = 
         groups.set(home, [...(groups.get(home) ?? []), { account, token: await token(account) }]);
       }
       await Promise.all(
-        [...groups].map(([home, devices]) => home.tell({ do: "arrive", url, suite, slowness, devices })),
+        [...groups].map(([home, devices]) => home.tell({ do: "arrive", url, suite, slowness, atOnce, devices })),
       );
     },
     tell(account, order) {

@@ -35,6 +35,8 @@ export type Order =
       readonly url: string;
       readonly suite: number;
       readonly slowness: number;
+      /** Requests of the whole process at a time; undefined: any number. */
+      readonly atOnce: number | undefined;
       readonly devices: readonly Newcomer[];
     }
   | { readonly do: "create"; readonly account: string; readonly members: readonly string[] }

@@ -1,7 +1,10 @@
 /** A process that holds some of a benchmark's devices: real clients with stores in memory, which do what the other process orders. */
 import { connect, type Client, type Clock, type Conversation } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
+import { WebSocket } from "ws";
+import { webSocketTransport, type WebSocketConstructor } from "../../client/src/adapters/webSocket.ts";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import { considerate } from "./considerate.ts";
 import type { Newcomer, Order, OrderNamed, Rotated, Standing, Times, Usage } from "./orders.ts";
 
 /** Devices that register at a time. */
@@ -57,10 +60,19 @@ async function nothing(done: Promise<unknown>): Promise<null> {
   return null;
 }
 
-async function arrive({ url, suite, slowness, devices: newcomers }: OrderNamed<"arrive">): Promise<null> {
+async function arrive({ url, suite, slowness, atOnce, devices: newcomers }: OrderNamed<"arrive">): Promise<null> {
   const waiting = [...newcomers];
+  const sockets = webSocketTransport(WebSocket as unknown as WebSocketConstructor);
+  const transport = atOnce === undefined ? sockets : considerate(sockets, atOnce);
   const next = async ({ account, token }: Newcomer): Promise<void> => {
-    const client = await connect({ url, suite, token: () => token, store: memoryStore(), clock: slowClock(slowness) });
+    const client = await connect({
+      url,
+      suite,
+      transport,
+      token: () => token,
+      store: memoryStore(),
+      clock: slowClock(slowness),
+    });
     client.on("failure", ({ code, message, cause }) => {
       const why = cause instanceof Error ? `: ${cause.message}` : "";
       failures.push(`${account} ${code} ${message}${why}`);

@@ -9,6 +9,9 @@ import { Refused } from "./refused.ts";
 type Welcomes = Request<"commit">["welcomes"];
 type Landing = Pick<Request<"commit">, "conversation" | "entry" | "welcomes" | "staged">;
 
+/** Account records that are read at a time. A commit may bring in 250, and each at once would wait for a socket of its own. */
+const readAtOnce = 25;
+
 export function requireDistinctWelcomes(welcomes: Welcomes): void {
   const distinct = new Set(welcomes.map(({ claim }) => claim)).size === welcomes.length;
   if (!distinct) throw new Refused("malformed", "welcomes: one claim twice");
@@ -51,10 +54,13 @@ export async function requireWelcomed(
   accounts: readonly string[],
   welcomed: ReadonlySet<string>,
 ): Promise<void> {
-  const records = await Promise.all(accounts.map((account) => directory.get(account)));
   const isWelcomed = (record: StoredAccount | undefined) => record?.devices.some((device) => welcomed.has(device));
-  if (!records.every(isWelcomed)) {
-    throw new Refused("key_package_not_claimed", "welcomes: none for an account that comes in");
+  for (let from = 0; from < accounts.length; from += readAtOnce) {
+    const some = accounts.slice(from, from + readAtOnce);
+    const records = await Promise.all(some.map((account) => directory.get(account)));
+    if (!records.every(isWelcomed)) {
+      throw new Refused("key_package_not_claimed", "welcomes: none for an account that comes in");
+    }
   }
 }
 
