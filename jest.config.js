@@ -2,7 +2,7 @@
 export default {
   testEnvironment: "node",
   // A busy machine is slow, not wrong: no test asserts how long something takes.
-  testTimeout: 120_000,
+  testTimeout: 600_000,
   roots: ["<rootDir>/test"],
   reporters: ["default", "<rootDir>/test/support/closingLine.js"],
   testMatch: ["**/*.test.ts"],

@@ -191,6 +191,32 @@ describe("a group", () => {
     await closeAll(clients);
   });
 
+  it("is followed by whoever asks to leave while others change it", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob", "carol"]);
+    const [atAlice, atBob, atCarol] = await group(s, clients);
+    let isLost = false;
+    s.relay.filter = ({ direction, account, frame }) => {
+      if (isLost || direction !== "up" || account !== "bob" || frame.op !== "propose") return true;
+      isLost = true;
+      return false;
+    };
+    const left = atBob!.leave();
+    await s.clock.settle();
+    expect(isLost).toBe(true);
+    await s.clock.until(atAlice!.rotateKeys());
+    await s.clock.until((await s.clock.until(atAlice!.send({ text: "before bob is out" }))).sent);
+    await s.clock.until(left);
+    const items = await seen(atBob!);
+    expect(items).toContain("keysChanged by alice");
+    expect(items).toContain("alice: before bob is out");
+    expect(items.filter((item) => /^(void|unreadable)/.test(item))).toEqual([]);
+    expect(atBob!.state.current).toBe("ended");
+    await s.clock.advance(10_000);
+    expect(atCarol!.members).toEqual(["alice", "carol"]);
+    await closeAll(clients);
+  });
+
   it("is left also where that expired before it was read", async () => {
     const s = stage();
     const clients = await people(s, ["alice", "bob", "carol"]);

@@ -201,13 +201,14 @@ export async function proposeLeaving(
   return { group: state, proposal: message, consumed };
 }
 
-/** Proposals by which members asked to leave, of this epoch. */
+/** Proposals by which others asked to leave, of this epoch. The own one is on its way: once the log shows it, this device is out. */
 export function leaveProposals(
   group: Group,
 ): readonly { readonly account: string; readonly leafIndex: number; readonly reference: Uint8Array }[] {
+  const own = ownLeafIndex(group);
   return pendingProposals(group).flatMap(({ proposal, sender, ref }) => {
     const isOfItself = proposal.type === "remove" && sender.type === "member" && sender.leafIndex === proposal.removed;
-    if (!isOfItself) return [];
+    if (!isOfItself || proposal.removed === own) return [];
     const { account } = identityAt(group, proposal.removed);
     return [{ account, leafIndex: proposal.removed, reference: ref }];
   });
