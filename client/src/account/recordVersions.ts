@@ -113,7 +113,7 @@ export class RecordVersions {
         this.#giveUp(translate(error));
         return;
       }
-      await this.#landed(task, receipt);
+      if (!(await this.#landed(task, receipt))) return;
     }
   }
 
@@ -123,8 +123,7 @@ export class RecordVersions {
     const { account } = this.#own.enrolment;
     const { record, receipt } = await this.#deps.connection.request("getAccount", { account });
     if (record.payload === task.record.payload && record.signature === task.record.signature) {
-      await this.#landed(task, receipt);
-      return true;
+      return this.#landed(task, receipt);
     }
     const before = this.#own.record.current;
     await this.#take(record, receipt);
@@ -157,13 +156,22 @@ export class RecordVersions {
     this.#landing = deferred();
   }
 
-  /** The version and everything that follows from it become durable together. */
-  async #landed({ intent, record }: RecordTask, receipt: Signed): Promise<void> {
+  /**
+   * The version and everything that follows from it become durable together. False: what the relay gave for it is no receipt, so the
+   * version waits on.
+   */
+  async #landed({ intent, record }: RecordTask, receipt: Signed): Promise<boolean> {
     const { crypto, store } = this.#deps;
     const { provider } = crypto;
     const holder = this.#own.requireHolder();
     const verified = await verifyRecord(provider, record, this.#own.enrolment.account);
     if (verified === undefined) throw new TacitError("internal", "the account's own version does not hold");
+    try {
+      await this.#deps.checkReceipt(verified, receipt);
+    } catch (error) {
+      this.#giveUp(translate(error));
+      return false;
+    }
     const { version } = verified;
     const renewed = intent.kind === "revoke" ? { accountSecret: intent.secret, secretSince: version } : {};
     const enrolment = { ...holder.enrolment, record, recordVersion: version, receipt };
@@ -183,6 +191,7 @@ export class RecordVersions {
     await this.#own.save(after, changes);
     this.#task = undefined;
     this.#landing.resolve();
+    return true;
   }
 
   /** @throws TacitError `device_revoked` */
