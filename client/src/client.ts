@@ -119,7 +119,7 @@ export class TacitClient implements Client {
       url,
       hints,
       restAfter,
-      isBusy: () => this.conversations().some((conversation) => conversation.outgoing().length > 0),
+      isBusy: () => this.#enrolled?.book.all().some(({ isBusy }) => isBusy) === true,
       protocols: (now) => this.#protocols(now),
       welcomed: (hello, socket) => this.#welcomed(hello, socket),
       catchUp: () =>

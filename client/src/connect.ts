@@ -59,8 +59,8 @@ export interface ConnectOptions {
    */
   readonly hints?: DeviceHints;
   /**
-   * Milliseconds in the background after which the connection is let go, until the app is in the foreground again or something is
-   * sent; Infinity: never. Default: 8 hours in browsers, 3 seconds in React Native, where pushes wake the device.
+   * Milliseconds in the background after which the connection is let go, until the app is in the foreground again or
+   * something takes the relay; Infinity: never. Default: 8 hours in browsers, 3 seconds in React Native, where pushes wake the device.
    */
   readonly restAfter?: number;
   /** False: stays offline until `goOnline`; a new device connects once to register. Default true. */
