@@ -22,7 +22,7 @@ import { silent, type ConversationState, type IntentBody, type Step } from "./se
 import type { Change } from "./session/conversationStore.ts";
 import { randomId } from "./session/cryptoContext.ts";
 import { longestTitle, roleOf, type Role } from "./session/groupData.ts";
-import { identities } from "./session/groupEngine.ts";
+import { identities } from "./session/group.ts";
 import { isRenewalDue } from "./session/renewal.ts";
 import { enqueue } from "./session/outbox.ts";
 import { openSignal, sealSignal } from "./session/signal.ts";
