@@ -4,7 +4,8 @@ import { fetchBlobs } from "./adapters/fetchBlobs.ts";
 import { systemClock } from "./adapters/systemClock.ts";
 import type { Client, LinkOptions } from "./api.ts";
 import type { BackupTimes } from "./backup/backupKeeper.ts";
-import { TacitClient, type RecoverDeps } from "./client.ts";
+import { TacitClient } from "./client.ts";
+import type { RecoverDeps } from "./clientDeps.ts";
 import { TacitError } from "./errors.ts";
 import { platformHints, platformProvider, platformTransport } from "./platform/node.ts";
 import type { BlobTransfer, Clock, DeviceHints, Logger, Random, Store, Transport, Vault } from "./ports.ts";
@@ -114,10 +115,10 @@ async function open(options: ConnectOptions): Promise<Client> {
     if (options.account !== undefined && options.account !== client.account) {
       throw new TacitError("account_mismatch", "the store is of another account");
     }
-    if (options.online !== false) client.start();
+    if (options.online !== false) client.goOnline();
     return client;
   }
-  client.start();
+  client.goOnline();
   await registered(client, options.link?.signal);
   if (options.online === false) client.goOffline();
   return client;

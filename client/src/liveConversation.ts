@@ -320,6 +320,11 @@ export class LiveConversation implements Conversation {
     this.#work.run();
   }
 
+  /** The application took away what kept it back. */
+  goOn(): void {
+    this.#work.wanted();
+  }
+
   close(): Promise<unknown> {
     const closed = new TacitError("closed", "the client was closed");
     this.#work.close();

@@ -14,6 +14,7 @@ import type { Holder } from "../session/identity.ts";
 import { encodeTask, makeTask, tidings, type Intent, type RecordTask } from "../session/recordTask.ts";
 import { translate } from "../translate.ts";
 import type { OwnAccountDeps } from "./accountDeps.ts";
+import type { Contradictions } from "./contradictions.ts";
 import { taskKey, type OwnIdentity } from "./ownIdentity.ts";
 
 /** Of a device that was linked: the key that a renewed secret is sealed for. */
@@ -23,16 +24,23 @@ export class RecordVersions {
   readonly #deps: OwnAccountDeps;
   readonly #own: OwnIdentity;
   readonly #sends: AccountSends;
+  readonly #contradictions: Contradictions;
   #task: RecordTask | undefined;
   /** Settles when the task's version is at the relay, or never will be. */
   #landing: Deferred<void> = deferred();
   #lastChange: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  constructor(deps: OwnAccountDeps, own: OwnIdentity, sends: AccountSends, task: RecordTask | undefined) {
+  constructor(
+    deps: OwnAccountDeps,
+    own: OwnIdentity,
+    { sends, contradictions }: { readonly sends: AccountSends; readonly contradictions: Contradictions },
+    task: RecordTask | undefined,
+  ) {
     this.#deps = deps;
     this.#own = own;
     this.#sends = sends;
+    this.#contradictions = contradictions;
     this.#task = task;
   }
 
@@ -213,7 +221,7 @@ export class RecordVersions {
     if (shown === undefined || verdict === undefined || verdict === "behind" || verdict === "contradiction") {
       failed(new TacitError("identity_invalid", "the relay shows a record that cannot follow the one that is known"));
       if (shown !== undefined && shown.version === known?.version) {
-        this.#deps.contradicted(shown.version, this.#own.enrolment.receipt, receipt);
+        void this.#contradictions.add(shown.version, receipt);
       }
       return;
     }
