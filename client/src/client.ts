@@ -44,9 +44,9 @@ export class TacitClient implements Client {
   #closing: Promise<void> | undefined;
 
   private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook, recoveryKey: Uint8Array | undefined) {
-    this.#deps = { ...deps, store: watchedStore(deps.store, backedUpPrefixes, () => this.#device?.keeper.touch()) };
+    this.#deps = deps;
     this.#peers = peers;
-    const { crypto, transport, clock, url, hints, restAfter, store } = this.#deps;
+    const { crypto, transport, clock, url, hints, restAfter, store } = deps;
     const { provider } = crypto;
     const { failed, report } = this.#notices;
     this.#token = tokenSource(clock, deps.token);
@@ -81,7 +81,7 @@ export class TacitClient implements Client {
     this.#contacts = new Contacts({ peers, records: this.#records, provider, self: () => this.#self() });
     this.#own = new OwnAccount(
       {
-        ...this.#deps,
+        ...deps,
         connection: this.#connection,
         readInbox: () => this.#enrolled.inbox.read(),
         history: () => archivedPast(store, this.#enrolled.book),
@@ -106,11 +106,13 @@ export class TacitClient implements Client {
 
   /** Loads what the store holds; makes a device where it is empty. */
   static async open(deps: ClientDeps): Promise<TacitClient> {
-    const { store, crypto } = deps;
-    const stored = await loadOwnAccount(store, crypto);
+    let touched = (): void => {};
+    const store = watchedStore(deps.store, backedUpPrefixes, () => touched());
+    const stored = await loadOwnAccount(store, deps.crypto);
     const isNew = stored.identity.enrolment?.registered !== true;
     const recoveryKey = isNew ? (deps.recover?.key ?? (await pendingRecovery(store))) : undefined;
-    const client = new TacitClient(deps, stored, await PeerBook.load(store), recoveryKey);
+    const client = new TacitClient({ ...deps, store }, stored, await PeerBook.load(store), recoveryKey);
+    touched = () => client.#device?.keeper.touch();
     await client.#records.load();
     if (client.isRegistered) await client.#load();
     return client;

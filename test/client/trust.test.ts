@@ -34,6 +34,31 @@ async function shows({ clock }: Stage, conversation: Conversation, text: string)
   await clock.until(seen, 24 * hour);
 }
 
+describe("what is decided about people", () => {
+  it.each<[string, (alice: Client, qr: string) => Promise<unknown>]>([
+    ["that they were compared", (alice, qr) => alice.verify("bob", qr)],
+    ["that they are blocked", (alice) => alice.block("bob")],
+  ])("%s: is in the next backup", async (_what, decide) => {
+    const world = stage();
+    const { clock, relay } = world;
+    const [alice, bob] = [await world.arrive("alice"), await world.arrive("bob")];
+    const { qr } = await clock.until(alice.safetyNumber("bob"));
+    await clock.until(alice.createRecoveryCode());
+    await clock.advance(3 * hour);
+    let puts = 0;
+    relay.filter = ({ direction, frame }) => {
+      if (direction === "up" && frame.op === "putBackup") puts++;
+      return true;
+    };
+    await clock.advance(3 * hour);
+    expect(puts).toBe(0);
+    await clock.until(decide(alice, qr));
+    await clock.advance(3 * hour);
+    expect(puts).toBe(1);
+    for (const client of [alice, bob]) await clock.until(client.close());
+  });
+});
+
 describe("two people who compare", () => {
   it("have the same number, and know each other from then on", async () => {
     const world = stage();
