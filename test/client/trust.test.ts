@@ -115,6 +115,60 @@ describe("two people who compare", () => {
   });
 });
 
+describe("an account that was reset: its items in the Directory were deleted", () => {
+  it("begins anew: people are told, direct conversations go on, groups remove it and invite it", async () => {
+    const world = stage();
+    const { clock, relay } = world;
+    const [alice, bob] = [await world.arrive("alice"), await world.arrive("bob")];
+    const direct = await clock.until(alice.conversation({ with: ["bob"] }));
+    const group = await clock.until(alice.createGroup({ title: "Tea", members: ["bob"] }));
+    await say(world, direct, "hello bob");
+    await clock.settle();
+    for (const each of bob.conversations()) if (each.state.current === "requested") await clock.until(each.accept());
+    const changed: ClientEvents["identityChanged"][] = [];
+    alice.on("identityChanged", (event) => changed.push(event));
+    const equivocations: unknown[] = [];
+    alice.on("relayEquivocation", (event) => equivocations.push(event));
+
+    relay.tables.accounts.delete("bob");
+    for (const packages of [relay.tables.keyPackages, relay.tables.lastResorts]) {
+      for (const name of packages.keys()) if (name.startsWith("bob ")) packages.delete(name);
+    }
+    relay.cut("bob");
+    await clock.advance(60_000);
+    expect(bob.connection.current).toMatchObject({ status: "closed", reason: { code: "device_not_linked" } });
+
+    const fresh = await world.arrive("bob");
+    expect(fresh.conversations()).toEqual([]);
+    // The conversation is there already, and this device is not in it: it goes on by itself.
+    expect(await codeOf(clock.until(fresh.conversation({ with: ["alice"] })))).toBe("cannot_follow");
+    const again = fresh.conversations()[0]!;
+    await again.send({ text: "my phone is gone" });
+    await shows(world, direct, "my phone is gone");
+    expect(changed).toEqual([{ account: "bob", proven: false }]);
+    expect(equivocations).toEqual([]);
+    expect(await codeOf(direct.send({ text: "is that you?" }))).toBe("identity_changed");
+    expect(alice.contact("bob")).toMatchObject({ verified: false, keyChanged: true, proven: false });
+    const number = await clock.until(fresh.safetyNumber("alice"));
+    expect(await clock.until(alice.verify("bob", number.text))).toBe(true);
+    await say(world, direct, "it is you");
+    await shows(world, again, "it is you");
+
+    // The group has the device that is gone, of the key before.
+    expect(group.info.current.members[1]!.devices).toEqual([bob.device]);
+    expect(await codeOf(group.remove(["bob"]))).toBe("identity_changed");
+    await clock.until(alice.acceptIdentity("bob"));
+    await clock.until(group.remove(["bob"]));
+    await clock.until(group.invite(["bob"]));
+    await clock.settle();
+    expect(group.info.current.members[1]!.devices).toEqual([fresh.device]);
+    const tea = fresh.conversations().find(({ kind }) => kind === "group")!;
+    await say(world, group, "one lump?");
+    await shows(world, tea, "one lump?");
+    for (const client of [alice, bob, fresh]) await clock.until(client.close());
+  });
+});
+
 describe("somebody who is blocked", () => {
   it("is not heard from, also after a restart, until unblocked", async () => {
     const world = stage();
