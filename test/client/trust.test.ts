@@ -1,19 +1,12 @@
 /** People who compare numbers, block each other, lose all their devices and come back: with whole clients. */
-import { connect, isTacitError, type Client, type ClientEvents, type Conversation, type Store } from "@tacit/client";
+import { connect, type Client, type ClientEvents, type Conversation, type Store } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { newRecoveryCode } from "../../client/src/session/recoveryCode.ts";
 import { provider } from "./support/devices.ts";
+import { codeOf } from "./support/household.ts";
 import { history, stage, suite, take, type Stage } from "./support/stage.ts";
 
 const hour = 3_600_000;
-
-const codeOf = async (promise: Promise<unknown>): Promise<string> => {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  return isTacitError(error) ? error.code : String(error);
-};
 
 type More = Omit<Partial<Parameters<typeof connect>[0]>, "store">;
 
@@ -32,6 +25,22 @@ async function shows({ clock }: Stage, conversation: Conversation, text: string)
     for await (const message of conversation.messages()) if (message.text === text) return;
   })();
   await clock.until(seen, 24 * hour);
+}
+
+/** A direct conversation and a group of two, both accepted, in which something was said. */
+async function acquainted(
+  world: Stage,
+  alice: Client,
+  bob: Client,
+): Promise<{ readonly direct: Conversation; readonly group: Conversation }> {
+  const { clock } = world;
+  const direct = await clock.until(alice.conversation({ with: ["bob"] }));
+  const group = await clock.until(alice.createGroup({ title: "Tea", members: ["bob"] }));
+  await say(world, direct, "hello bob");
+  await say(world, group, "one lump?");
+  await clock.settle();
+  for (const each of bob.conversations()) if (each.state.current === "requested") await clock.until(each.accept());
+  return { direct, group };
 }
 
 describe("what is decided about people", () => {
@@ -120,11 +129,7 @@ describe("an account that was reset: its items in the Directory were deleted", (
     const world = stage();
     const { clock, relay } = world;
     const [alice, bob] = [await world.arrive("alice"), await world.arrive("bob")];
-    const direct = await clock.until(alice.conversation({ with: ["bob"] }));
-    const group = await clock.until(alice.createGroup({ title: "Tea", members: ["bob"] }));
-    await say(world, direct, "hello bob");
-    await clock.settle();
-    for (const each of bob.conversations()) if (each.state.current === "requested") await clock.until(each.accept());
+    const { direct, group } = await acquainted(world, alice, bob);
     const changed: ClientEvents["identityChanged"][] = [];
     alice.on("identityChanged", (event) => changed.push(event));
     const equivocations: unknown[] = [];
@@ -163,8 +168,8 @@ describe("an account that was reset: its items in the Directory were deleted", (
     await clock.settle();
     expect(group.info.current.members[1]!.devices).toEqual([fresh.device]);
     const tea = fresh.conversations().find(({ kind }) => kind === "group")!;
-    await say(world, group, "one lump?");
-    await shows(world, tea, "one lump?");
+    await say(world, group, "another lump?");
+    await shows(world, tea, "another lump?");
     for (const client of [alice, bob, fresh]) await clock.until(client.close());
   });
 });
@@ -196,12 +201,7 @@ describe("somebody who lost all devices", () => {
     const world = stage();
     const { clock, relay } = world;
     const [alice, bob] = [await world.arrive("alice"), await world.arrive("bob")];
-    const direct = await clock.until(alice.conversation({ with: ["bob"] }));
-    const group = await clock.until(alice.createGroup({ title: "Tea", members: ["bob"] }));
-    await say(world, direct, "hello bob");
-    await say(world, group, "one lump?");
-    await clock.settle();
-    for (const each of bob.conversations()) if (each.state.current === "requested") await clock.until(each.accept());
+    const { direct, group } = await acquainted(world, alice, bob);
     const bobs = bob.conversations();
     await say(
       world,
