@@ -11,7 +11,7 @@ import {
   type RecentEntry,
   type SessionContext,
 } from "./conversation.ts";
-import { receive, type Processed } from "./groupEngine.ts";
+import { receive, type Processed } from "./groupMessages.ts";
 import type { TimelineMessage } from "./timeline.ts";
 
 export async function applyMessage(

@@ -27,12 +27,12 @@ import {
   groupIdOf,
   identities,
   isGroupOf,
-  join,
   leaveProposals,
-  secretsOnlyIn,
   type Group,
-  type OwnKeyPackage,
-} from "./groupEngine.ts";
+} from "./group.ts";
+import { join } from "./groupJoin.ts";
+import type { OwnKeyPackage } from "./member.ts";
+import { secretsOnlyIn } from "./storedGroup.ts";
 import { dataAmong, roleOf, type GroupData } from "./groupData.ts";
 import { haveOneKeyEach, mayAdminister, mayRemove, samePicture } from "./memberChange.ts";
 import { unsealed } from "./outbox.ts";

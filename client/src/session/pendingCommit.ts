@@ -10,19 +10,9 @@ import {
   type Step,
 } from "./conversation.ts";
 import { randomId, sha256 } from "./cryptoContext.ts";
-import {
-  accountsIn,
-  commitChange,
-  createGroup,
-  groupDataOf,
-  identities,
-  leaveProposals,
-  leavesOf,
-  secretsOnlyIn,
-  type Committed,
-  type Group,
-  type GroupChange,
-} from "./groupEngine.ts";
+import { commitChange, createGroup, type Committed, type GroupChange } from "./groupCommit.ts";
+import { accountsIn, groupDataOf, identities, leaveProposals, leavesOf, type Group } from "./group.ts";
+import { secretsOnlyIn } from "./storedGroup.ts";
 import { dataAmong, type GroupData } from "./groupData.ts";
 import { memberChange } from "./memberChange.ts";
 import { sealTree, treeNonce, wrapWelcome } from "./welcomeTree.ts";

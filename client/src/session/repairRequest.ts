@@ -23,7 +23,7 @@ import { isCount, parseJson, utf8 } from "./bytes.ts";
 import { verifyCertificate } from "./certificate.ts";
 import type { ConversationState } from "./conversation.ts";
 import type { CryptoProvider } from "./cryptoContext.ts";
-import { leavesOf } from "./groupEngine.ts";
+import { leavesOf } from "./group.ts";
 import { parse } from "./parse.ts";
 
 const label = "tacit repair request 1";

@@ -16,7 +16,8 @@ import {
   type Step,
 } from "./conversation.ts";
 import { dataAmong } from "./groupData.ts";
-import { exportKey, identities, leaveProposals, secretsOnlyIn, type Group } from "./groupEngine.ts";
+import { exportKey, identities, leaveProposals, type Group } from "./group.ts";
+import { secretsOnlyIn } from "./storedGroup.ts";
 import { isWanted } from "./joining.ts";
 import { unsealed } from "./outbox.ts";
 

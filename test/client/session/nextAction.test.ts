@@ -6,7 +6,7 @@ import {
   type OutboxItem,
 } from "../../../client/src/session/conversation.ts";
 import { plainData } from "../../../client/src/session/groupData.ts";
-import { leavesOf } from "../../../client/src/session/groupEngine.ts";
+import { leavesOf } from "../../../client/src/session/group.ts";
 import { leavePending } from "../../../client/src/session/leaving.ts";
 import {
   isFollowed,
