@@ -219,11 +219,12 @@ export class ConversationWork implements Work {
   }
 
   #decide(): Decision {
-    const { clock, connection, context } = this.deps;
+    const { clock, connection, context, isLinked } = this.deps;
     const { isUp } = connection;
     if (isUp && !isFollowed(this.#now)) this.reading.owesNothing();
     return nextAction(this.#now, {
       self: context().account,
+      isLinked: isLinked(),
       isUp,
       now: clock.now(),
       relayNow: connection.now(),

@@ -64,6 +64,7 @@ export async function loadEnrolledDevice(deps: EnrolledDeviceDeps): Promise<Enro
     clock,
     logger,
     context: () => contextOf(crypto, own),
+    isLinked: () => own.identity.accountKey === undefined,
     claim: (account, devices) => claimKeyPackages({ connection, peers, records }, account, devices),
     devicesOf: async (account) => (await records.fetch(account)).devices.map(({ device }) => device),
     follow: (met) => records.follow(met),

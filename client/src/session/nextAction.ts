@@ -6,6 +6,7 @@ import { isDirect } from "@tacit/protocol";
 import type { ConversationState } from "./conversation.ts";
 import { isServed, isUntidy, toTakeBack } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
+import { isWanted } from "./joining.ts";
 import { isShutOut, maySucceed } from "./successor.ts";
 
 export type Action =
@@ -36,6 +37,8 @@ export type Decision =
 export interface Situation {
   /** The own account. */
   readonly self: string;
+  /** Other devices of the own account put this one into conversations. */
+  readonly isLinked: boolean;
   readonly isUp: boolean;
   /** By the device's own clock. */
   readonly now: number;
@@ -97,13 +100,16 @@ function mayFindWelcome({ repair }: ConversationState, { isAwaited, waits }: Sit
 }
 
 /** Asks to be put in anew, again and again with growing pauses; then opens a successor, where that is for this device to decide. */
-function repairing(state: ConversationState, { waits, isBlocked, now, relayNow }: Situation): Decision {
+function repairing(state: ConversationState, situation: Situation): Decision {
+  const { waits, isBlocked, now, relayNow, isLinked } = situation;
   const { repair, requestBy, log, roster } = state;
   if (repair === undefined || waits !== undefined || requestBy !== undefined || isBlocked()) return rest;
   if (relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
   if (isShutOut(state)) return act("succeed");
   const direct = isDirect(log);
-  const enough = direct ? requestsBeforeSuccessor.direct : requestsBeforeSuccessor.group;
+  // A linked device that asks for it before it has been put in is not lost: the others need not go elsewhere for it.
+  const isAwaited = isLinked && isWanted(state) && state.data.predecessor === undefined;
+  const enough = direct && !isAwaited ? requestsBeforeSuccessor.direct : requestsBeforeSuccessor.group;
   const isSmall = direct || roster.length <= largestToSucceed;
   return act(repair.attempts >= enough && isSmall && maySucceed(state) ? "succeed" : "askForRepair");
 }
