@@ -411,10 +411,10 @@ export class TacitClient implements Client {
       devicesOf: async (account) => (await this.#records.fetch(account)).devices.map(({ device }) => device),
       follow: (met) => this.#records.follow(met),
       heardOwn: (heard) => this.#heardOwn(heard),
-      repairRequest: (conversation, at) => {
+      repairRequest: (body) => {
         const { certificate } = this.#enrolment;
         const { deviceKey } = this.#own.identity;
-        return createRepairRequest(provider, { certificate, deviceKey }, { conversation, at });
+        return createRepairRequest(provider, { certificate, deviceKey }, body);
       },
       readInbox: () => this.#inbox.read(),
       failed: (error) => this.#listeners.failure.emit(error),

@@ -24,6 +24,7 @@ import {
   MlsError,
   pendingProposals,
   processMessage,
+  secretsGivenUp,
   type CommitSummary,
   type Extension,
   type GroupState,
@@ -418,14 +419,9 @@ export function groupIdOf(group: Group): Uint8Array {
   return group.epoch.groupContext.groupId;
 }
 
-/** Secrets of `dropped` that `kept` does not share. */
+/** Secrets of `dropped` that `kept` does not share: those of the epoch and of its ratchets. */
 export function secretsOnlyIn(dropped: Group, kept: Group | undefined): readonly Uint8Array[] {
-  const secrets = ({ epoch }: Group): readonly Uint8Array[] => [
-    ...Object.values(epoch.secrets as unknown as Readonly<Record<string, Uint8Array>>),
-    ...epoch.pathKeys.values(),
-  ];
-  const shared = new Set(kept === undefined ? [] : secrets(kept));
-  return secrets(dropped).filter((secret) => !shared.has(secret));
+  return secretsGivenUp(dropped, kept);
 }
 
 export function ownLeafIndex(group: Group): number {

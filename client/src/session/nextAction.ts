@@ -2,11 +2,11 @@
  * What a conversation does next. It follows from the state and from what the shell knows at that moment, and from nothing else; so the
  * work can stop anywhere, and goes on after a restart.
  */
-import { isDirect } from "@tacit/protocol";
 import type { ConversationState } from "./conversation.ts";
+import { isInDoubt } from "./doubt.ts";
 import { isServed, isUntidy, toTakeBack } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
-import { isShutOut, maySucceed } from "./successor.ts";
+import { hasWaited, isShutOut, mayGoOnElsewhere } from "./successor.ts";
 
 export type Action =
   | "read"
@@ -19,6 +19,7 @@ export type Action =
   | "takeBack"
   | "append"
   | "askForRepair"
+  | "askInDoubt"
   | "lookAgain"
   | "succeed";
 
@@ -59,13 +60,6 @@ export interface Situation {
 
 /** How long whoever may remove members is given to tidy up before everybody else does: milliseconds. */
 const tidying = { administrators: 1_000, others: 3_000 };
-/** Members among whom a successor is opened without being told to. */
-const largestToSucceed = 50;
-/** Unanswered requests after which a successor is opened. */
-const requestsBeforeSuccessor = { direct: 1, group: 6 };
-/** How often a member that the relay does not serve looks whether somebody took it back, before it opens a successor. */
-const looksBeforeSuccessor = 4;
-
 const rest: Decision = { kind: "rest" };
 
 export function nextAction(state: ConversationState, situation: Situation): Decision {
@@ -98,14 +92,11 @@ function mayFindWelcome({ repair }: ConversationState, { isAwaited, waits }: Sit
 
 /** Asks to be put in anew, again and again with growing pauses; then opens a successor, where that is for this device to decide. */
 function repairing(state: ConversationState, { waits, isBlocked, now, relayNow }: Situation): Decision {
-  const { repair, requestBy, log, roster } = state;
+  const { repair, requestBy } = state;
   if (repair === undefined || waits !== undefined || requestBy !== undefined || isBlocked()) return rest;
   if (relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
   if (isShutOut(state)) return act("succeed");
-  const direct = isDirect(log);
-  const enough = direct ? requestsBeforeSuccessor.direct : requestsBeforeSuccessor.group;
-  const isSmall = direct || roster.length <= largestToSucceed;
-  return act(repair.attempts >= enough && isSmall && maySucceed(state) ? "succeed" : "askForRepair");
+  return act(hasWaited(state) && mayGoOnElsewhere(state) ? "succeed" : "askForRepair");
 }
 
 function following(state: ConversationState, situation: Situation): Decision {
@@ -117,6 +108,14 @@ function following(state: ConversationState, situation: Situation): Decision {
     return waits === "chance" && isServed(state, self) && maySendMeanwhile(state) ? act("append") : rest;
   }
   if (state.phase === "open" && !isServed(state, self)) return unserved(state, situation);
+  const { now, relayNow } = situation;
+  if (isInDoubt(state) && relayNow >= state.doubt.due) return act("askInDoubt");
+  const decision = served(state, situation);
+  const isIdle = decision.kind === "rest" && isInDoubt(state);
+  return isIdle ? { kind: "wake", at: now + (state.doubt.due - relayNow) } : decision;
+}
+
+function served(state: ConversationState, situation: Situation): Decision {
   if (state.pending !== undefined) return act("land");
   if (state.leaving !== undefined) return act("propose");
   if (state.phase === "opening") return act("create");
@@ -132,11 +131,10 @@ function maySendMeanwhile(state: ConversationState): boolean {
 
 /** Dropped by a void commit, and not allowed to mend that: others take this account back, or it goes on elsewhere. */
 function unserved(state: ConversationState, { self, now, relayNow }: Situation): Decision {
-  const { repair, suspended, data, roster } = state;
+  const { repair, suspended, data } = state;
   if (repair !== undefined && relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
   const othersFollow = !suspended.includes(self) || mayAdminister(data, self);
-  const isEnough = (repair?.attempts ?? 0) >= looksBeforeSuccessor && roster.length <= largestToSucceed;
-  return act(isEnough && othersFollow && maySucceed(state) ? "succeed" : "lookAgain");
+  return act(hasWaited(state) && othersFollow && mayGoOnElsewhere(state) ? "succeed" : "lookAgain");
 }
 
 /** What concerns all comes first, then what the application wants, then messages. */

@@ -18,13 +18,13 @@ import {
   identities,
   leaveProposals,
   leavesOf,
-  secretsOnlyIn,
   type Committed,
   type Group,
   type GroupChange,
 } from "./groupEngine.ts";
 import { dataAmong, type GroupData } from "./groupData.ts";
 import { memberChange } from "./memberChange.ts";
+import { secretsOfPending } from "./remains.ts";
 import { sealTree, treeNonce, wrapWelcome } from "./welcomeTree.ts";
 
 /** What a commit is to change; what members asked for and the roster needs comes on top. */
@@ -192,8 +192,7 @@ function pendingOf(
 
 /** The own commit was refused for good: it never happens. */
 export function withoutPending(state: ConversationState): Step {
-  const consumed = state.pending === undefined ? [] : secretsOnlyIn(state.pending.next, state.group);
-  return { state: { ...state, pending: undefined }, items: [], consumed };
+  return { state: { ...state, pending: undefined }, items: [], consumed: secretsOfPending(state) };
 }
 
 /** The creation was refused because there is one already. */

@@ -1,8 +1,8 @@
 /** What a member does about a roster that a void commit disturbed, and where a log cannot be gone on with. */
-import { pauseAfter } from "../askForRepair.ts";
-import { silent } from "../session/conversation.ts";
+import { noted, silent } from "../session/conversation.ts";
 import { isServed, newIntent, toTakeBack, withIntent } from "../session/intents.ts";
-import { succeeding } from "../session/successor.ts";
+import { pauseAfter } from "../session/repairPauses.ts";
+import { isLeftAlone, succeeding } from "../session/successor.ts";
 import type { Work } from "./work.ts";
 
 type Parts = Pick<Work, "deps" | "steps">;
@@ -23,9 +23,12 @@ export async function lookLater({ deps, steps, reading }: Pick<Work, "deps" | "s
   const { provider } = context();
   reading.owe();
   await steps.take((state) => {
+    const now = connection.now();
     const { attempts = 0, after = state.cursor } = state.repair ?? {};
-    const due = connection.now() + pauseAfter(attempts, provider.random);
-    return silent({ ...state, repair: { attempts: attempts + 1, due, after } });
+    const due = now + pauseAfter(attempts, provider.random);
+    const looked = { ...state, repair: { ...state.repair, attempts: attempts + 1, due, after } };
+    const at = { seq: state.cursor, storedAt: now };
+    return isLeftAlone(looked) && !isLeftAlone(state) ? noted(looked, { kind: "unanswered" }, at) : silent(looked);
   });
 }
 
