@@ -3,14 +3,9 @@ import type { ConversationDeps } from "./conversationDeps.ts";
 import { TacitError } from "./errors.ts";
 import { LiveConversation } from "./liveConversation.ts";
 import { silent, type ConversationState } from "./session/conversation.ts";
-import {
-  changes,
-  conversationPrefix,
-  decodeConversation,
-  timelinePrefix,
-  type Change,
-} from "./session/conversationStore.ts";
+import { conversationPrefix, decodeConversation, timelinePrefix, type Change } from "./session/conversationStore.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
+import { behindStored, wasHanded } from "./storedTimeline.ts";
 import { translate } from "./translate.ts";
 
 export class ConversationBook {
@@ -22,8 +17,8 @@ export class ConversationBook {
   readonly #forgetting = new Map<string, Promise<void>>();
   /** What the store would not delete, by id. */
   readonly #remains = new Map<string, readonly Change[]>();
-  /** Logs that are being joined, and are not in the book yet. */
-  readonly #joining = new Map<string, Promise<unknown>>();
+  /** Settles when what is being joined is in the book. */
+  #joining: Promise<unknown> = Promise.resolve();
 
   constructor(deps: Omit<ConversationDeps, "moved" | "abandoned">) {
     this.#deps = {
@@ -65,29 +60,29 @@ export class ConversationBook {
     return this.#byId.get(this.#byLog.get(log) ?? log);
   }
 
-  /** Resolves when it is clear whether there is such a conversation: none is being forgotten or joined under that name. */
-  async settled(log: string): Promise<void> {
-    await this.#joining.get(log);
-    await this.#forgetting.get(log);
+  /** Resolves when it is clear whether there is such a conversation: it is not being forgotten, and none is being joined. */
+  async settled(id: string): Promise<void> {
+    await this.#joining;
+    await this.#forgetting.get(id);
   }
 
-  /** Two objects over the same keys would use them twice: whoever asks for the conversation meanwhile waits. */
+  /** Two objects over the same keys would use them twice: whoever asks for a conversation meanwhile waits. `log`: where it is joined. */
   async joining(log: string, join: () => Promise<void>): Promise<void> {
-    await this.settled(log);
-    const joining = join().finally(() => this.#joining.delete(log));
-    this.#joining.set(
-      log,
-      joining.catch(() => {}),
-    );
+    const joining = this.settled(log).then(join);
+    this.#joining = joining.catch(() => {});
     await joining;
   }
 
   /** Makes it durable before it is shown. @throws TacitError of the store: then there is no such conversation */
   async start(state: ConversationState): Promise<LiveConversation> {
+    const { store } = this.#deps;
     const conversation = this.adopt(state, undefined);
     const remains = this.#remains.get(state.id) ?? [];
     try {
-      await conversation.take(() => silent(state), [...remains, ...changes(undefined, silent(state))]);
+      await conversation.take(async (now) => {
+        if (remains.length > 0) await store.commit(remains);
+        return silent(await behindStored(store, now));
+      });
     } catch (error) {
       this.#byId.delete(state.id);
       await conversation.close();
@@ -143,7 +138,10 @@ export class ConversationBook {
   async #forget(conversation: LiveConversation): Promise<void> {
     await conversation.close();
     const { store } = this.#deps;
-    const prefixes = [`${conversationPrefix}${conversation.id}/`, timelinePrefix(conversation.id)];
+    const { id } = conversation;
+    const prefixes = [`${conversationPrefix}${id}/`];
+    // What this device was handed is not forgotten.
+    if (!(await wasHanded(store, id))) prefixes.push(timelinePrefix(id));
     const stored = await Promise.all(prefixes.map((prefix) => store.scan(prefix)));
     const all = stored.flat().map(([key]) => ({ key }));
     this.#remains.set(conversation.id, all);

@@ -66,7 +66,8 @@ export async function landCommit(
     blobs,
   };
   if (pending.kind === "change") {
-    return connection.request("commit", { ...landing, turn, add: [...add], remove: [...remove] });
+    const { after } = pending;
+    return connection.request("commit", { ...landing, turn, after, add: [...add], remove: [...remove] });
   }
   const { generation, predecessor } = data;
   return connection.request("createConversation", {

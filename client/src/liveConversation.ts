@@ -296,7 +296,7 @@ export class LiveConversation implements Conversation {
   }
 
   /** Takes a step that something else than the log brought, and stores `more` with it. */
-  async take(step: Compute, more: readonly Change[]): Promise<void> {
+  async take(step: Compute, more: readonly Change[] = []): Promise<void> {
     await this.#steps.take(step, more);
     this.#work.lookAgain();
   }

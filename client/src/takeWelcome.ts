@@ -8,7 +8,7 @@ import { fetched, received } from "./payloads.ts";
 import type { BlobTransfer } from "./ports.ts";
 import type { SealedStore } from "./sealedStore.ts";
 import { newConversation, type SessionContext } from "./session/conversation.ts";
-import { behindImported, importedKey } from "./session/importedHistory.ts";
+import { handedId, importedKey } from "./session/importedHistory.ts";
 import {
   acceptInvitation,
   openInvitation,
@@ -20,6 +20,7 @@ import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
 import { largestTree, unwrapWelcome } from "./session/welcomeTree.ts";
 import { wipe } from "./session/bytes.ts";
 import { secretsOnlyIn } from "./session/groupEngine.ts";
+import { behindStored } from "./storedTimeline.ts";
 
 export interface WelcomeDeps {
   readonly context: () => SessionContext;
@@ -53,7 +54,8 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   const { lastResort, hash } = decodeKeyPackageItem(item.keyPackage, stored);
   const used = lastResort ? [] : [{ key: keyPackageKey(hash) }];
   const { predecessor } = opened.data;
-  const known = book.inLog(log) ?? (predecessor === undefined ? undefined : book.inLog(predecessor));
+  const before = predecessor === undefined ? undefined : book.inLog(predecessor);
+  const known = book.inLog(log) ?? before ?? book.get(opened.id);
   if (known !== undefined && mayBeAhead(known, log, seq)) {
     // This device may have been put in anew without having read that it was taken out, or be behind where others go on from.
     const unread = await known.catchUp();
@@ -67,9 +69,10 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
     return store.commit(used);
   }
   const handed = await store.get(importedKey(log));
-  const fresh = handed === undefined ? newConversation(log, [account]) : behindImported(log, [account], handed);
+  const id = handed === undefined ? opened.id : handedId(handed);
+  const fresh = { ...newConversation(id, [account]), log };
   const listed = known === undefined ? new Set<string>() : await listedDevices(deps, known, opened);
-  const conversation = known ?? book.provisional(fresh);
+  const conversation = known ?? book.provisional(await behindStored(store, fresh));
   let outcome: JoinOutcome | undefined;
   await conversation.take((state) => {
     outcome = acceptInvitation(known || handed ? state : undefined, opened, !isKnown, listed);

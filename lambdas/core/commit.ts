@@ -12,7 +12,7 @@ import { landedAt } from "./landing.ts";
 import { countMessages, requireUnblocked } from "./messageRate.ts";
 import { findPlace, requireTurn } from "./placing.ts";
 import type { Relay } from "./relay.ts";
-import { afterCommit, isJustDropped, mayCommit, requireRosterChange } from "./roster.ts";
+import { afterCommit, isJustDropped, mayCommit, requireLeavesRead, requireRosterChange } from "./roster.ts";
 import {
   notClaimed,
   requireDistinctWelcomes,
@@ -68,6 +68,7 @@ async function land(relay: Relay, caller: Caller, request: Request<"commit">, kn
     if (placing === undefined) return undefined;
     const { head, place } = placing;
     requireRosterChange(name, head.conversation, account, request);
+    requireLeavesRead(relay, head, request.after);
     const life = lifeOf(relay, head.entry);
     const roster = { add, remove };
     const { seq, prev } = place;

@@ -10,7 +10,9 @@
 import { isDirect, limits } from "@tacit/protocol";
 import type { Conversation, Dropped, StoredEntry } from "../ports.ts";
 import type { Place } from "./placeEntry.ts";
+import type { Head } from "./head.ts";
 import { notAMember, Refused } from "./refused.ts";
+import type { Relay } from "./relay.ts";
 
 type Delta = { readonly add: readonly string[]; readonly remove: readonly string[] };
 type Seat = Pick<Exclude<Place, { kind: "dying" }>, "seq" | "ceiling">;
@@ -46,6 +48,20 @@ export function requireRosterChange(name: string, conversation: Conversation, ac
   if (delta.remove.includes(account)) throw invalid("remove: whoever leaves proposes it");
   if (on.size + delta.add.length - delta.remove.length > limits.roster) {
     throw new Refused("limit_exceeded", `a roster holds ${limits.roster} accounts`);
+  }
+}
+
+/**
+ * Members would find a commit void that keeps somebody who asked to leave, and its Welcomes would lead astray. What nobody can read any
+ * more is in nobody's way.
+ * @throws Refused `invalid_roster`
+ */
+export function requireLeavesRead({ clock }: Pick<Relay, "clock">, { conversation, entry }: Head, after: number): void {
+  const readable = entry === undefined || entry.expires <= clock.now() ? 0 : entry.seq;
+  for (const { seq, left } of conversation.dropped.values()) {
+    if (left === true && seq > after && seq <= readable) {
+      throw new Refused("invalid_roster", "after: somebody has left since");
+    }
   }
 }
 

@@ -171,6 +171,30 @@ describe("a linked device", () => {
     for (const client of [alice, bob, phone]) await client.close();
   });
 
+  it("keeps what it was handed where it asks for a conversation before it has been put in", async () => {
+    const world = stage();
+    const { clock, relay, arrive } = world;
+    const [alice, bob] = [await arrive("alice"), await arrive("bob")];
+    const chat = await clock.until(alice.conversation({ with: ["bob"] }));
+    for (const text of ["one", "two"]) await clock.until((await clock.until(chat.send({ text }))).sent);
+    relay.filter = ({ direction, frame }) => direction === "down" || frame.op !== "commit";
+    const { client: phone } = await linked(world, alice);
+    expect(phone.conversations()).toEqual([]);
+    const asked = phone.conversation({ with: ["bob"] });
+    await expect(clock.until(asked)).rejects.toMatchObject({ code: "cannot_follow" });
+    relay.filter = () => true;
+    await clock.advance(60_000);
+    const atPhone = phone.conversations()[0]!;
+    await clock.until((await clock.until(atPhone.send({ text: "three" }))).sent);
+    await clock.until((await clock.until(chat.send({ text: "four" }))).sent);
+    await clock.advance(1_000);
+    const texts = (await history(atPhone)).flatMap((item) => (item.kind === "message" ? [item.text] : []));
+    expect(texts).toEqual(["one", "two", "three", "four"]);
+    const positions = (await history(atPhone)).map(({ position }) => position);
+    expect(positions).toEqual(positions.map((_, index) => index + 1));
+    for (const client of [alice, bob, phone]) await client.close();
+  });
+
   it("goes on without history where that is gone or damaged", async () => {
     const world = stage();
     const { clock, relay, arrive } = world;

@@ -300,6 +300,7 @@ describe("a member that posts garbage", () => {
       conversation: atAlice!.id,
       entry: encodeBase64Url(new Uint8Array(16).fill(7)),
       turn: 2,
+      after: 1_000,
       payload: { inline: encodeBase64Url(new Uint8Array(100).fill(3)) },
       welcomes: [],
       blobs: [],

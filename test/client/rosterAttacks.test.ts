@@ -61,6 +61,7 @@ function garbage(
     conversation: id,
     entry: encodeBase64Url(noise(16)),
     turn,
+    after: 1_000,
     payload: { inline: encodeBase64Url(noise()) },
     welcomes: (delta.welcomes ?? []) as never,
     blobs: [],

@@ -100,6 +100,25 @@ describe("createConversation", () => {
 });
 
 describe("commit", () => {
+  test("that does not know who left is refused, as long as that can be read", async () => {
+    const { stage, alice, bob, carol } = await trio();
+    const conversation = await group([alice, bob, carol]);
+    const leave = { conversation, turn: 1, entry: randomId(), payload: payload(), leave: true };
+    const left = (await ask(bob, "propose", leave)).ok!;
+    const early = commitOf(conversation, { after: left.seq - 1 });
+    expect((await ask(alice, "commit", early)).error?.code).toBe("invalid_roster");
+    const late = commitOf(conversation, { after: left.seq });
+    expect((await ask(alice, "commit", late)).ok).toBeDefined();
+    // Whoever leaves last, and expires unread, is in nobody's way.
+    const last = { ...leave, turn: 2, entry: randomId() };
+    const { seq } = (await ask(carol, "propose", last)).ok!;
+    const blind = commitOf(conversation, { turn: 2, after: seq - 1 });
+    expect((await ask(alice, "commit", blind)).error?.code).toBe("invalid_roster");
+    const entries = stage.memory.tables.log.get(conversation)!;
+    entries.set(seq, { ...entries.get(seq)!, expires: 0 });
+    expect((await ask(alice, "commit", blind)).ok).toBeDefined();
+  });
+
   test("ends the turn, changes the roster, rings who is in, was in, and comes in", async () => {
     const { stage, alice, bob, carol } = await trio();
     const conversation = await group([alice, bob]);

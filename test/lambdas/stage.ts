@@ -182,7 +182,7 @@ export async function group(people: readonly Device[]): Promise<string> {
 }
 
 export function commitOf(conversation: string, more: Partial<Request<"commit">> = {}): Request<"commit"> {
-  const base = { conversation, turn: 1, entry: randomId(), payload: payload(), welcomes: [], blobs: [] };
+  const base = { conversation, turn: 1, after: 1_000, entry: randomId(), payload: payload(), welcomes: [], blobs: [] };
   return { ...base, add: [], remove: [], ...more };
 }
 

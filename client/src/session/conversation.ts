@@ -149,6 +149,8 @@ export interface PendingCommit {
   readonly hash: string;
   /** The turn that it ends. */
   readonly turn: number;
+  /** The last entry that was read when it was made. */
+  readonly after: number;
   /** The roster delta. */
   readonly add: readonly string[];
   readonly remove: readonly string[];

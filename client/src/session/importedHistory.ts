@@ -2,15 +2,16 @@
  * History that this device was handed: it is stored at the beginning of a conversation's timeline, before the device is in the
  * conversation, and what it reads itself goes on from there.
  */
-import { isCount, parseJson, utf8 } from "./bytes.ts";
-import { newConversation, type ConversationState } from "./conversation.ts";
+import { parseJson, utf8 } from "./bytes.ts";
 import { timelineKey, type Change } from "./conversationStore.ts";
 import type { ArchivedConversation } from "./historyArchive.ts";
 
 /** Where the store has it that a timeline begins with what was handed over, by the log that the conversation was in then. */
 export function importedKey(log: string): string {
-  return `a/imported/${log}`;
+  return `${importedPrefix}${log}`;
 }
+
+export const importedPrefix = "a/imported/";
 
 /** What to write for a conversation that the store has nothing of. */
 export function imported(account: string, { id, log = id, items }: ArchivedConversation): readonly Change[] {
@@ -20,13 +21,13 @@ export function imported(account: string, { id, log = id, items }: ArchivedConve
   });
   return [
     ...placed.map((item) => ({ key: timelineKey(id, item.position), value: utf8(JSON.stringify(item)) })),
-    { key: importedKey(log), value: utf8(JSON.stringify({ id, count: items.length })) },
+    { key: importedKey(log), value: utf8(JSON.stringify({ id })) },
   ];
 }
 
-/** The conversation in `log` as it is before this device joins it, going on behind what `stored` tells of. */
-export function behindImported(log: string, roster: readonly string[], stored: Uint8Array): ConversationState {
-  const { id, count } = parseJson(stored) ?? {};
-  if (typeof id !== "string" || !isCount(count)) throw new Error("a stored import is damaged");
-  return { ...newConversation(id, roster), log, nextPosition: count + 1 };
+/** The conversation of which the store has that a device was handed history. */
+export function handedId(handed: Uint8Array): string {
+  const { id } = parseJson(handed) ?? {};
+  if (typeof id !== "string") throw new Error("a stored import is damaged");
+  return id;
 }

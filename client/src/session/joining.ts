@@ -54,6 +54,8 @@ export interface Invitation {
 }
 
 export interface OpenedInvitation extends Invitation {
+  /** What the application knows the conversation by, where this device knows nothing of it: the two of a direct one have one for ever. */
+  readonly id: string;
   readonly group: Group;
   readonly by: LeafIdentity;
   readonly data: GroupData;
@@ -82,21 +84,27 @@ export async function openInvitation(
   if (data === undefined || !isGroupOf(groupIdOf(group), conversation)) return undefined;
   // The own leaf is in the group: so all leaves of the own account are of the own account key.
   if (!haveOneKeyEach(leaves)) return undefined;
-  const isWhole = isDirect(conversation) ? isOwnDirect(context, conversation, accounts, data) : data.owners.length > 0;
+  const isWhole = isDirect(conversation) || data.owners.length > 0;
   const areIn = data.owners.concat(data.admins).every((account) => accounts.includes(account));
-  return isWhole && areIn ? { ...invitation, group, by, data, accounts, consumed, self: context.account } : undefined;
+  const id = isDirect(conversation) ? directId(context, conversation, accounts, data) : conversation;
+  if (!isWhole || !areIn || id === undefined) return undefined;
+  return { ...invitation, id, group, by, data, accounts, consumed, self: context.account };
 }
 
-/** The id of a direct conversation names both accounts, so only the peer itself can show a key for the peer. */
-function isOwnDirect(
+/**
+ * The name of a direct conversation names both accounts, so only the peer itself can show a key for the peer. Undefined: it is of others, or
+ * of another generation.
+ */
+function directId(
   { provider, account }: SessionContext,
   conversation: string,
   accounts: readonly string[],
   { generation }: GroupData,
-): boolean {
+): string | undefined {
   const [peer, ...more] = accounts.filter((each) => each !== account);
-  if (peer === undefined || more.length > 0) return false;
-  return directConversationId(provider, account, peer, generation) === conversation;
+  if (peer === undefined || more.length > 0) return undefined;
+  const isOurs = directConversationId(provider, account, peer, generation) === conversation;
+  return isOurs ? directConversationId(provider, account, peer) : undefined;
 }
 
 export type JoinOutcome =
@@ -144,12 +152,12 @@ export function isWanted({ cursor, group, phase }: ConversationState): boolean {
 }
 
 function open(known: ConversationState | undefined, opened: OpenedInvitation, request: boolean): JoinOutcome {
-  const { conversation, accounts, by, self } = opened;
+  const { conversation, id, accounts, by, self } = opened;
   // The name of a group is random: only whoever chose it could create it.
   if (known !== undefined && !isDirect(conversation) && by.account !== self) return { kind: "refused" };
   // One that this device was to be in before: its own creation expired before it was read, or the Welcome did not come.
   const isLate = known?.repair !== undefined && opened.turn > 1;
-  return joined(known ?? newConversation(conversation, accounts), opened, {
+  return joined(known ?? { ...newConversation(id, accounts), log: conversation }, opened, {
     requestBy: known === undefined && request ? by.account : known?.requestBy,
     notice: isLate
       ? { kind: "rejoined", by: by.account, after: 0, successor: false }
@@ -157,12 +165,13 @@ function open(known: ConversationState | undefined, opened: OpenedInvitation, re
   });
 }
 
-/** Another member opened the very successor that this device wanted. */
+/** Another member opened the very successor that this device wanted, or the two went on from that already. */
 function meet(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): JoinOutcome {
   const { by, data, conversation } = opened;
   const { predecessor, generation } = known.data;
   const isTheSame = data.predecessor === predecessor && data.generation === generation;
-  if (!isTheSame || !mayGoOn(known, opened, listed)) return { kind: "refused" };
+  const isLater = isDirect(conversation) && data.generation > generation;
+  if (!(isTheSame || isLater) || !mayGoOn(known, opened, listed)) return { kind: "refused" };
   return joined({ ...known, log: conversation }, opened, {
     requestBy: known.requestBy,
     notice: { kind: "rejoined", by: by.account, after: known.repair?.after ?? 0, successor: true },
@@ -225,7 +234,10 @@ function isByMember(known: ConversationState, opened: OpenedInvitation, listed: 
 
 function succeed(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): JoinOutcome {
   const { data, by } = opened;
-  if (data.predecessor !== known.log || data.generation !== known.data.generation + 1) return { kind: "refused" };
+  const isNext = data.predecessor === known.log && data.generation === known.data.generation + 1;
+  // The two have one conversation, and this device may have been passed over when it went on.
+  const isLater = isDirect(known.log) && data.generation > known.data.generation;
+  if (!(isNext || isLater)) return { kind: "refused" };
   if (known.phase === "ended" || !mayGoOn(known, opened, listed)) return { kind: "refused" };
   const moved: ConversationState = {
     ...known,

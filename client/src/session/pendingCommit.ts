@@ -179,6 +179,7 @@ function pendingOf(
     commit,
     hash: encodeBase64Url(sha256(provider, commit)),
     turn: state.turn,
+    after: state.cursor,
     welcomes: claimed.map(({ device, claim }, index) => {
       const welcome = welcomes[index];
       if (welcome === undefined) throw new Error("each key package gets a Welcome");

@@ -1,8 +1,11 @@
 /** What a member does about a roster that a void commit disturbed, and where a log cannot be gone on with. */
-import { noted, silent } from "../session/conversation.ts";
+import { sameSet } from "../session/commitData.ts";
+import { merged, noted, silent, type ConversationState } from "../session/conversation.ts";
 import { isServed, newIntent, toTakeBack, withIntent } from "../session/intents.ts";
+import { createPending } from "../session/pendingCommit.ts";
 import { pauseAfter } from "../session/repairPauses.ts";
 import { isLeftAlone, succeeding } from "../session/successor.ts";
+import { claimFor } from "./creating.ts";
 import type { Work } from "./work.ts";
 
 type Parts = Pick<Work, "deps" | "steps">;
@@ -32,11 +35,22 @@ export async function lookLater({ deps, steps, reading }: Pick<Work, "deps" | "s
   });
 }
 
+/**
+ * Goes on in a successor, once it can be created: until then a Welcome to where this device was is still of use.
+ * @throws TacitError, Refused, LostAnswer
+ */
 export async function succeed({ deps, steps }: Parts): Promise<void> {
-  const context = deps.context();
-  await steps.take((state) => {
-    const isUnserved = state.phase === "open" && !isServed(state, context.account);
-    const isLost = state.phase === "stuck" || state.phase === "awaitingWelcome" || isUnserved;
-    return isLost ? succeeding(context, state) : undefined;
+  const { context, connection } = deps;
+  const isLost = (state: ConversationState): boolean =>
+    state.phase === "stuck" ||
+    state.phase === "awaitingWelcome" ||
+    (state.phase === "open" && !isServed(state, context().account));
+  const { roster, data } = succeeding(context(), steps.now).state;
+  const claimed = await claimFor(deps, { roster, data });
+  await steps.take(async (state) => {
+    if (!isLost(state)) return undefined;
+    const moved = succeeding(context(), state);
+    if (!sameSet(moved.state.roster, roster)) return undefined;
+    return merged(moved, await createPending(context(), moved.state, claimed, connection.now()));
   });
 }

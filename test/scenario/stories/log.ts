@@ -27,6 +27,7 @@ export const aWinnerThatIsToldItLost: Story = async (cloud) => {
     conversation,
     turn: 1,
     entry: randomId(),
+    after: 1,
     payload: opaque("commit"),
     welcomes: [],
     blobs: [],

@@ -13,7 +13,7 @@ export const stagedWelcomes: Story = async (cloud) => {
   const [first, second] = [randomId(), randomId()];
   const stage = async (entry: string, some = welcomes) =>
     alice.device.request("stageWelcomes", { conversation, entry, welcomes: some });
-  const commit = { conversation, payload: opaque("commit"), welcomes: [], blobs: [], add: [], remove: [] };
+  const commit = { conversation, after: 1, payload: opaque("commit"), welcomes: [], blobs: [], add: [], remove: [] };
   const unseen = async (): Promise<void> => {
     for (const { device } of guests) expect((await device.request("readInbox", {})).ok?.items).toEqual([]);
   };

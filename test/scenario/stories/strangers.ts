@@ -35,6 +35,7 @@ export const aStranger: Story = async (cloud) => {
       await mallory.device.request("commit", {
         conversation: target,
         turn: 1,
+        after: 1,
         entry: randomId(),
         payload: opaque("c"),
         welcomes: [],

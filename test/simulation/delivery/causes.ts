@@ -75,7 +75,8 @@ export class Causes {
         case "rejoined": {
           if (!this.#troubled) return false;
           // The place `after` is of the log that it was in before.
-          const before = items.slice(0, index).findLast((each) => each.item.kind !== "rejoined")?.log ?? log;
+          const first = item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
+          const before = items.slice(0, index).findLast((each) => each.item.kind !== "rejoined")?.log ?? first ?? log;
           if (place.log === before && place.seq > item.after) return before !== log || place.seq <= item.seq;
           // The part of the new log that was there before it came in.
           return place.log === log && place.seq <= item.seq;

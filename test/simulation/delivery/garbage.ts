@@ -16,6 +16,7 @@ export const garbage: Action = {
     const entry = id(world);
     const { turn, roster } = conversation;
     const base = { id: `x${dice.below(1e9)}`, conversation: log, turn };
+    const after = 1e6;
     const payload = { inline: bytes(world, log) };
     const frame = ((): object => {
       switch (dice.below(4)) {
@@ -23,6 +24,7 @@ export const garbage: Action = {
           return {
             ...base,
             op: "commit",
+            after,
             entry,
             payload,
             add: [],
@@ -31,7 +33,7 @@ export const garbage: Action = {
             blobs: [],
           };
         case 1:
-          return { ...base, op: "commit", entry, payload, add: [], remove: [], welcomes: [], blobs: [] };
+          return { ...base, op: "commit", after, entry, payload, add: [], remove: [], welcomes: [], blobs: [] };
         case 2:
           return { ...base, op: "propose", entry, payload };
         default:

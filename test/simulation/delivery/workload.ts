@@ -78,7 +78,7 @@ function durationAway({ dice, retention, tables, scheduler }: World): number {
 
 /** Faults have ended. Until nothing waits any more, and at least for as long as a device may take to look by itself. */
 async function calmDown(world: World): Promise<void> {
-  const { devices, scheduler } = world;
+  const { devices } = world;
   world.trace.note("everybody", "calm");
   for (const device of devices) {
     device.switchOn();
