@@ -5,7 +5,7 @@ import { createMessage } from "@tacit/mls";
 import type { Entry } from "@tacit/protocol";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { commitBy } from "../scenario/attacks/attacker.ts";
-import { forge, showing } from "./support/liar.ts";
+import { forge, hiding, showing } from "./support/liar.ts";
 import { history, stage, type Stage } from "./support/stage.ts";
 
 const minute = 60_000;
@@ -134,6 +134,30 @@ describe("a device that alone found a commit void", () => {
     expect((await texts(atAlice)).slice(-2)).toEqual(["back", "good"]);
     expect((await texts(atBob)).slice(-2)).toEqual(["back", "good"]);
     expect(s.relay.tables.conversations.size).toBe(1);
+    await closeAll(clients);
+  });
+});
+
+describe("a device that was not shown a commit", () => {
+  it("though nothing seems to be missing, asks likewise", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    const [atAlice, atBob] = views;
+    const hide = hiding(({ kind, turn }) => kind === "commit" && turn === 1, "bob");
+    // The head must not tell that there was one.
+    const asIfNone = (text: string): string => {
+      const frame = JSON.parse(text) as { ok?: { head?: { turn: number } } };
+      if (frame.ok?.head?.turn === 2) frame.ok.head.turn = 1;
+      return JSON.stringify(frame);
+    };
+    s.relay.filter = (on) => hide({ ...on, deliver: (text) => on.deliver(asIfNone(text)) });
+    await s.clock.until(atAlice.rotateKeys());
+    for (const text of ["one", "two", "three"]) await said(s, atAlice, text);
+    await s.clock.advance(5 * minute);
+    expect((await kinds(atBob)).slice(0, 4)).toEqual(["opened", "unreadable", "unreadable", "unreadable"]);
+    expect(await count(atBob, "rejoined")).toBe(1);
+    await said(s, atBob, "back");
+    expect((await texts(atAlice)).at(-1)).toBe("back");
     await closeAll(clients);
   });
 });
