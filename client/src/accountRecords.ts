@@ -4,6 +4,7 @@
  */
 import type { Answer, Signed } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
+import { equivocation, type RelayEquivocation } from "./equivocation.ts";
 import { TacitError } from "./errors.ts";
 import type { Met, PeerBook } from "./peerBook.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
@@ -14,16 +15,6 @@ import type { CryptoProvider } from "./session/cryptoContext.ts";
 import type { Shown } from "./session/peers.ts";
 import { evidenceIn, isReceiptFor, verifyReceipt, type RecordEvidence } from "./session/receipt.ts";
 import { translate } from "./translate.ts";
-
-/** The relay showed two records of one version of an account: to this device, or to it and a device of that account. */
-export interface RelayEquivocation {
-  readonly account: string;
-  readonly version: number;
-  /** The relay's receipt for the record that this device was shown. Whoever was shown the other one has the second half of the proof. */
-  readonly receipt?: Signed;
-  /** Where both receipts are here: proof for anybody who knows the deployment's receipt key. */
-  readonly evidence?: RecordEvidence;
-}
 
 export interface AccountRecordsDeps {
   readonly connection: Pick<Connection, "request" | "now">;
@@ -179,12 +170,7 @@ export class AccountRecords {
   }
 
   #tell(account: string, version: number, receipt: Signed | undefined, evidence: RecordEvidence | undefined): void {
-    this.#deps.equivocation({
-      account,
-      version,
-      ...(receipt === undefined ? {} : { receipt }),
-      ...(evidence === undefined ? {} : { evidence }),
-    });
+    this.#deps.equivocation(equivocation(account, version, receipt, evidence));
   }
 
   /** The pinned key; `key` itself where there was none. */

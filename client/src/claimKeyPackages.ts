@@ -5,9 +5,8 @@ import type { Connection } from "./connection.ts";
 import { TacitError } from "./errors.ts";
 import type { PeerBook } from "./peerBook.ts";
 import { LostAnswer } from "./relaySocket.ts";
-import { isOf } from "./session/claimed.ts";
+import { isKeyPackageCurrent, isOf } from "./session/claimed.ts";
 import type { Claimed } from "./session/conversation.ts";
-import { isKeyPackageCurrent } from "./session/groupEngine.ts";
 import { identityChanged } from "./translate.ts";
 
 export interface ClaimDeps {

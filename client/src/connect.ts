@@ -4,7 +4,8 @@ import { fetchBlobs } from "./adapters/fetchBlobs.ts";
 import { systemClock } from "./adapters/systemClock.ts";
 import type { Client, LinkOptions } from "./api.ts";
 import type { BackupTimes } from "./backup/backupKeeper.ts";
-import { TacitClient, type RecoverDeps } from "./client.ts";
+import { TacitClient } from "./client.ts";
+import type { RecoverDeps } from "./clientDeps.ts";
 import { TacitError } from "./errors.ts";
 import { platformHints, platformProvider, platformTransport } from "./platform/node.ts";
 import type { BlobTransfer, Clock, DeviceHints, Logger, Random, Store, Transport, Vault } from "./ports.ts";
@@ -59,8 +60,8 @@ export interface ConnectOptions {
    */
   readonly hints?: DeviceHints;
   /**
-   * Milliseconds in the background after which the connection is let go, until the app is in the foreground again or something is
-   * sent; Infinity: never. Default: 8 hours in browsers, 3 seconds in React Native, where pushes wake the device.
+   * Milliseconds in the background after which the connection is let go, until the app is in the foreground again or
+   * something takes the relay; Infinity: never. Default: 8 hours in browsers, 3 seconds in React Native, where pushes wake the device.
    */
   readonly restAfter?: number;
   /** False: stays offline until `goOnline`; a new device connects once to register. Default true. */
@@ -114,10 +115,10 @@ async function open(options: ConnectOptions): Promise<Client> {
     if (options.account !== undefined && options.account !== client.account) {
       throw new TacitError("account_mismatch", "the store is of another account");
     }
-    if (options.online !== false) client.start();
+    if (options.online !== false) client.goOnline();
     return client;
   }
-  client.start();
+  client.goOnline();
   await registered(client, options.link?.signal);
   if (options.online === false) client.goOffline();
   return client;

@@ -18,6 +18,8 @@ export interface ConversationDeps {
   readonly logger: Logger;
   /** One key package of each device of `account`, or of those named, checked. @throws TacitError, Refused, LostAnswer */
   readonly claim: (account: string, devices?: readonly string[]) => Promise<readonly Claimed[]>;
+  /** Whether this device was linked: then its account's holder puts it into conversations. */
+  readonly isLinked: () => boolean;
   /** Devices that the account's record lists, checked. @throws TacitError, Refused, LostAnswer */
   readonly devicesOf: (account: string) => Promise<readonly string[]>;
   /** A request to be put in anew, signed by this device. */

@@ -93,7 +93,7 @@ export class ConversationWork implements Work {
     if (phase !== "opening" && phase !== "awaitingWelcome") return Promise.resolve();
     if (this.blockedBy !== undefined) return Promise.reject(identityChanged());
     const opened = this.waiters.opened();
-    this.run();
+    this.wanted();
     return opened;
   }
 
@@ -102,8 +102,14 @@ export class ConversationWork implements Work {
     const intent = newIntent(this.deps.context(), body);
     const done = this.waiters.intended(intent.id);
     await this.steps.take((state) => silent(withIntent(state, intent)));
-    this.run();
+    this.wanted();
     return { done };
+  }
+
+  /** Somebody wants what takes the relay: that wakes a connection which rests. */
+  wanted(): void {
+    this.deps.connection.need();
+    this.run();
   }
 
   /** Reads what was missed, then sends what waits. The answer is why the log was not read to its end, where that may pass. */
@@ -213,11 +219,12 @@ export class ConversationWork implements Work {
   }
 
   #decide(): Decision {
-    const { clock, connection, context } = this.deps;
+    const { clock, connection, context, isLinked } = this.deps;
     const { isUp } = connection;
     if (isUp && !isFollowed(this.#now)) this.reading.owesNothing();
     return nextAction(this.#now, {
       self: context().account,
+      isLinked: isLinked(),
       isUp,
       now: clock.now(),
       relayNow: connection.now(),

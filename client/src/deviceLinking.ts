@@ -143,10 +143,10 @@ export class DeviceLinking {
       this.#sessions = sessions;
     }
     const code = linkCodeOf(provider, session);
-    const text = linkCodeText(provider, code);
+    const text = linkCodeText(code);
     if (text !== this.#announced) {
       this.#announced = text;
-      this.#codes.emit({ text, qr: linkCodeQr(provider, code), until: session.createdAt + linkCodeLifetime });
+      this.#codes.emit({ text, qr: linkCodeQr(code), until: session.createdAt + linkCodeLifetime });
     }
     return isNew;
   }

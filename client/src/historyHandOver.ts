@@ -1,4 +1,5 @@
 /** Recent history on its way from the holder to a device that it links: archived, uploaded, and on the other side stored. */
+import type { ConversationBook } from "./conversationBook.ts";
 import { TacitError } from "./errors.ts";
 import { received, uploaded, type PayloadDeps } from "./payloads.ts";
 import type { SealedStore } from "./sealedStore.ts";
@@ -8,7 +9,7 @@ import { imported } from "./session/importedHistory.ts";
 import type { HandedHistory } from "./session/linkAnswer.ts";
 
 /** The newest of what the timeline of a conversation holds. */
-export async function archived(
+async function archived(
   store: SealedStore,
   conversation: Required<Omit<ArchivedConversation, "items">>,
 ): Promise<ArchivedConversation> {
@@ -17,6 +18,16 @@ export async function archived(
   const newest = await store.scan(timelinePrefix(id), { reverse: true, limit });
   const items = newest.map(([, value]) => decodeTimelineItem(value)).reverse();
   return { id, members, items, ...(log === id ? {} : { log }), ...(title === "" ? {} : { title }) };
+}
+
+/** What a device that is linked is given of the past: of what its user wanted. */
+export function archivedPast(store: SealedStore, book: ConversationBook): Promise<readonly ArchivedConversation[]> {
+  const wanted = book.all().filter(({ snapshot }) => snapshot.requestBy === undefined);
+  return Promise.all(
+    wanted.map(({ id, snapshot, members, info }) =>
+      archived(store, { id, log: snapshot.log, members, title: info.current.title }),
+    ),
+  );
 }
 
 /** Undefined where there is nothing to hand over. @throws Refused, LostAnswer */

@@ -65,7 +65,7 @@ export class HolderLinking {
    */
   async link(input: string, name: string | undefined): Promise<string> {
     const { provider } = this.#deps.crypto;
-    const code = parseLinkCode(provider, input);
+    const code = parseLinkCode(input);
     if (code === undefined) throw new TacitError("link_code_invalid", "linkDevice: not the code of a new device");
     if (name !== undefined && !isDeviceName(name)) throw badName();
     // Names the code without telling it.

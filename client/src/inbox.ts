@@ -2,19 +2,29 @@
 import type { Answer, InboxItem } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
 import { TacitError } from "./errors.ts";
+import type { Clock, Random } from "./ports.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
+import { backoff, retryBackoff, uniformOf } from "./session/backoff.ts";
 
 export interface InboxDeps {
-  readonly connection: Pick<Connection, "request">;
+  readonly connection: Pick<Connection, "request" | "isUp">;
+  readonly clock: Clock;
+  readonly random: Random;
   /** @throws LostAnswer, Refused, TacitError of the store: it stays where it is. Anything else: it is of no use. */
   readonly take: (item: InboxItem) => Promise<void>;
+  /** What a doorbell brought was taken. */
+  readonly taken: () => Promise<void>;
   readonly failed: (error: TacitError) => void;
+  readonly report: (error: unknown) => void;
 }
 
 export class Inbox {
   readonly #deps: InboxDeps;
   #reading: Promise<void> | undefined;
   #again = false;
+  #failures = 0;
+  #cancelRetry: (() => void) | undefined;
+  #isClosed = false;
 
   constructor(deps: InboxDeps) {
     this.#deps = deps;
@@ -26,7 +36,33 @@ export class Inbox {
     return (this.#reading ??= this.#readWhole().finally(() => (this.#reading = undefined)));
   }
 
-  async idle(): Promise<void> {
+  /** A doorbell. What may pass is tried again: nobody rings twice for the same item. Without a connection, the next one starts with reading it. */
+  ring(): void {
+    const { taken, report } = this.#deps;
+    this.#cancelRetry?.();
+    this.read()
+      .then(() => {
+        this.#failures = 0;
+        return taken();
+      })
+      .catch((error: unknown) => {
+        report(error);
+        if (error instanceof LostAnswer || (error instanceof Refused && error.refusal.retryable)) this.#ringLater();
+      });
+  }
+
+  #ringLater(): void {
+    const { connection, clock, random } = this.#deps;
+    if (this.#isClosed || !connection.isUp) return;
+    this.#cancelRetry?.();
+    const delay = 1_000 + backoff(retryBackoff, this.#failures++, uniformOf(random));
+    this.#cancelRetry = clock.after(delay, () => this.ring());
+  }
+
+  /** No further attempt. Resolves when what is being read is. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelRetry?.();
     await this.#reading?.catch(() => {});
   }
 

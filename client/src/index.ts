@@ -15,10 +15,10 @@ export type {
   OutgoingMessage,
   Typing,
 } from "./api.ts";
-export type { RelayEquivocation } from "./accountRecords.ts";
 export type { BackupHealth, BackupTimes } from "./backup/backupKeeper.ts";
 export { connect, type ConnectOptions } from "./connect.ts";
 export type { Contact } from "./contacts.ts";
+export type { RelayEquivocation } from "./equivocation.ts";
 export { isTacitError, TacitError, type Remedy, type TacitErrorCode } from "./errors.ts";
 export type {
   BlobTransfer,

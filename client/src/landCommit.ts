@@ -4,7 +4,7 @@ import type { Connection } from "./connection.ts";
 import { sendable, sendableTogether, uploaded, type PayloadDeps } from "./payloads.ts";
 import type { ReadEntry } from "./session/applied.ts";
 import type { ConversationState, PendingCommit } from "./session/conversation.ts";
-import { groupDataOf } from "./session/groupEngine.ts";
+import { groupDataOf } from "./session/group.ts";
 import { utf8 } from "./session/bytes.ts";
 
 export interface LandingDeps extends PayloadDeps {

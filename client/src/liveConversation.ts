@@ -22,7 +22,7 @@ import { silent, type ConversationState, type IntentBody, type Step } from "./se
 import type { Change } from "./session/conversationStore.ts";
 import { randomId } from "./session/cryptoContext.ts";
 import { longestTitle, roleOf, type Role } from "./session/groupData.ts";
-import { identities } from "./session/groupEngine.ts";
+import { identities } from "./session/group.ts";
 import { isRenewalDue } from "./session/renewal.ts";
 import { enqueue } from "./session/outbox.ts";
 import { openSignal, sealSignal } from "./session/signal.ts";
@@ -77,6 +77,11 @@ export class LiveConversation implements Conversation {
     return [...this.#outgoing.values()];
   }
 
+  /** Something of it waits to come to the relay. */
+  get isBusy(): boolean {
+    return this.#outgoing.size > 0 || !this.#work.waiters.isEmpty;
+  }
+
   async send({ text }: { readonly text: string }): Promise<OutgoingMessage> {
     this.#requireUsable();
     if (typeof text !== "string") throw new TacitError("invalid_argument", "send: text is missing");
@@ -90,8 +95,7 @@ export class LiveConversation implements Conversation {
       // Whoever answers has accepted.
       return silent(enqueue({ ...state, requestBy: undefined }, message));
     });
-    this.#deps.connection.need();
-    this.#work.run();
+    this.#work.wanted();
     return outgoing!;
   }
 
@@ -185,7 +189,7 @@ export class LiveConversation implements Conversation {
     await this.#steps.take((state) =>
       state.requestBy === undefined ? undefined : silent({ ...state, requestBy: undefined }),
     );
-    this.#work.run();
+    this.#work.wanted();
   }
 
   async decline(): Promise<void> {
@@ -253,7 +257,7 @@ export class LiveConversation implements Conversation {
     this.#requireUsable();
     const { connection, context } = this.#deps;
     await this.#steps.take((state) => wantRepair(state, context().account, connection.now()));
-    this.#work.run();
+    this.#work.wanted();
   }
 
   /** The application trusts the keys that `account` has here; of these, `alone`, where it is given. */
@@ -262,7 +266,7 @@ export class LiveConversation implements Conversation {
       const accepted = withAccepted(state, account, alone);
       return accepted === state ? undefined : silent(accepted);
     });
-    this.#work.run();
+    this.#work.wanted();
   }
 
   opened(): Promise<void> {
@@ -311,6 +315,11 @@ export class LiveConversation implements Conversation {
 
   run(): void {
     this.#work.run();
+  }
+
+  /** The application took away what kept it back. */
+  goOn(): void {
+    this.#work.wanted();
   }
 
   close(): Promise<unknown> {

@@ -12,13 +12,20 @@ export interface Session {
   readonly hello: Hello;
 }
 
-export interface SessionOptions {
+/** What all sockets of a connection have in common. */
+export interface SocketSource {
   readonly transport: Transport;
   readonly clock: Clock;
-  readonly time: ServerTime;
   readonly url: string;
+  /** Token and proof for a connection that opens at `now`, the server's time. @throws TacitError */
   readonly protocols: (now: number) => Promise<readonly string[]>;
+  /** The socket was registered: says whether it can be used, or must be opened anew. @throws TacitError to stay away */
   readonly welcomed: (hello: Hello, socket: RelaySocket) => Promise<"use" | "again">;
+  readonly push: (push: Push) => void;
+}
+
+export interface SessionOptions extends SocketSource {
+  readonly time: ServerTime;
   /** Ends it, and every socket that it opened. */
   readonly signal: AbortSignal;
   /** Ends it while no socket has opened. */
@@ -26,7 +33,6 @@ export interface SessionOptions {
   readonly opened: () => void;
   /** `hello` is about to be said: the relay closes the socket before as soon as it reads it. */
   readonly takingOver: () => Promise<void>;
-  readonly push: (push: Push) => void;
   readonly closed: (socket: RelaySocket, bye: Bye | undefined) => void;
 }
 

@@ -4,6 +4,7 @@
  */
 import { AccountEntry } from "./account/accountEntry.ts";
 import type { OwnAccountDeps } from "./account/accountDeps.ts";
+import { Contradictions } from "./account/contradictions.ts";
 import { OwnIdentity, type StoredAccount } from "./account/ownIdentity.ts";
 import { RecordVersions } from "./account/recordVersions.ts";
 import { Siblings } from "./account/siblings.ts";
@@ -16,8 +17,9 @@ import type { Subject } from "./observable.ts";
 import type { RelaySocket } from "./relaySocket.ts";
 import type { VerifiedRecord } from "./session/accountRecord.ts";
 import { decodeAccountMessage } from "./session/accountMessage.ts";
+import type { HeardRecord } from "./session/conversation.ts";
 import { isDeviceName } from "./session/deviceNames.ts";
-import { isHolder, newAccountSecret, type Identity } from "./session/identity.ts";
+import { isHolder, newAccountSecret, type Enrolment, type Identity } from "./session/identity.ts";
 import { HistoryTaking } from "./takeHistory.ts";
 
 export class OwnAccount {
@@ -28,6 +30,7 @@ export class OwnAccount {
   readonly #siblings: Siblings;
   readonly #holderLinking: HolderLinking;
   readonly #sends: AccountSends;
+  readonly #contradictions: Contradictions;
   readonly #history: HistoryTaking;
 
   constructor(deps: OwnAccountDeps, stored: StoredAccount) {
@@ -40,7 +43,9 @@ export class OwnAccount {
       isListed: (device) => this.record.current?.devices.some((each) => each.device === device) === true,
     });
     this.#entry = new AccountEntry(deps, this.#own);
-    this.#versions = new RecordVersions(deps, this.#own, this.#sends, stored.task);
+    this.#contradictions = new Contradictions(deps, this.#own);
+    const parts = { sends: this.#sends, contradictions: this.#contradictions };
+    this.#versions = new RecordVersions(deps, this.#own, parts, stored.task);
     this.#siblings = new Siblings(deps, this.#own, this.#sends);
     this.#holderLinking = new HolderLinking({
       ...deps,
@@ -59,8 +64,18 @@ export class OwnAccount {
     return this.#own.record;
   }
 
+  /** The same. @throws TacitError `offline` before this device is part of an account */
+  get current(): VerifiedRecord {
+    return this.#own.current.verified;
+  }
+
   get identity(): Identity {
     return this.#own.now;
+  }
+
+  /** @throws TacitError `offline` before this device is part of an account */
+  get enrolment(): Enrolment {
+    return this.#own.enrolment;
   }
 
   get isRegistered(): boolean {
@@ -101,6 +116,16 @@ export class OwnAccount {
   async heard(version: number): Promise<void> {
     if (version <= (this.#own.record.current?.version ?? 0)) return;
     await this.#own.alone(() => this.#versions.refresh());
+  }
+
+  /** What another device of the account says of its record: a newer version is fetched, another record of this one told of. */
+  heardFrom({ said, device }: HeardRecord): void {
+    const record = this.#own.record.current;
+    if (record === undefined || record.revoked.includes(device)) return;
+    this.heard(said.version).catch(this.#deps.report);
+    if (said.version === record.version && said.hash !== record.hash) {
+      void this.#contradictions.add(said.version, undefined);
+    }
   }
 
   /**

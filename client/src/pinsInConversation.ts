@@ -8,7 +8,7 @@ import { isDirect } from "@tacit/protocol";
 import type { PeerBook } from "./peerBook.ts";
 import type { LeafIdentity } from "./session/authenticate.ts";
 import type { ConversationState } from "./session/conversation.ts";
-import { identities } from "./session/groupEngine.ts";
+import { identities } from "./session/group.ts";
 import type { Peer } from "./session/peers.ts";
 
 type Pins = Pick<PeerBook, "get">;

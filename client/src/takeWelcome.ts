@@ -7,10 +7,11 @@ import type { LiveConversation } from "./liveConversation.ts";
 import { fetched, received } from "./payloads.ts";
 import type { BlobTransfer } from "./ports.ts";
 import type { SealedStore } from "./sealedStore.ts";
-import { newConversation, type SessionContext } from "./session/conversation.ts";
+import type { SessionContext } from "./session/conversation.ts";
 import { handedId, importedKey } from "./session/importedHistory.ts";
 import {
   acceptInvitation,
+  beginning,
   openInvitation,
   unfamiliarLeaves,
   type JoinOutcome,
@@ -19,7 +20,7 @@ import {
 import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
 import { largestTree, unwrapWelcome } from "./session/welcomeTree.ts";
 import { wipe } from "./session/bytes.ts";
-import { secretsOnlyIn } from "./session/groupEngine.ts";
+import { secretsOnlyIn } from "./session/storedGroup.ts";
 import { behindStored } from "./storedTimeline.ts";
 
 export interface WelcomeDeps {
@@ -69,13 +70,13 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
     return store.commit(used);
   }
   const handed = await store.get(importedKey(log));
-  const id = handed === undefined ? opened.id : handedId(handed);
-  const fresh = { ...newConversation(id, [account]), log };
+  const begun = beginning(opened);
+  const fresh = await behindStored(store, handed === undefined ? begun : { ...begun, id: handedId(handed) });
   const listed = known === undefined ? new Set<string>() : await listedDevices(deps, known, opened);
-  const conversation = known ?? book.provisional(await behindStored(store, fresh));
+  const conversation = known ?? book.provisional(fresh);
   let outcome: JoinOutcome | undefined;
   await conversation.take((state) => {
-    outcome = acceptInvitation(known || handed ? state : undefined, opened, !isKnown, listed);
+    outcome = acceptInvitation(known && state, opened, !isKnown, listed, fresh);
     return outcome.kind === "joined" ? outcome.step : undefined;
   }, used);
   if (outcome?.kind !== "joined") wipe([...opened.consumed, ...secretsOnlyIn(opened.group, undefined)]);

@@ -7,13 +7,13 @@ import {
   DeleteItemCommand,
   GetItemCommand,
   PutItemCommand,
-  QueryCommand,
   UpdateItemCommand,
   type DynamoDBClient,
 } from "@aws-sdk/client-dynamodb";
 import type { Clock, KeyPackage, KeyPackages, Random } from "../ports.ts";
 import { binary, number, readBinary, readText, text, type Item } from "./attributes.ts";
 import { attempt } from "./conditions.ts";
+import { queryPages } from "./queryPages.ts";
 
 /** Looked at in one go. With more than that many claims at once, one may be told that there is none left. */
 const candidates = 10;
@@ -40,24 +40,20 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
   /** Records of single-use packages that are left, all or at least `limit`. */
   async function records(account: string, device: string, limit = Infinity): Promise<readonly string[]> {
     const found: string[] = [];
-    let start: Item | undefined;
-    do {
-      const page = await client.send(
-        new QueryCommand({
-          TableName: table,
-          ConsistentRead: true,
-          KeyConditionExpression: "account = :account AND begins_with(#record, :prefix)",
-          ExpressionAttributeValues: { ":account": text(account), ":prefix": text(single(device, "")) },
-          FilterExpression: isLeft,
-          ProjectionExpression: "#record",
-          ExpressionAttributeNames: { "#record": "record", "#data": "data" },
-          ...(limit === Infinity ? {} : { Limit: places }),
-          ...(start && { ExclusiveStartKey: start }),
-        }),
-      );
-      found.push(...(page.Items ?? []).map((item) => readText(item, "record")));
-      start = page.LastEvaluatedKey;
-    } while (start !== undefined && found.length < limit);
+    const pages = queryPages(client, {
+      TableName: table,
+      ConsistentRead: true,
+      KeyConditionExpression: "account = :account AND begins_with(#record, :prefix)",
+      ExpressionAttributeValues: { ":account": text(account), ":prefix": text(single(device, "")) },
+      FilterExpression: isLeft,
+      ProjectionExpression: "#record",
+      ExpressionAttributeNames: { "#record": "record", "#data": "data" },
+      ...(limit === Infinity ? {} : { Limit: places }),
+    });
+    for await (const items of pages) {
+      found.push(...items.map((item) => readText(item, "record")));
+      if (found.length >= limit) break;
+    }
     return found;
   }
 

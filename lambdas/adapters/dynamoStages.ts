@@ -1,12 +1,13 @@
 /** Stages, in the Inbox table (stageItem.ts). */
 import { createHash } from "node:crypto";
-import { PutItemCommand, QueryCommand, UpdateItemCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { PutItemCommand, UpdateItemCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { Stages } from "../ports.ts";
 import { list, number, readList, readNumber, readText, text, type Item } from "./attributes.ts";
 import { attempt } from "./conditions.ts";
 import { inboxKey, isStaged, readStageName, stagedAttributes } from "./inboxItem.ts";
 import { setting } from "./setting.ts";
 import { devicesKey, headId, headKey, isInForce, isVoid, stagePartition } from "./stageItem.ts";
+import { queryPages } from "./queryPages.ts";
 
 /** The claim is the account's own. */
 const isOwn = "#by = :by";
@@ -62,20 +63,13 @@ export function dynamoStages(client: DynamoDBClient, table: string): Stages {
     },
     async get(stage, now) {
       const items: Item[] = [];
-      let start: Item | undefined;
-      do {
-        const page = await client.send(
-          new QueryCommand({
-            TableName: table,
-            ConsistentRead: true,
-            KeyConditionExpression: "device = :stage",
-            ExpressionAttributeValues: { ":stage": text(stagePartition(stage)) },
-            ...(start && { ExclusiveStartKey: start }),
-          }),
-        );
-        items.push(...(page.Items ?? []));
-        start = page.LastEvaluatedKey;
-      } while (start !== undefined);
+      const pages = queryPages(client, {
+        TableName: table,
+        ConsistentRead: true,
+        KeyConditionExpression: "device = :stage",
+        ExpressionAttributeValues: { ":stage": text(stagePartition(stage)) },
+      });
+      for await (const page of pages) items.push(...page);
       // What is in force stands until the table deletes it.
       const left = items.filter((item) => isInForce(item) || readNumber(item, "ttl") >= now);
       const head = left.find((item) => readText(item, "id") === headId);

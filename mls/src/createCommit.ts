@@ -10,24 +10,18 @@ import { MlsError } from "./mlsError.ts";
 import { framedContentTbs, signContent } from "./framing.ts";
 import { encodeGroupContext, followingEpoch, type GroupContext } from "./groupContext.ts";
 import { ratchetTreeExtension, signGroupInfo } from "./groupInfo.ts";
-import { archive, keptPathKeys, secretsLeftBehind, type GroupState, type PendingProposal } from "./groupState.ts";
+import { keptPathKeys, secretsLeftBehind, type GroupState, type PendingProposal } from "./groupState.ts";
 import { validateChangedLeaves } from "./leafNodeValidation.ts";
 import { checkLifetime, type LifetimePolicy } from "./lifetime.ts";
-import { deriveNextEpoch, type NextEpoch } from "./nextEpoch.ts";
+import { deriveNextEpoch } from "./nextEpoch.ts";
 import { requiresPath, type Proposal } from "./proposal.ts";
-import {
-  applyProposalList,
-  changedLeaves,
-  validateReplacement,
-  type AppliedProposals,
-  type ListedProposal,
-} from "./proposalList.ts";
+import { applyProposalList, changedLeaves, validateReplacement, type ListedProposal } from "./proposalList.ts";
 import { frameOwn, protect, requireOpen, type FramingOptions } from "./protectMessage.ts";
 import { derivePskSecret, type PskLookup, type ResumptionUsage } from "./psk.ts";
 import { findPsks } from "./pskStore.ts";
 import { requireLeaf } from "./ratchetTree.ts";
-import { createSecretTree } from "./secretTree.ts";
 import { dropUnfit, selectProposals } from "./selectProposals.ts";
+import { stateAfter } from "./stateAfter.ts";
 import { rootHash } from "./treeHash.ts";
 import { encryptOwnPath, updateOwnPath, type OwnPath } from "./treeKem.ts";
 
@@ -198,8 +192,9 @@ export async function commitWith(
     { signature, confirmationTag: following.confirmationTag },
     options.padding,
   );
+  const pathKeys = new Map([...keptPathKeys(epoch.pathKeys, tree, draft), ...(path?.privateKeys ?? [])]);
   // Of the state after sending: what the commit consumed must not live on in the past epochs.
-  const next = nextState(sent.state, applied, following, path, signaturePrivateKey);
+  const next = stateAfter(sent.state, applied, following, { signaturePrivateKey, pathKeys });
   const welcomes =
     applied.added.length === 0
       ? []
@@ -252,39 +247,4 @@ async function authenticateOwn(
   if (!(await rules.authentication.authenticate(credential, signatureKey, context))) {
     throw misuse("the application does not accept the new credential");
   }
-}
-
-function nextState(
-  state: GroupState,
-  applied: AppliedProposals,
-  following: NextEpoch,
-  path: OwnPath | undefined,
-  signaturePrivateKey: Uint8Array,
-): GroupState {
-  const { epoch } = state;
-  const archived = archive(state);
-  const pathKeys = keptPathKeys(epoch.pathKeys, epoch.tree, applied.draft);
-  for (const [node, key] of path?.privateKeys ?? []) pathKeys.set(node, key);
-  return {
-    suite: state.suite,
-    epoch: {
-      config: epoch.config,
-      groupContext: following.groupContext,
-      tree: applied.draft,
-      ownLeafIndex: epoch.ownLeafIndex,
-      signaturePrivateKey,
-      pathKeys,
-      secrets: following.secrets,
-      confirmationTag: following.confirmationTag,
-      interimTranscriptHash: following.interimTranscriptHash,
-      proposals: [],
-      resumptionPsks: archived.resumptionPsks,
-      pastEpochs: archived.pastEpochs,
-      ...(applied.reinit === undefined ? {} : { reinit: applied.reinit }),
-    },
-    ratchets: {
-      current: createSecretTree(following.encryptionSecret, applied.draft.leaves.length),
-      past: archived.pastRatchets,
-    },
-  };
 }

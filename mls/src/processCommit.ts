@@ -6,11 +6,11 @@ import { equalBytes, samePublicBytes } from "./equalBytes.ts";
 import { invalid } from "./failure.ts";
 import type { AuthenticatedContent } from "./framing.ts";
 import { encodeGroupContext, followingEpoch, type GroupContext } from "./groupContext.ts";
-import { archive, keptPathKeys, secretsLeftBehind, type EpochState, type GroupState } from "./groupState.ts";
+import { keptPathKeys, secretsLeftBehind, type EpochState, type GroupState } from "./groupState.ts";
 import type { LeafNode } from "./leafNode.ts";
 import { checkEncryptionKey, validateChangedLeaves, validateLeafNode } from "./leafNodeValidation.ts";
 import type { LifetimePolicy } from "./lifetime.ts";
-import { deriveNextEpoch, type NextEpoch } from "./nextEpoch.ts";
+import { deriveNextEpoch } from "./nextEpoch.ts";
 import { receiveExternalInit } from "./externalInit.ts";
 import { requiresPath } from "./proposal.ts";
 import {
@@ -24,7 +24,7 @@ import { derivePskSecret, type PskLookup } from "./psk.ts";
 import { findPsks } from "./pskStore.ts";
 import { addLeaf, freeLeaf, leafAt, type PathStep, type TreeDraft } from "./ratchetTree.ts";
 import type { Sender } from "./sender.ts";
-import { createSecretTree } from "./secretTree.ts";
+import { stateAfter, type OwnKeys } from "./stateAfter.ts";
 import { rootHash } from "./treeHash.ts";
 import { indexOf } from "./treeIndex.ts";
 import { decryptUpdatePath, mergeUpdatePath, type ReceivedPath } from "./treeKem.ts";
@@ -185,14 +185,9 @@ export async function processCommit(
   ) {
     throw invalid("confirmation_tag_invalid", "the commit's confirmation tag is invalid");
   }
-  for (const [node, key] of received?.privateKeys ?? []) own.pathKeys.set(node, key);
-  const next = nextState(state, applied, following, own);
+  const pathKeys = new Map([...own.pathKeys, ...(received?.privateKeys ?? [])]);
+  const next = stateAfter(state, applied, following, { ...own, pathKeys });
   return { state: next, summary, removed: false, consumed: secretsLeftBehind(state, next) };
-}
-
-interface OwnKeys {
-  readonly pathKeys: Map<number, Uint8Array>;
-  readonly signaturePrivateKey: Uint8Array;
 }
 
 /** The keys that survive the commit, and those of an own Update that it covers. */
@@ -206,31 +201,4 @@ function ownChanges(state: GroupState, list: readonly ListedProposal[], draft: T
   if (committed?.ownUpdate === undefined) return { pathKeys, signaturePrivateKey: epoch.signaturePrivateKey };
   pathKeys.set(2 * epoch.ownLeafIndex, committed.ownUpdate.encryptionPrivateKey);
   return { pathKeys, signaturePrivateKey: committed.ownUpdate.signaturePrivateKey };
-}
-
-function nextState(state: GroupState, applied: AppliedProposals, following: NextEpoch, own: OwnKeys): GroupState {
-  const { epoch } = state;
-  const archived = archive(state);
-  return {
-    suite: state.suite,
-    epoch: {
-      config: epoch.config,
-      groupContext: following.groupContext,
-      tree: applied.draft,
-      ownLeafIndex: epoch.ownLeafIndex,
-      signaturePrivateKey: own.signaturePrivateKey,
-      pathKeys: own.pathKeys,
-      secrets: following.secrets,
-      confirmationTag: following.confirmationTag,
-      interimTranscriptHash: following.interimTranscriptHash,
-      proposals: [],
-      resumptionPsks: archived.resumptionPsks,
-      pastEpochs: archived.pastEpochs,
-      ...(applied.reinit === undefined ? {} : { reinit: applied.reinit }),
-    },
-    ratchets: {
-      current: createSecretTree(following.encryptionSecret, applied.draft.leaves.length),
-      past: archived.pastRatchets,
-    },
-  };
 }

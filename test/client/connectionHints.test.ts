@@ -1,9 +1,11 @@
 /** What the platform says of the device, and what comes of it: networks that change, apps that nobody looks at. */
-import { connect, type Client, type DeviceHint, type DeviceHints } from "@tacit/client";
+import { connect, type Client, type Conversation, type DeviceHint, type DeviceHints } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
+import type { Operation } from "@tacit/protocol";
 import { browserHints, type BrowserLike } from "../../client/src/adapters/browserHints.ts";
 import { reactNativeHints, type NetInfoStateLike } from "../../client/src/adapters/reactNative.ts";
 import { connectionStage, type FarEnd } from "./support/connectionStage.ts";
+import { linked } from "./support/household.ts";
 import { stage as clientStage, suite, type Stage } from "./support/stage.ts";
 
 const minute = 60_000;
@@ -319,6 +321,71 @@ describe("a client", () => {
     expect(relay.sockets).toBe(1);
     await alice.close();
     await bob.close();
+  });
+
+  it.each<[string, Operation, (alice: Client, group: Conversation) => Promise<unknown>]>([
+    ["invites", "commit", (_, group) => group.invite(["carol"])],
+    ["removes", "commit", (_, group) => group.remove(["bob"])],
+    ["sets a role", "commit", (_, group) => group.setRole("bob", "admin")],
+    ["sets a title", "commit", (_, group) => group.setTitle("another")],
+    ["renews keys", "commit", (_, group) => group.rotateKeys()],
+    ["leaves", "propose", (_, group) => group.leave()],
+    ["opens a conversation", "createConversation", (alice) => alice.conversation({ with: ["carol"] })],
+    ["creates a group", "createConversation", (alice) => alice.createGroup({ members: ["carol"] })],
+    ["renames a device", "putAccount", (alice) => alice.renameDevice(alice.device, "phone")],
+  ])("%s from the background, and rests when that is done", async (_name, operation, act) => {
+    const { stage, alice, tell } = await phone();
+    const { clock, relay } = stage;
+    const others = [await stage.arrive("bob"), await stage.arrive("carol")];
+    const group = await clock.until(alice.createGroup({ title: "one", members: ["bob"] }));
+    tell("background");
+    await clock.advance(10_000);
+    expect(alice.connection.current).toEqual(resting);
+    const asked = new Set<string | undefined>();
+    relay.filter = ({ direction, account, frame: { op } }) => {
+      if (direction === "up" && account === "alice") asked.add(op);
+      return true;
+    };
+    await clock.until(act(alice, group));
+    expect(asked).toContain(operation);
+    await clock.advance(40_000);
+    expect(alice.connection.current).toEqual(resting);
+    for (const client of [alice, ...others]) await client.close();
+  });
+
+  it("links a device from the background, and rests when that is done", async () => {
+    const { stage, alice, tell } = await phone();
+    const { clock } = stage;
+    tell("background");
+    await clock.advance(10_000);
+    const { client } = await linked(stage, alice);
+    expect(alice.devices()).toHaveLength(2);
+    await clock.advance(40_000);
+    expect(alice.connection.current).toEqual(resting);
+    for (const each of [alice, client]) await each.close();
+  });
+
+  it("has a change that takes long in hand when it would rest: that is finished first", async () => {
+    const { stage, alice, tell } = await phone();
+    const { clock, relay } = stage;
+    const carol = await stage.arrive("carol");
+    const group = await clock.until(alice.createGroup({ title: "one", members: [] }));
+    relay.filter = ({ direction, frame, deliver }) => {
+      if (direction === "down" || frame.op !== "claimKeyPackages") return true;
+      deliver(
+        JSON.stringify({ id: frame["id"], error: { code: "busy", retryable: true, message: "", retryAfter: 9_000 } }),
+      );
+      relay.filter = () => true;
+      return false;
+    };
+    const done = group.invite(["carol"]);
+    await clock.settle();
+    tell("background");
+    await clock.until(done);
+    expect(group.members).toEqual(["alice", "carol"]);
+    await clock.advance(40_000);
+    expect(alice.connection.current).toEqual(resting);
+    for (const each of [alice, carol]) await each.close();
   });
 });
 

@@ -195,6 +195,30 @@ describe("a linked device", () => {
     for (const client of [alice, bob, phone]) await client.close();
   });
 
+  it("comes into a group again that its account had left, behind the history of that", async () => {
+    const world = stage();
+    const { clock, arrive } = world;
+    const [alice, bob] = [await arrive("alice"), await arrive("bob")];
+    const group = await clock.until(bob.createGroup({ title: "Tea", members: ["alice"] }));
+    await clock.until((await clock.until(group.send({ text: "before" }))).sent);
+    const atAlice = alice.conversations()[0]!;
+    await clock.until(atAlice.accept());
+    await clock.until(atAlice.leave());
+    await clock.advance(10_000);
+    const { client: phone } = await linked(world, alice);
+    const failures = failuresOf(phone);
+    await clock.until(group.invite(["alice"]));
+    await clock.advance(60_000);
+    const [atPhone] = phone.conversations();
+    await clock.until(atPhone!.accept());
+    await clock.until((await clock.until(group.send({ text: "again" }))).sent);
+    await clock.advance(1_000);
+    const texts = (await history(atPhone!)).flatMap((item) => (item.kind === "message" ? [item.text] : []));
+    expect(texts).toEqual(["before", "again"]);
+    expect(failures).toEqual([]);
+    for (const client of [alice, bob, phone]) await client.close();
+  });
+
   it("goes on without history where that is gone or damaged", async () => {
     const world = stage();
     const { clock, relay, arrive } = world;

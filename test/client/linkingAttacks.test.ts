@@ -119,7 +119,7 @@ describe("a relay in the middle", () => {
     // It has the offer, and everything but the code's secret: an account of its own making, under alice's name.
     const fake = await enrol(provider, await createIdentity(crypto), "alice", clock.now());
     const [{ connection, offer }] = offers as [Offered];
-    const opened = openOffer(provider, parseLinkCode(provider, text)!, offer)!;
+    const opened = openOffer(provider, parseLinkCode(text)!, offer)!;
     const digest = provider.hashes["SHA-256"].digest;
     const to = { account: "alice", device: opened.keys.device, hpkeKey: opened.hpkeKey, offer: digest(offer.offer) };
     const forged = await sealAnswer(
@@ -357,7 +357,7 @@ describe("a thief with a token", () => {
     const offered = async (account: string, now: number) => {
       const { session } = await offerOf(account, now);
       await clock.until(socket.request("sendInbox", sending("alice", alice.device, offerMessage(session))));
-      return clock.until(codeOf(alice.linkDevice(linkCodeText(provider, linkCodeOf(provider, session)))));
+      return clock.until(codeOf(alice.linkDevice(linkCodeText(linkCodeOf(provider, session)))));
     };
     expect(await offered("bob", clock.now())).toBe("link_code_invalid");
     expect(await offered("alice", clock.now() - 600_000)).toBe("link_expired");

@@ -3,7 +3,7 @@ import type { Client, Conversation } from "@tacit/client";
 import type { ConversationState } from "../../client/src/session/conversation.ts";
 import { contradicted, isMet, withAccepted } from "../../client/src/pinsInConversation.ts";
 import type { Peer } from "../../client/src/session/peers.ts";
-import { identities } from "../../client/src/session/groupEngine.ts";
+import { identities } from "../../client/src/session/group.ts";
 import { encodeBase64Url } from "@tacit/protocol";
 import { directConversationId } from "../../client/src/session/conversation.ts";
 import { device, provider } from "./support/devices.ts";

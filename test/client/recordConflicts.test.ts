@@ -1,8 +1,16 @@
 /** The account's record where the relay, a copy of the holder's store, or a recovery has another version than expected. */
 import type { Client, TacitError } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
-import { decodeBase64Url, encodeBase64Url, type AccountRecord, type Signed } from "@tacit/protocol";
+import {
+  decodeBase64Url,
+  encodeBase64Url,
+  recordReceiptLabel,
+  type AccountRecord,
+  type RecordReceipt,
+  type Signed,
+} from "@tacit/protocol";
 import { sealedStore } from "../../client/src/sealedStore.ts";
+import { sign } from "../../client/src/session/accountRecord.ts";
 import {
   createIdentity,
   decodeIdentity,
@@ -151,6 +159,52 @@ describe("a relay that refuses the next version and shows none", () => {
     expect(put.map((each) => each.split(" ")[0])).toEqual([...put.slice(0, -1).map(() => "2"), "3"]);
     expect(new Set(put).size).toBe(2);
     await again.close();
+  });
+});
+
+describe("a relay that takes the next version and gives another receipt for it", () => {
+  const saidBy = ({ payload }: Signed) => JSON.parse(Buffer.from(payload, "base64url").toString()) as RecordReceipt;
+  const another: Readonly<Record<string, (receipt: Signed, first: Signed) => Promise<Signed>>> = {
+    "the one of the version before": async (_, first) => first,
+    "one under another key": async (receipt) => {
+      const mallory = await provider.signatures.Ed25519.generate();
+      const key = encodeBase64Url(mallory.publicKey);
+      return sign(provider, recordReceiptLabel, mallory, { ...saidBy(receipt), key });
+    },
+    "one whose signature does not hold": async ({ payload }, { signature }) => ({ payload, signature }),
+  };
+
+  it.each(Object.entries(another))("%s: it is not kept, the version waits, and is repeated", async (_name, lie) => {
+    const world = stage();
+    const { clock, relay, arrive } = world;
+    const store = memoryStore();
+    const first = await arrive("alice", { store });
+    const failures = failuresOf(first);
+    const put = versionsPut(world);
+    const count = relay.filter;
+    const before = relay.tables.accounts.get("alice")!.receipt!;
+    relay.filter = (on) => {
+      count(on);
+      const answer = on.frame["ok"] as { readonly receipt?: Signed; readonly record?: Signed } | undefined;
+      if (on.direction === "up" || answer?.receipt === undefined || answer.record !== undefined) return true;
+      void lie(answer.receipt, before).then((receipt) =>
+        on.deliver(JSON.stringify({ ...on.frame, ok: { ...answer, receipt } })),
+      );
+      return false;
+    };
+    expect(await clock.until(codeOf(first.renameDevice(first.device, "desk")))).toBe("identity_invalid");
+    expect(failures).toEqual(["identity_invalid"]);
+    expect(first.devices()[0]!.name).toBeUndefined();
+    const kept = await clock.until(copyOf(first, store));
+    expect(kept.enrolment).toMatchObject({ recordVersion: 1, receipt: before });
+
+    relay.filter = count;
+    const alice = await clock.until(arrive("alice", { store: store.reopen() }));
+    expect(alice.devices()[0]!.name).toBe("desk");
+    expect(put).toHaveLength(2);
+    expect(new Set(put).size).toBe(1);
+    const { enrolment } = await clock.until(copyOf(alice, store));
+    expect(saidBy(enrolment.receipt!)).toMatchObject({ account: "alice", version: 2 });
   });
 });
 

@@ -1,19 +1,12 @@
 /** People who compare numbers, block each other, lose all their devices and come back: with whole clients. */
-import { connect, isTacitError, type Client, type ClientEvents, type Conversation, type Store } from "@tacit/client";
+import { connect, type Client, type ClientEvents, type Conversation, type Store } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { newRecoveryCode } from "../../client/src/session/recoveryCode.ts";
 import { provider } from "./support/devices.ts";
+import { codeOf } from "./support/household.ts";
 import { history, stage, suite, take, type Stage } from "./support/stage.ts";
 
 const hour = 3_600_000;
-
-const codeOf = async (promise: Promise<unknown>): Promise<string> => {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  return isTacitError(error) ? error.code : String(error);
-};
 
 type More = Omit<Partial<Parameters<typeof connect>[0]>, "store">;
 
@@ -33,6 +26,47 @@ async function shows({ clock }: Stage, conversation: Conversation, text: string)
   })();
   await clock.until(seen, 24 * hour);
 }
+
+/** A direct conversation and a group of two, both accepted, in which something was said. */
+async function acquainted(
+  world: Stage,
+  alice: Client,
+  bob: Client,
+): Promise<{ readonly direct: Conversation; readonly group: Conversation }> {
+  const { clock } = world;
+  const direct = await clock.until(alice.conversation({ with: ["bob"] }));
+  const group = await clock.until(alice.createGroup({ title: "Tea", members: ["bob"] }));
+  await say(world, direct, "hello bob");
+  await say(world, group, "one lump?");
+  await clock.settle();
+  for (const each of bob.conversations()) if (each.state.current === "requested") await clock.until(each.accept());
+  return { direct, group };
+}
+
+describe("what is decided about people", () => {
+  it.each<[string, (alice: Client, qr: string) => Promise<unknown>]>([
+    ["that they were compared", (alice, qr) => alice.verify("bob", qr)],
+    ["that they are blocked", (alice) => alice.block("bob")],
+  ])("%s: is in the next backup", async (_what, decide) => {
+    const world = stage();
+    const { clock, relay } = world;
+    const [alice, bob] = [await world.arrive("alice"), await world.arrive("bob")];
+    const { qr } = await clock.until(alice.safetyNumber("bob"));
+    await clock.until(alice.createRecoveryCode());
+    await clock.advance(3 * hour);
+    let puts = 0;
+    relay.filter = ({ direction, frame }) => {
+      if (direction === "up" && frame.op === "putBackup") puts++;
+      return true;
+    };
+    await clock.advance(3 * hour);
+    expect(puts).toBe(0);
+    await clock.until(decide(alice, qr));
+    await clock.advance(3 * hour);
+    expect(puts).toBe(1);
+    for (const client of [alice, bob]) await clock.until(client.close());
+  });
+});
 
 describe("two people who compare", () => {
   it("have the same number, and know each other from then on", async () => {
@@ -90,6 +124,56 @@ describe("two people who compare", () => {
   });
 });
 
+describe("an account that was reset: its items in the Directory were deleted", () => {
+  it("begins anew: people are told, direct conversations go on, groups remove it and invite it", async () => {
+    const world = stage();
+    const { clock, relay } = world;
+    const [alice, bob] = [await world.arrive("alice"), await world.arrive("bob")];
+    const { direct, group } = await acquainted(world, alice, bob);
+    const changed: ClientEvents["identityChanged"][] = [];
+    alice.on("identityChanged", (event) => changed.push(event));
+    const equivocations: unknown[] = [];
+    alice.on("relayEquivocation", (event) => equivocations.push(event));
+
+    relay.tables.accounts.delete("bob");
+    for (const packages of [relay.tables.keyPackages, relay.tables.lastResorts]) {
+      for (const name of packages.keys()) if (name.startsWith("bob ")) packages.delete(name);
+    }
+    relay.cut("bob");
+    await clock.advance(60_000);
+    expect(bob.connection.current).toMatchObject({ status: "closed", reason: { code: "device_not_linked" } });
+
+    const fresh = await world.arrive("bob");
+    expect(fresh.conversations()).toEqual([]);
+    // The conversation is there already, and this device is not in it: it goes on by itself.
+    expect(await codeOf(clock.until(fresh.conversation({ with: ["alice"] })))).toBe("cannot_follow");
+    const again = fresh.conversations()[0]!;
+    await again.send({ text: "my phone is gone" });
+    await shows(world, direct, "my phone is gone");
+    expect(changed).toEqual([{ account: "bob", proven: false }]);
+    expect(equivocations).toEqual([]);
+    expect(await codeOf(direct.send({ text: "is that you?" }))).toBe("identity_changed");
+    expect(alice.contact("bob")).toMatchObject({ verified: false, keyChanged: true, proven: false });
+    const number = await clock.until(fresh.safetyNumber("alice"));
+    expect(await clock.until(alice.verify("bob", number.text))).toBe(true);
+    await say(world, direct, "it is you");
+    await shows(world, again, "it is you");
+
+    // The group has the device that is gone, of the key before.
+    expect(group.info.current.members[1]!.devices).toEqual([bob.device]);
+    expect(await codeOf(group.remove(["bob"]))).toBe("identity_changed");
+    await clock.until(alice.acceptIdentity("bob"));
+    await clock.until(group.remove(["bob"]));
+    await clock.until(group.invite(["bob"]));
+    await clock.settle();
+    expect(group.info.current.members[1]!.devices).toEqual([fresh.device]);
+    const tea = fresh.conversations().find(({ kind }) => kind === "group")!;
+    await say(world, group, "another lump?");
+    await shows(world, tea, "another lump?");
+    for (const client of [alice, bob, fresh]) await clock.until(client.close());
+  });
+});
+
 describe("somebody who is blocked", () => {
   it("is not heard from, also after a restart, until unblocked", async () => {
     const world = stage();
@@ -117,12 +201,7 @@ describe("somebody who lost all devices", () => {
     const world = stage();
     const { clock, relay } = world;
     const [alice, bob] = [await world.arrive("alice"), await world.arrive("bob")];
-    const direct = await clock.until(alice.conversation({ with: ["bob"] }));
-    const group = await clock.until(alice.createGroup({ title: "Tea", members: ["bob"] }));
-    await say(world, direct, "hello bob");
-    await say(world, group, "one lump?");
-    await clock.settle();
-    for (const each of bob.conversations()) if (each.state.current === "requested") await clock.until(each.accept());
+    const { direct, group } = await acquainted(world, alice, bob);
     const bobs = bob.conversations();
     await say(
       world,

@@ -3,6 +3,7 @@ import type { Signed } from "@tacit/protocol";
 import type { LinkOptions } from "../api.ts";
 import type { RecoveredIdentity } from "../backup/recovery.ts";
 import type { Connection, Hello } from "../connection.ts";
+import type { RelayEquivocation } from "../equivocation.ts";
 import type { TacitError } from "../errors.ts";
 import type { BlobTransfer, Clock } from "../ports.ts";
 import type { RelaySocket } from "../relaySocket.ts";
@@ -23,13 +24,15 @@ export interface OwnAccountDeps {
   readonly recovery: AccountRecovery | undefined;
   /** @throws TacitError where the relay's receipt is not for that record, or not of the relay; reported already */
   readonly checkReceipt: (record: VerifiedRecord, receipt: Signed) => Promise<void>;
-  /** The relay showed another record of the version that is known. */
-  readonly contradicted: (version: number, known: Signed | undefined, shown: Signed) => void;
+  /** There is another record of a version that is known. */
+  readonly equivocation: (event: RelayEquivocation) => void;
   /** Looks into the inbox now; what it finds comes back by `receive`. */
   readonly readInbox: () => Promise<void>;
   /** What a device that is linked is given of the past. */
   readonly history: () => Promise<readonly ArchivedConversation[]>;
   readonly failed: (error: TacitError) => void;
+  /** The same, where it is more than a network that is down or a relay that is busy. */
+  readonly report: (error: unknown) => void;
   /** The account has other devices than before, or one can be reached that could not: conversations are to follow. */
   readonly reconcile: () => void;
   /** The account's record says that this device is not of the account any more: there is nothing left to do here. */

@@ -14,6 +14,7 @@ import type { Holder } from "../session/identity.ts";
 import { encodeTask, makeTask, tidings, type Intent, type RecordTask } from "../session/recordTask.ts";
 import { translate } from "../translate.ts";
 import type { OwnAccountDeps } from "./accountDeps.ts";
+import type { Contradictions } from "./contradictions.ts";
 import { taskKey, type OwnIdentity } from "./ownIdentity.ts";
 
 /** Of a device that was linked: the key that a renewed secret is sealed for. */
@@ -23,16 +24,23 @@ export class RecordVersions {
   readonly #deps: OwnAccountDeps;
   readonly #own: OwnIdentity;
   readonly #sends: AccountSends;
+  readonly #contradictions: Contradictions;
   #task: RecordTask | undefined;
   /** Settles when the task's version is at the relay, or never will be. */
   #landing: Deferred<void> = deferred();
   #lastChange: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  constructor(deps: OwnAccountDeps, own: OwnIdentity, sends: AccountSends, task: RecordTask | undefined) {
+  constructor(
+    deps: OwnAccountDeps,
+    own: OwnIdentity,
+    { sends, contradictions }: { readonly sends: AccountSends; readonly contradictions: Contradictions },
+    task: RecordTask | undefined,
+  ) {
     this.#deps = deps;
     this.#own = own;
     this.#sends = sends;
+    this.#contradictions = contradictions;
     this.#task = task;
   }
 
@@ -113,7 +121,7 @@ export class RecordVersions {
         this.#giveUp(translate(error));
         return;
       }
-      await this.#landed(task, receipt);
+      if (!(await this.#landed(task, receipt))) return;
     }
   }
 
@@ -123,8 +131,7 @@ export class RecordVersions {
     const { account } = this.#own.enrolment;
     const { record, receipt } = await this.#deps.connection.request("getAccount", { account });
     if (record.payload === task.record.payload && record.signature === task.record.signature) {
-      await this.#landed(task, receipt);
-      return true;
+      return this.#landed(task, receipt);
     }
     const before = this.#own.record.current;
     await this.#take(record, receipt);
@@ -157,13 +164,22 @@ export class RecordVersions {
     this.#landing = deferred();
   }
 
-  /** The version and everything that follows from it become durable together. */
-  async #landed({ intent, record }: RecordTask, receipt: Signed): Promise<void> {
+  /**
+   * The version and everything that follows from it become durable together. False: what the relay gave for it is no receipt, so the
+   * version waits on.
+   */
+  async #landed({ intent, record }: RecordTask, receipt: Signed): Promise<boolean> {
     const { crypto, store } = this.#deps;
     const { provider } = crypto;
     const holder = this.#own.requireHolder();
     const verified = await verifyRecord(provider, record, this.#own.enrolment.account);
     if (verified === undefined) throw new TacitError("internal", "the account's own version does not hold");
+    try {
+      await this.#deps.checkReceipt(verified, receipt);
+    } catch (error) {
+      this.#giveUp(translate(error));
+      return false;
+    }
     const { version } = verified;
     const renewed = intent.kind === "revoke" ? { accountSecret: intent.secret, secretSince: version } : {};
     const enrolment = { ...holder.enrolment, record, recordVersion: version, receipt };
@@ -183,6 +199,7 @@ export class RecordVersions {
     await this.#own.save(after, changes);
     this.#task = undefined;
     this.#landing.resolve();
+    return true;
   }
 
   /** @throws TacitError `device_revoked` */
@@ -204,7 +221,7 @@ export class RecordVersions {
     if (shown === undefined || verdict === undefined || verdict === "behind" || verdict === "contradiction") {
       failed(new TacitError("identity_invalid", "the relay shows a record that cannot follow the one that is known"));
       if (shown !== undefined && shown.version === known?.version) {
-        this.#deps.contradicted(shown.version, this.#own.enrolment.receipt, receipt);
+        void this.#contradictions.add(shown.version, receipt);
       }
       return;
     }

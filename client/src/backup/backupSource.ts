@@ -6,7 +6,7 @@ import type { OwnAccount } from "../ownAccount.ts";
 import type { PeerBook } from "../peerBook.ts";
 import type { LeafIdentity } from "../session/authenticate.ts";
 import type { BackedUpConversation } from "../session/backup.ts";
-import { identities } from "../session/groupEngine.ts";
+import { identities } from "../session/group.ts";
 import { isHolder } from "../session/identity.ts";
 import type { BackupSource } from "./makeBackup.ts";
 

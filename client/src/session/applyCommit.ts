@@ -21,20 +21,10 @@ import {
 } from "./conversation.ts";
 import { doubting, isStrange, namesGroup } from "./doubt.ts";
 import { plainData, type GroupData } from "./groupData.ts";
-import {
-  accountsIn,
-  epochOf,
-  groupDataOf,
-  handshakeHeader,
-  identities,
-  isGroupOf,
-  isOfEpoch,
-  leaveProposals,
-  receive,
-  secretsOnlyIn,
-  type Group,
-  type HandshakeHeader,
-} from "./groupEngine.ts";
+import { accountsIn, epochOf, groupDataOf, identities, isGroupOf, leaveProposals, type Group } from "./group.ts";
+import { handshakeHeader, isOfEpoch, type HandshakeHeader } from "./handshakeHeader.ts";
+import { receive } from "./groupMessages.ts";
+import { secretsOnlyIn } from "./storedGroup.ts";
 import type { LeafIdentity } from "./authenticate.ts";
 import { mayAdminister, memberChange, type MemberChange } from "./memberChange.ts";
 import { secretsIn, secretsOfPending } from "./remains.ts";

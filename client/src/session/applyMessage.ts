@@ -12,7 +12,7 @@ import {
   type SessionContext,
 } from "./conversation.ts";
 import { doubting, isStrange } from "./doubt.ts";
-import { receive, type Processed } from "./groupEngine.ts";
+import { receive, type Processed } from "./groupMessages.ts";
 import type { TimelineMessage } from "./timeline.ts";
 
 export async function applyMessage(

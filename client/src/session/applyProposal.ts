@@ -3,7 +3,9 @@ import { isDirect, type Entry } from "@tacit/protocol";
 import { ended, isLocal, placeOf, stuck, unreadable, voided, type Applied, type ReadEntry } from "./applied.ts";
 import type { ConversationState, RecentEntry, SessionContext } from "./conversation.ts";
 import { doubting, isStrange, namesGroup } from "./doubt.ts";
-import { epochOf, handshakeHeader, isOfEpoch, leaveProposals, receive, type Processed } from "./groupEngine.ts";
+import { epochOf, leaveProposals } from "./group.ts";
+import { handshakeHeader, isOfEpoch } from "./handshakeHeader.ts";
+import { receive, type Processed } from "./groupMessages.ts";
 
 type ProposalEntry = Extract<Entry, { kind: "proposal" }>;
 

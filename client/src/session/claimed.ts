@@ -1,7 +1,9 @@
 /** Key packages as the relay gave them out. */
+import { decodeKeyPackage } from "@tacit/mls";
 import type { DeviceCertificate } from "@tacit/protocol";
+import { leafIdentity, type LeafIdentity } from "./authenticate.ts";
 import type { Claimed } from "./conversation.ts";
-import { keyPackageIdentity } from "./groupEngine.ts";
+import { seconds } from "./member.ts";
 
 /**
  * Is the key package of the device that it was claimed for, and is that device in the account's record?
@@ -17,4 +19,17 @@ export function isOf(claimed: Claimed, devices: readonly DeviceCertificate[]): b
     identity.device === listed.device &&
     identity.accountKey === listed.accountKey
   );
+}
+
+/** Whom a key package would add, signature unchecked. @throws MlsError where it is none */
+export function keyPackageIdentity(bytes: Uint8Array): LeafIdentity {
+  return leafIdentity(decodeKeyPackage(bytes).leafNode.credential);
+}
+
+/** Whether it may be used at `now`. @throws MlsError */
+export function isKeyPackageCurrent(bytes: Uint8Array, now: number): boolean {
+  const { leafNode } = decodeKeyPackage(bytes);
+  if (leafNode.source !== "keyPackage") return false;
+  const { notBefore, notAfter } = leafNode.lifetime;
+  return notBefore <= seconds(now) && seconds(now) <= notAfter;
 }

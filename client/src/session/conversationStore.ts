@@ -16,7 +16,8 @@ import {
   type Step,
 } from "./conversation.ts";
 import type { CryptoContext } from "./cryptoContext.ts";
-import { decodeGroup, encodeGroupEpoch, encodeGroupRatchets, type Group } from "./groupEngine.ts";
+import type { Group } from "./group.ts";
+import { decodeGroup, encodeGroupEpoch, encodeGroupRatchets } from "./storedGroup.ts";
 import type { TimelineItem } from "./timeline.ts";
 
 /** Without `value`: delete. */

@@ -7,7 +7,8 @@
 import { MlsError } from "@tacit/mls";
 import { uniformOf } from "./backoff.ts";
 import type { ConversationState, SessionContext } from "./conversation.ts";
-import { handshakeHeader, isGroupOf } from "./groupEngine.ts";
+import { isGroupOf } from "./group.ts";
+import { handshakeHeader } from "./handshakeHeader.ts";
 import { notBefore, withinDay } from "./repairPauses.ts";
 
 export interface Doubt {

@@ -12,7 +12,8 @@ import {
 } from "./conversation.ts";
 import { randomId } from "./cryptoContext.ts";
 import { dataAmong, roleOf, sameData, withRole, type GroupData } from "./groupData.ts";
-import { accountsIn, keyPackageIdentity, leaveProposals, leavesOf, type Leaf } from "./groupEngine.ts";
+import { accountsIn, leaveProposals, leavesOf, type Leaf } from "./group.ts";
+import { keyPackageIdentity } from "./claimed.ts";
 import { mayAdminister, mayRemove } from "./memberChange.ts";
 import type { Wish } from "./pendingCommit.ts";
 import { isBusy } from "./renewal.ts";

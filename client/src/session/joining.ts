@@ -27,11 +27,11 @@ import {
   groupIdOf,
   identities,
   isGroupOf,
-  join,
   leaveProposals,
   type Group,
-  type OwnKeyPackage,
-} from "./groupEngine.ts";
+} from "./group.ts";
+import { join } from "./groupJoin.ts";
+import type { OwnKeyPackage } from "./member.ts";
 import { withoutDoubt } from "./doubt.ts";
 import { dataAmong, roleOf, type GroupData } from "./groupData.ts";
 import { haveOneKeyEach, mayAdminister, mayRemove, samePicture } from "./memberChange.ts";
@@ -126,21 +126,22 @@ export function unfamiliarLeaves(known: ConversationState, { by, group }: Opened
 /**
  * Takes an opened invitation. `known` is what this device holds of the conversation, or of the one that the invitation goes on from; an own
  * creation that lost included. `request`: the application is to be asked first. `listed`: of `unfamiliarLeaves`, the devices that the
- * records of their accounts list.
+ * records of their accounts list. `fresh`: what a conversation that is new to this device begins as.
  */
 export function acceptInvitation(
   known: ConversationState | undefined,
   opened: OpenedInvitation,
   request: boolean,
   listed: ReadonlySet<string> = new Set(),
+  fresh = beginning(opened),
 ): JoinOutcome {
   const { conversation } = opened;
-  if (known === undefined) return open(undefined, opened, request);
+  if (known === undefined) return begin(fresh, opened, request);
   // Put in anew too late: it has gone on already.
   if (known.log !== conversation && opened.data.generation < known.data.generation) return { kind: "member" };
   if (isWanted(known)) {
     if (known.data.predecessor !== undefined) return meet(known, opened, listed);
-    if (known.log === conversation) return open(known, opened, request);
+    if (known.log === conversation) return open(known, opened);
   }
   if (known.log === conversation) return rejoin(known, opened, { request, listed });
   return succeed(known, opened, listed);
@@ -151,14 +152,25 @@ export function isWanted({ cursor, group, phase }: ConversationState): boolean {
   return cursor === 0 && group === undefined && (phase === "opening" || phase === "awaitingWelcome");
 }
 
-function open(known: ConversationState | undefined, opened: OpenedInvitation, request: boolean): JoinOutcome {
-  const { conversation, id, accounts, by, self } = opened;
+/** A conversation that is new to this device. */
+export function beginning({ id, self, conversation }: OpenedInvitation): ConversationState {
+  return { ...newConversation(id, [self]), log: conversation };
+}
+
+function begin(fresh: ConversationState, opened: OpenedInvitation, request: boolean): JoinOutcome {
+  const by = opened.by.account;
+  return joined(fresh, opened, { requestBy: request ? by : undefined, notice: { kind: "opened", by } });
+}
+
+/** One that this device wants. */
+function open(known: ConversationState, opened: OpenedInvitation): JoinOutcome {
+  const { conversation, by, self, turn } = opened;
   // The name of a group is random: only whoever chose it could create it.
-  if (known !== undefined && !isDirect(conversation) && by.account !== self) return { kind: "refused" };
+  if (!isDirect(conversation) && by.account !== self) return { kind: "refused" };
   // One that this device was to be in before: its own creation expired before it was read, or the Welcome did not come.
-  const isLate = known?.repair !== undefined && opened.turn > 1;
-  return joined(known ?? { ...newConversation(id, accounts), log: conversation }, opened, {
-    requestBy: known === undefined && request ? by.account : known?.requestBy,
+  const isLate = known.repair !== undefined && turn > 1;
+  return joined(known, opened, {
+    requestBy: known.requestBy,
     notice: isLate
       ? { kind: "rejoined", by: by.account, after: 0, successor: false }
       : { kind: "opened", by: by.account },

@@ -3,7 +3,7 @@ import { decodeBase64Url, encodeBase64Url, limits } from "@tacit/protocol";
 import { parseJson, utf8 } from "./bytes.ts";
 import type { Change } from "./conversationStore.ts";
 import { sha256, type CryptoContext } from "./cryptoContext.ts";
-import { createKeyPackage, keyPackageLifetime, type Member, type OwnKeyPackage } from "./groupEngine.ts";
+import { createKeyPackage, keyPackageLifetime, type Member, type OwnKeyPackage } from "./member.ts";
 
 export const keyPackagePrefix = "k/";
 /** Single-use ones to have out. */

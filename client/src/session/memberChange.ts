@@ -15,7 +15,7 @@
 import { isDirect } from "@tacit/protocol";
 import type { LeafIdentity } from "./authenticate.ts";
 import { dataAmong, roleOf, sameData, type GroupData, type Role } from "./groupData.ts";
-import { accountsIn } from "./groupEngine.ts";
+import { accountsIn } from "./group.ts";
 
 export interface MemberChange {
   /** Accounts, sorted. */

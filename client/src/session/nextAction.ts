@@ -6,6 +6,7 @@ import type { ConversationState } from "./conversation.ts";
 import { isInDoubt } from "./doubt.ts";
 import { isServed, isUntidy, toTakeBack } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
+import { isWanted } from "./joining.ts";
 import { hasWaited, isShutOut, mayGoOnElsewhere } from "./successor.ts";
 
 export type Action =
@@ -37,6 +38,8 @@ export type Decision =
 export interface Situation {
   /** The own account. */
   readonly self: string;
+  /** Other devices of the own account put this one into conversations. */
+  readonly isLinked: boolean;
   readonly isUp: boolean;
   /** By the device's own clock. */
   readonly now: number;
@@ -91,12 +94,15 @@ function mayFindWelcome({ repair }: ConversationState, { isAwaited, waits }: Sit
 }
 
 /** Asks to be put in anew, again and again with growing pauses; then opens a successor, where that is for this device to decide. */
-function repairing(state: ConversationState, { waits, isBlocked, now, relayNow }: Situation): Decision {
+function repairing(state: ConversationState, situation: Situation): Decision {
+  const { waits, isBlocked, now, relayNow, isLinked } = situation;
   const { repair, requestBy } = state;
   if (repair === undefined || waits !== undefined || requestBy !== undefined || isBlocked()) return rest;
   if (relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
   if (isShutOut(state)) return act("succeed");
-  return act(hasWaited(state) && mayGoOnElsewhere(state) ? "succeed" : "askForRepair");
+  // A linked device that asks for it before it has been put in is not lost: the others need not go elsewhere for it.
+  const isAwaited = isLinked && isWanted(state) && state.data.predecessor === undefined;
+  return act(hasWaited(state, { isAwaited }) && mayGoOnElsewhere(state) ? "succeed" : "askForRepair");
 }
 
 function following(state: ConversationState, situation: Situation): Decision {

@@ -10,18 +10,8 @@ import {
   type Step,
 } from "./conversation.ts";
 import { randomId, sha256 } from "./cryptoContext.ts";
-import {
-  accountsIn,
-  commitChange,
-  createGroup,
-  groupDataOf,
-  identities,
-  leaveProposals,
-  leavesOf,
-  type Committed,
-  type Group,
-  type GroupChange,
-} from "./groupEngine.ts";
+import { commitChange, createGroup, type Committed, type GroupChange } from "./groupCommit.ts";
+import { accountsIn, groupDataOf, identities, leaveProposals, leavesOf, type Group } from "./group.ts";
 import { dataAmong, type GroupData } from "./groupData.ts";
 import { memberChange } from "./memberChange.ts";
 import { secretsOfPending } from "./remains.ts";

@@ -5,7 +5,7 @@
  */
 import { uniformOf } from "./backoff.ts";
 import type { ConversationState } from "./conversation.ts";
-import { leavesOf } from "./groupEngine.ts";
+import { leavesOf } from "./group.ts";
 
 const day = 86_400_000;
 const commitsPerDay = 24;

@@ -27,7 +27,7 @@ import { logDiffers } from "./applied.ts";
 import { decodeMark, type LogMark } from "./content.ts";
 import type { ConversationState, RecentEntry } from "./conversation.ts";
 import type { CryptoProvider } from "./cryptoContext.ts";
-import { leavesOf } from "./groupEngine.ts";
+import { leavesOf } from "./group.ts";
 import { parse } from "./parse.ts";
 import { isReadmitted, mayReadmit } from "./readmissions.ts";
 

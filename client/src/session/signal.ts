@@ -11,7 +11,7 @@
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { concat, isCount, parseJson, uint64, utf8 } from "./bytes.ts";
 import type { CryptoContext } from "./cryptoContext.ts";
-import { epochOf, exportKey, identityAt, ownLeafIndex, signatureKeyAt, type Group } from "./groupEngine.ts";
+import { epochOf, exportKey, identityAt, ownLeafIndex, signatureKeyAt, type Group } from "./group.ts";
 import type { LeafIdentity } from "./authenticate.ts";
 
 export interface Signal {

@@ -17,7 +17,7 @@ import {
 } from "./conversation.ts";
 import { withoutDoubt } from "./doubt.ts";
 import { dataAmong } from "./groupData.ts";
-import { exportKey, identities, leaveProposals, type Group } from "./groupEngine.ts";
+import { exportKey, identities, leaveProposals, type Group } from "./group.ts";
 import { isWanted } from "./joining.ts";
 import { unsealed } from "./outbox.ts";
 import { secretsIn } from "./remains.ts";
@@ -33,9 +33,9 @@ const largestToSucceed = 50;
 /** Unanswered requests after which a successor is opened. Of those who are not served: looks whether somebody took them back. */
 const attemptsBefore = { direct: 1, group: 6, unserved: 4 };
 
-/** Whether this device has asked, or looked, as often as it does before it goes on in a successor. */
-export function hasWaited({ repair, phase, log }: ConversationState): boolean {
-  const kind = phase === "open" ? "unserved" : isDirect(log) ? "direct" : "group";
+/** Whether this device has asked, or looked, as often as it does before it goes on in a successor. `isAwaited`: others are to bring it in. */
+export function hasWaited({ repair, phase, log }: ConversationState, { isAwaited = false } = {}): boolean {
+  const kind = phase === "open" ? "unserved" : isDirect(log) && !isAwaited ? "direct" : "group";
   return (repair?.attempts ?? 0) >= attemptsBefore[kind];
 }
 

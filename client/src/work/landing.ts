@@ -3,7 +3,7 @@ import { creationEntry, landCommit, progressOf, type LandingProgress } from "../
 import { applyAll } from "../readLog.ts";
 import { LostAnswer, Refused } from "../relaySocket.ts";
 import type { PendingCommit } from "../session/conversation.ts";
-import { leavesOf } from "../session/groupEngine.ts";
+import { leavesOf } from "../session/group.ts";
 import { withoutClaims } from "../session/intents.ts";
 import { lostCreation, withoutPending } from "../session/pendingCommit.ts";
 import { translate } from "../translate.ts";

@@ -8,6 +8,10 @@ export class Waiters {
   /** By the intent's id. */
   readonly #intents = new Map<string, Deferred<void>>();
 
+  get isEmpty(): boolean {
+    return this.#opening.length + this.#intents.size === 0;
+  }
+
   get isOpeningAwaited(): boolean {
     return this.#opening.length > 0;
   }

@@ -4,7 +4,7 @@ import { encodeBase64Url } from "@tacit/protocol";
 import { encodeCommitData } from "../../../client/src/session/commitData.ts";
 import { encodeContent } from "../../../client/src/session/content.ts";
 import { changes, decodeConversation } from "../../../client/src/session/conversationStore.ts";
-import { receive } from "../../../client/src/session/groupEngine.ts";
+import { receive } from "../../../client/src/session/groupMessages.ts";
 import { enqueue, nextBatch, ownEntries, sealBatch } from "../../../client/src/session/outbox.ts";
 import type { ConversationState } from "../../../client/src/session/conversation.ts";
 import { apply, couple, now, provider, rotateKeys, rotatePending, sealed, suite } from "../support/devices.ts";

@@ -4,7 +4,7 @@ import { authentication } from "../../../client/src/session/authenticate.ts";
 import { encodeCommitData } from "../../../client/src/session/commitData.ts";
 import type { ConversationState, SessionContext } from "../../../client/src/session/conversation.ts";
 import { askedInDoubt, isInDoubt, noDoubt } from "../../../client/src/session/doubt.ts";
-import { identities, type Group } from "../../../client/src/session/groupEngine.ts";
+import { identities, type Group } from "../../../client/src/session/group.ts";
 import { nextAction } from "../../../client/src/session/nextAction.ts";
 import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "../../../client/src/session/repairRequest.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
@@ -126,6 +126,7 @@ describe("a device in doubt", () => {
     now,
     relayNow: now,
     isAwaited: false,
+    isLinked: false,
     mustRead: false,
     waits: undefined,
     readsLater: false,

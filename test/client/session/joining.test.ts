@@ -4,7 +4,7 @@ import {
   newConversation,
   type ConversationState,
 } from "../../../client/src/session/conversation.ts";
-import { identities } from "../../../client/src/session/groupEngine.ts";
+import { identities } from "../../../client/src/session/group.ts";
 import { plainData } from "../../../client/src/session/groupData.ts";
 import { acceptInvitation, openInvitation } from "../../../client/src/session/joining.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";

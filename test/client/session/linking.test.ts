@@ -50,7 +50,7 @@ const answer: LinkAnswer = {
 describe("an offer", () => {
   it("is found and opened by its code", async () => {
     const phone = await newDevice("alice", "phone");
-    const typed = parseLinkCode(provider, linkCodeText(provider, phone.code))!;
+    const typed = parseLinkCode(linkCodeText(phone.code))!;
     expect(isOfferFor(provider, typed, phone.message)).toBe(true);
     const offer = openOffer(provider, typed, phone.message)!;
     expect(offer).toMatchObject({

@@ -6,7 +6,7 @@ import {
   type OutboxItem,
 } from "../../../client/src/session/conversation.ts";
 import { plainData } from "../../../client/src/session/groupData.ts";
-import { leavesOf } from "../../../client/src/session/groupEngine.ts";
+import { leavesOf } from "../../../client/src/session/group.ts";
 import { leavePending } from "../../../client/src/session/leaving.ts";
 import {
   isFollowed,
@@ -25,6 +25,7 @@ beforeAll(async () => {
   open = { ...pair.atAlice, repair: undefined };
 });
 
+const direct = `d-${"A".repeat(43)}`;
 const message: OutboxItem = { number: 1, id: "m", text: "hello", sentAt: now };
 const rename: Intent = { id: "i", kind: "describe", title: "Lunch" };
 const rotate: Intent = { id: "r", kind: "rotate" };
@@ -36,6 +37,7 @@ const clock = now - 3_600_000;
 function situation(more: Partial<Situation> = {}): Situation {
   return {
     self: "alice",
+    isLinked: false,
     isUp: true,
     now: clock,
     relayNow: now,
@@ -201,11 +203,17 @@ describe("a device that was left out", () => {
   ])("%s", (_, state, more, expected) => {
     expect(next({ ...waiting, ...state }, more)).toEqual(expected);
   });
+
+  it("waits for its account's other devices where it was linked, and else goes on elsewhere after one request", () => {
+    const wanted = { ...newConversation(direct, ["alice", "bob"]), ...waiting, repair: { ...due, attempts: 1 } };
+    expect(nextAction(wanted, situation())).toEqual(act("succeed"));
+    expect(nextAction(wanted, situation({ isLinked: true }))).toEqual(act("askForRepair"));
+    const tried = { ...wanted, repair: { ...due, attempts: 6 } };
+    expect(nextAction(tried, situation({ isLinked: true }))).toEqual(act("succeed"));
+  });
 });
 
 describe("a device that cannot follow", () => {
-  const direct = `d-${"A".repeat(43)}`;
-
   it.each<[string, Partial<ConversationState>, Partial<Situation>, Decision]>([
     ["asks to be put in anew", { repair: due }, { mustRead: true }, act("askForRepair")],
     ["waits between two requests", { repair: { ...due, due: now + 1 } }, {}, { kind: "wake", at: clock + 1 }],

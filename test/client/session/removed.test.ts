@@ -9,7 +9,7 @@ import type { ConversationState, SessionContext } from "../../../client/src/sess
 import { newIntent, planFor } from "../../../client/src/session/intents.ts";
 import { changePending } from "../../../client/src/session/pendingCommit.ts";
 import { isToBeReadmitted } from "../../../client/src/session/repairRequest.ts";
-import { identities, leavesOf, type Group } from "../../../client/src/session/groupEngine.ts";
+import { identities, leavesOf, type Group } from "../../../client/src/session/group.ts";
 import { apply, keyPackageOf, now, provider, rotatePending } from "../support/devices.ts";
 import { accountKey, deviceUnder, party } from "../support/forger.ts";
 

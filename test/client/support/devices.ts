@@ -12,7 +12,8 @@ import {
   type SessionContext,
   type Step,
 } from "../../../client/src/session/conversation.ts";
-import { commitChange, type Committed, type Group } from "../../../client/src/session/groupEngine.ts";
+import { commitChange, type Committed } from "../../../client/src/session/groupCommit.ts";
+import type { Group } from "../../../client/src/session/group.ts";
 import { plainData } from "../../../client/src/session/groupData.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
 import { makeKeyPackage, type StockedKeyPackage } from "../../../client/src/session/keyPackages.ts";

@@ -11,7 +11,7 @@ import { nodeProvider } from "@tacit/mls/providers/node";
 import { decodeBase64Url, encodeBase64Url } from "@tacit/protocol";
 import { openRelaySocket, type RelaySocket } from "../../../client/src/relaySocket.ts";
 import { authentication } from "../../../client/src/session/authenticate.ts";
-import { createKeyPackage, type Member } from "../../../client/src/session/groupEngine.ts";
+import { createKeyPackage, type Member } from "../../../client/src/session/member.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
 import { connectProtocols } from "../../../client/src/session/proof.ts";
 import { dataExtensionOf } from "./groupExtension.ts";

@@ -2,7 +2,7 @@
 import { memoryStore } from "@tacit/client/memory";
 import type { Proposal } from "@tacit/mls";
 import type { CommitData } from "../../../client/src/session/commitData.ts";
-import { leavesOf, type Group } from "../../../client/src/session/groupEngine.ts";
+import { leavesOf, type Group } from "../../../client/src/session/group.ts";
 import { dataExtensionOf } from "../../client/support/groupExtension.ts";
 import { forge } from "../../client/support/liar.ts";
 import { stage, type Stage } from "../../client/support/stage.ts";

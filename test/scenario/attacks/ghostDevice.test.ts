@@ -1,7 +1,7 @@
 /** Ghost device: the relay wants to read along, so it brings a device of its own into Bob's account. */
 import { deviceCertificateLabel, encodeBase64Url } from "@tacit/protocol";
 import { sign } from "../../../client/src/session/accountRecord.ts";
-import { createKeyPackage } from "../../../client/src/session/groupEngine.ts";
+import { createKeyPackage } from "../../../client/src/session/member.ts";
 import { createIdentity, deviceKeysOf, enrol } from "../../../client/src/session/identity.ts";
 import { codeOf } from "../../client/support/household.ts";
 import { provider, suite } from "../../client/support/primitives.ts";

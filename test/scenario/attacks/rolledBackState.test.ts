@@ -4,7 +4,7 @@ import { createMessage } from "@tacit/mls";
 import { createRepairRequest } from "../../../client/src/session/repairRequest.ts";
 import { encodeContent } from "../../../client/src/session/content.ts";
 import { decodeBase64Url, encodeBase64Url, type InboxItem } from "@tacit/protocol";
-import { receive } from "../../../client/src/session/groupEngine.ts";
+import { receive } from "../../../client/src/session/groupMessages.ts";
 import { forge, noise } from "../../client/support/liar.ts";
 import { provider, suite } from "../../client/support/primitives.ts";
 import { stage, type Stage } from "../../client/support/stage.ts";

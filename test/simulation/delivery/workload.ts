@@ -98,13 +98,26 @@ async function quiet(world: World): Promise<void> {
   for (let step = minute; step < 12 * hour && devices.some((device) => isBusy(device)); step *= 1.1) {
     await scheduler.pass(step);
   }
+  for (const device of devices) {
+    const work = unfinished(device);
+    if (work !== undefined) world.trace.note(device.name, `is not done: ${work}`);
+  }
 }
 
 function isBusy(device: Device): boolean {
-  if (device.isRevoked) return false;
+  return unfinished(device) !== undefined;
+}
+
+/** What the device has not brought to an end. */
+function unfinished(device: Device): string | undefined {
+  if (device.isRevoked) return undefined;
   const { client, life } = device;
-  if (client === undefined || client.connection.current.status !== "online" || life === undefined) return true;
-  return life.waiting.size > 0 || client.conversations().some(({ state }) => onItsWay.has(state.current));
+  if (client === undefined || life === undefined) return "not connected";
+  const { status } = client.connection.current;
+  if (status !== "online") return status;
+  const [conversation] = client.conversations().filter(({ state }) => onItsWay.has(state.current));
+  if (conversation !== undefined) return `${conversation.state.current} ${conversation.id}`;
+  return life.waiting.size > 0 ? `waiting for ${[...life.waiting].length}` : undefined;
 }
 
 const onItsWay: ReadonlySet<string> = new Set(["opening", "repairing"]);
