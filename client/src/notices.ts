@@ -23,7 +23,10 @@ export class Notices {
     this.#listeners[event].emit(value);
   }
 
-  readonly failed = (error: TacitError): void => this.tell("failure", error);
+  /** Whoever closed the client knows that what was under way has stopped. */
+  readonly failed = (error: TacitError): void => {
+    if (error.code !== "closed") this.tell("failure", error);
+  };
 
   /** The same, where it is more than a network that is down or a relay that is busy. */
   readonly report = (error: unknown): void => {

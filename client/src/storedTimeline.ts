@@ -1,15 +1,25 @@
 /** What the store has of a conversation's timeline before this device is in the conversation: history that it was handed. */
 import type { SealedStore } from "./sealedStore.ts";
-import type { ConversationState } from "./session/conversation.ts";
+import { messageKey, recentLimit, type ConversationState } from "./session/conversation.ts";
 import { decodeTimelineItem, timelinePrefix } from "./session/conversationStore.ts";
 import { handedId, importedPrefix } from "./session/importedHistory.ts";
 
 type Reading = Pick<SealedStore, "scan">;
 
-/** The conversation with its next place in the timeline behind what is stored there. */
+/**
+ * The conversation with its next place in the timeline behind what is stored there, and with what copies of its messages are known by: a
+ * sender that never learned that one of them landed sends it again.
+ */
 export async function behindStored(store: Reading, state: ConversationState): Promise<ConversationState> {
-  const [newest] = await store.scan(timelinePrefix(state.id), { reverse: true, limit: 1 });
-  return newest === undefined ? state : { ...state, nextPosition: decodeTimelineItem(newest[1]).position + 1 };
+  const stored = await store.scan(timelinePrefix(state.id), { reverse: true, limit: recentLimit });
+  const [newest, ...older] = stored.map(([, value]) => decodeTimelineItem(value));
+  if (newest === undefined) return state;
+  const former = [newest, ...older]
+    .reverse()
+    .flatMap((item) =>
+      item.kind === "message" ? [messageKey({ sender: `${item.from} ${item.device}`, id: item.id })] : [],
+    );
+  return { ...state, nextPosition: newest.position + 1, former };
 }
 
 export async function wasHanded(store: Reading, id: string): Promise<boolean> {

@@ -195,6 +195,41 @@ describe("a linked device", () => {
     for (const client of [alice, bob, phone]) await client.close();
   });
 
+  it("knows copies of what it was handed", async () => {
+    const world = stage();
+    const { clock, relay, arrive } = world;
+    const [alice, bob] = [await arrive("alice"), await arrive("bob")];
+    const chat = await clock.until(alice.conversation({ with: ["bob"] }));
+    await clock.until((await clock.until(chat.send({ text: "one" }))).sent);
+    const atBob = bob.conversations()[0]!;
+    let isLost = false;
+    relay.filter = ({ direction, account, frame }) => {
+      if (account === "bob" && direction === "up" && frame.op === "append") isLost = true;
+      return !(isLost && account === "bob" && direction === "down");
+    };
+    const { sent } = await clock.until(atBob.send({ text: "two" }));
+    await clock.settle();
+    bob.goOffline();
+    await clock.until(alice.caughtUp());
+    // It lands, Bob never learns that, and by the time he comes back the entry has expired.
+    const log = relay.tables.log.get(chat.id)!;
+    const [seq, entry] = [...log].at(-1)!;
+    expect((await history(chat)).at(-1)).toMatchObject({ kind: "message", text: "two" });
+    const { client: phone } = await linked(world, alice);
+    await clock.advance(60_000);
+    log.set(seq, { ...entry, expires: 0 });
+    relay.filter = () => true;
+    bob.goOnline();
+    await clock.until(sent);
+    await clock.advance(1_000);
+    for (const client of [alice, phone]) {
+      const items = await history(client.conversations()[0]!);
+      expect(items.flatMap((item) => (item.kind === "message" ? [item.text] : []))).toEqual(["one", "two"]);
+    }
+    expect([...log].filter(([, { kind }]) => kind === "message")).toHaveLength(3);
+    for (const client of [alice, bob, phone]) await client.close();
+  });
+
   it("comes into a group again that its account had left, behind the history of that", async () => {
     const world = stage();
     const { clock, arrive } = world;

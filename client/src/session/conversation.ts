@@ -83,7 +83,7 @@ export interface ConversationState {
   readonly outbox: readonly OutboxItem[];
   /** The newest entries that were read, oldest first. */
   readonly recent: readonly RecentEntry[];
-  /** Messages among those of the generation before, as `<sender> <id>`: copies of them may come again. */
+  /** Messages that were read before this log, or handed over, as `<sender> <id>`: copies of them may come again. */
   readonly former: readonly string[];
   /** Something of this epoch was never read here, so what the engine misses may be known to others. */
   readonly epochIncomplete: boolean;
@@ -286,6 +286,12 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
 /** How a message is told from copies of it: by its authenticated sender and the id inside. */
 export function messageKey({ sender, id }: NonNullable<RecentEntry["message"]>): string {
   return `${sender} ${id}`;
+}
+
+/** What copies of messages are known by once the conversation goes on in another log. */
+export function formerOf({ former, recent }: ConversationState): readonly string[] {
+  const keys = recent.flatMap(({ message }) => (message === undefined ? [] : [messageKey(message)]));
+  return [...former, ...keys].slice(-recentLimit);
 }
 
 export function withRecent(state: ConversationState, entry: RecentEntry): ConversationState {

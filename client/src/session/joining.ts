@@ -12,7 +12,7 @@ import { isDirect } from "@tacit/protocol";
 import type { LeafIdentity } from "./authenticate.ts";
 import {
   directConversationId,
-  messageKey,
+  formerOf,
   newConversation,
   noted,
   withGroup,
@@ -257,7 +257,7 @@ function succeed(known: ConversationState, opened: OpenedInvitation, listed: Rea
     cursor: 0,
     turn: 0,
     recent: [],
-    former: known.recent.flatMap(({ message }) => (message === undefined ? [] : [messageKey(message)])),
+    former: formerOf(known),
   };
   return joined(moved, opened, {
     requestBy: known.requestBy,

@@ -10,7 +10,7 @@ import { encodeBase64Url, isDirect } from "@tacit/protocol";
 import { utf8 } from "./bytes.ts";
 import {
   directConversationId,
-  messageKey,
+  formerOf,
   type ConversationState,
   type SessionContext,
   type Step,
@@ -99,9 +99,7 @@ export function succeeding(context: SessionContext, state: ConversationState): S
     epochIncomplete: false,
     group: undefined,
     recent: [],
-    former: isAgain
-      ? state.former
-      : state.recent.flatMap(({ message }) => (message === undefined ? [] : [messageKey(message)])),
+    former: isAgain ? state.former : formerOf(state),
   };
   return { state: next, items: [], consumed: secretsIn(state) };
 }

@@ -110,7 +110,8 @@ function isBusy(device: Device): boolean {
 
 /** What the device has not brought to an end. */
 function unfinished(device: Device): string | undefined {
-  if (device.isRevoked) return undefined;
+  // Whoever posted garbage may be suspended, and waits for ever.
+  if (device.isRevoked || device.isMalicious) return undefined;
   const { client, life } = device;
   if (client === undefined || life === undefined) return "not connected";
   const { status } = client.connection.current;
