@@ -17,6 +17,8 @@ export async function answerRepair(
   const request = await openRepairRequest(provider, payload);
   const conversation = request && book.inLog(request.conversation);
   if (request === undefined || conversation === undefined) return;
+  // How it read what this device has not read cannot be judged yet.
+  if ((request.log?.seq ?? 0) > conversation.snapshot.cursor) await conversation.catchUp();
   const isNeeded = (): boolean =>
     conversation.snapshot.log === request.conversation &&
     isToBeReadmitted(conversation.snapshot, request, self, connection.now());

@@ -212,7 +212,10 @@ export interface Conversation {
   onTyping(listener: (typing: Typing) => void): () => void;
   /** Replaces this device's keys in the group, so that a key stolen before is worth nothing after. Resolves when it has happened. */
   rotateKeys(): Promise<void>;
-  /** Asks to be put in anew. It happens by itself where this device notices that it cannot follow. */
+  /**
+   * Asks to be put in anew. It happens by itself where this device notices that it cannot follow. Where that was to no avail in a large group
+   * (`unanswered` in the timeline), on a device of an owner or admin: goes on in a successor, with everybody.
+   */
   repair(): Promise<void>;
 }
 

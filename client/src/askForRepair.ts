@@ -5,47 +5,67 @@ import { encodeBase64Url, isDirect } from "@tacit/protocol";
 import { Refused } from "./relaySocket.ts";
 import { uniformOf } from "./session/backoff.ts";
 import { randomId } from "./session/cryptoContext.ts";
-import { silent, type ConversationState } from "./session/conversation.ts";
+import { noted, silent, type ConversationState } from "./session/conversation.ts";
+import { askedInDoubt, isInDoubt } from "./session/doubt.ts";
+import { pauseAfter } from "./session/repairPauses.ts";
+import { isLeftAlone } from "./session/successor.ts";
 
-/** Milliseconds from one request to the next: the last one repeats. Whoever is asked may be away for a night. */
-const pauses = [20_000, 120_000, 600_000, 3_600_000, 21_600_000, 86_400_000];
 /** Devices that are asked at a time. */
 const asked = 8;
 /** Requests that nobody serves after which the conversation is over for this account. */
 const refusalsToEnd = 3;
 
-/** Milliseconds to wait after so many attempts. */
-export function pauseAfter(attempts: number, random: (length: number) => Uint8Array): number {
-  return pauses[Math.min(attempts, pauses.length - 1)]! * (0.75 + 0.5 * uniformOf(random));
-}
-
 export async function askForRepair(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
   const state = steps.now;
-  const { repair, log } = state;
+  const { repair } = state;
   if (repair === undefined) return;
   const { provider } = deps.context();
   const now = deps.connection.now();
   // Stored first: a request that makes this device crash must not be repeated at once.
-  const next = {
-    ...repair,
-    attempts: repair.attempts + 1,
-    due: now + pauseAfter(repair.attempts, provider.random),
-  };
-  await steps.take((current) => (current.repair === repair ? silent({ ...current, repair: next }) : undefined));
-  const payload = { inline: encodeBase64Url(await deps.repairRequest(log, now)) };
+  const attempts = repair.attempts + 1;
+  const next = { ...repair, attempts, due: now + pauseAfter(repair.attempts, provider.random) };
+  await steps.take((current) => {
+    if (current.repair !== repair) return undefined;
+    const asked = { ...current, repair: next };
+    const at = { seq: current.cursor, storedAt: now };
+    return isLeftAlone(asked) && !isLeftAlone(current) ? noted(asked, { kind: "unanswered" }, at) : silent(asked);
+  });
+  const { asked, refused } = await ask(deps, state, { conversation: state.log, at: now, log: undefined });
+  if (asked > 0 && refused === asked && attempts >= refusalsToEnd) await giveUp(deps, steps);
+}
+
+/** Asks as one that goes on, and may be elsewhere than the others. */
+export async function askInDoubt(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
+  const state = steps.now;
+  if (!isInDoubt(state)) return;
+  const now = deps.connection.now();
+  await steps.take((current) => silent({ ...current, doubt: askedInDoubt(current.doubt, now) }));
+  const log = state.chain && { seq: state.cursor, hash: encodeBase64Url(state.chain) };
+  await ask(deps, state, { conversation: state.log, at: now, log });
+}
+
+async function ask(
+  deps: ConversationDeps,
+  state: ConversationState,
+  body: Parameters<ConversationDeps["repairRequest"]>[0],
+): Promise<{ readonly asked: number; readonly refused: number }> {
+  const { account: self, provider } = deps.context();
+  const payload = { inline: encodeBase64Url(await deps.repairRequest(body)) };
   let refused = 0;
   const targets = await whomToAsk(deps, state);
   for (const { account, device } of targets) {
-    const isOwn = account === deps.context().account;
     const request = { account, device, message: randomId(provider), payload };
     try {
-      await deps.connection.request("sendInbox", isOwn ? request : { ...request, conversation: log });
+      await deps.connection.request(
+        "sendInbox",
+        account === self ? request : { ...request, conversation: body.conversation },
+      );
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if (error.refusal.code === "not_a_member") refused++;
     }
   }
-  if (targets.length > 0 && refused === targets.length && next.attempts >= refusalsToEnd) await giveUp(deps, steps);
+  return { asked: targets.length, refused };
 }
 
 /** The account is not on the roster any more: somebody took it out while this device could not follow. */

@@ -5,6 +5,7 @@ import type { Met, PeerBook } from "./peerBook.ts";
 import type { BlobTransfer, Clock, Logger } from "./ports.ts";
 import type { SealedStore } from "./sealedStore.ts";
 import type { Claimed, HeardRecord, SessionContext } from "./session/conversation.ts";
+import type { RepairRequest } from "./session/repairRequest.ts";
 
 export interface ConversationDeps {
   /** As this device is now: its certificate and its account's record change. */
@@ -21,8 +22,8 @@ export interface ConversationDeps {
   readonly isLinked: () => boolean;
   /** Devices that the account's record lists, checked. @throws TacitError, Refused, LostAnswer */
   readonly devicesOf: (account: string) => Promise<readonly string[]>;
-  /** A request to be put in anew in `conversation`, signed by this device. */
-  readonly repairRequest: (conversation: string, at: number) => Promise<Uint8Array>;
+  /** A request to be put in anew, signed by this device. */
+  readonly repairRequest: (body: Omit<RepairRequest, "certificate">) => Promise<Uint8Array>;
   /** Reads the inbox. */
   readonly readInbox: () => Promise<void>;
   /** What a step found out about accounts, once it is stored. */

@@ -10,7 +10,8 @@ import { isDirect } from "@tacit/protocol";
 import { wipe } from "./session/bytes.ts";
 import { merged, noted, silent, type ConversationState, type Step } from "./session/conversation.ts";
 import { changes, type Change } from "./session/conversationStore.ts";
-import { epochOf, identities } from "./session/group.ts";
+import { identities } from "./session/group.ts";
+import { withoutRemains } from "./session/remains.ts";
 
 export type Compute = (state: ConversationState) => Step | undefined | Promise<Step | undefined>;
 
@@ -105,7 +106,7 @@ export class ConversationSteps {
       const at = { seq: all.state.cursor, storedAt: this.#deps.connection.now() };
       return merged(all, noted(all.state, { kind: "identityChanged", account, ...(proven ? { proven } : {}) }, at));
     }, computed);
-    const step = warned.state.phase === "ended" ? { ...warned, state: withoutRemains(warned.state) } : warned;
+    const step = withoutRemains(warned);
     const writes = [...changes(this.#stored, step), ...met.changes, ...more];
     if (writes.length > 0) await this.#deps.store.commit(writes);
     this.#stored = this.#now = step.state;
@@ -114,11 +115,4 @@ export class ConversationSteps {
     this.#released(before, step);
     this.#deps.follow({ ...met, changed });
   }
-}
-
-/** What has ended keeps no keys, and sends nothing. */
-function withoutRemains(state: ConversationState): ConversationState {
-  if (state.group === undefined && state.outbox.length + state.intents.length === 0) return state;
-  const lastEpoch = state.group === undefined ? state.lastEpoch : Number(epochOf(state.group));
-  return { ...state, group: undefined, lastEpoch, outbox: [], intents: [], repair: undefined };
 }

@@ -3,7 +3,7 @@
  * stop anywhere and go on after a restart; whatever an answer says, the log decides.
  */
 import type { Push } from "@tacit/protocol";
-import { askForRepair } from "./askForRepair.ts";
+import { askForRepair, askInDoubt } from "./askForRepair.ts";
 import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { TacitError } from "./errors.ts";
@@ -279,6 +279,8 @@ export class ConversationWork implements Work {
         return append(this, this.#events.gaveUp);
       case "askForRepair":
         return askForRepair(this.deps, this.steps);
+      case "askInDoubt":
+        return askInDoubt(this.deps, this.steps);
       case "succeed":
         return succeed(this);
     }

@@ -69,9 +69,9 @@ export async function loadEnrolledDevice(deps: EnrolledDeviceDeps): Promise<Enro
     devicesOf: async (account) => (await records.fetch(account)).devices.map(({ device }) => device),
     follow: (met) => records.follow(met),
     heardOwn: (heard) => own.heardFrom(heard),
-    repairRequest: (conversation, at) => {
+    repairRequest: (body) => {
       const { deviceKey } = own.identity;
-      return createRepairRequest(provider, { certificate: own.enrolment.certificate, deviceKey }, { conversation, at });
+      return createRepairRequest(provider, { certificate: own.enrolment.certificate, deviceKey }, body);
     },
     readInbox: () => inbox.read(),
     failed,

@@ -28,6 +28,7 @@ import { enqueue } from "./session/outbox.ts";
 import { openSignal, sealSignal } from "./session/signal.ts";
 import { isDirect, encodeBase64Url, type Push } from "@tacit/protocol";
 import type { TimelineItem } from "./session/timeline.ts";
+import { wantRepair } from "./session/wantRepair.ts";
 import { identityChanged } from "./translate.ts";
 
 /** MLS and JSON around it fit a blob with ease. */
@@ -254,12 +255,8 @@ export class LiveConversation implements Conversation {
 
   async repair(): Promise<void> {
     this.#requireUsable();
-    const due = this.#deps.connection.now();
-    await this.#steps.take((state) => {
-      if (state.phase === "opening") return undefined;
-      const repair = { attempts: 0, after: state.cursor, ...state.repair, due };
-      return silent({ ...state, phase: state.phase === "open" ? "stuck" : state.phase, pending: undefined, repair });
-    });
+    const { connection, context } = this.#deps;
+    await this.#steps.take((state) => wantRepair(state, context().account, connection.now()));
     this.#work.wanted();
   }
 

@@ -20,6 +20,7 @@ import {
 import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
 import { largestTree, unwrapWelcome } from "./session/welcomeTree.ts";
 import { wipe } from "./session/bytes.ts";
+import { secretsOnlyIn } from "./session/storedGroup.ts";
 import { behindStored } from "./storedTimeline.ts";
 
 export interface WelcomeDeps {
@@ -78,6 +79,7 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
     outcome = acceptInvitation(known && state, opened, !isKnown, listed, fresh);
     return outcome.kind === "joined" ? outcome.step : undefined;
   }, used);
+  if (outcome?.kind !== "joined") wipe([...opened.consumed, ...secretsOnlyIn(opened.group, undefined)]);
   if (outcome?.kind === "refused") {
     throw new TacitError("cannot_follow", "an invitation would lead back, or away from the others");
   }

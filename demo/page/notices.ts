@@ -17,6 +17,8 @@ export function describeNotice(notice: TimelineNotice): string {
       return "A change that broke the rules was ignored.";
     case "cannotFollow":
       return "This device cannot follow the conversation, and asks to be put in anew.";
+    case "unanswered":
+      return "Nobody has put this device in anew so far.";
     case "rejoined":
       return "This device is in again. Something may be missing.";
     case "suspended":

@@ -110,7 +110,9 @@ function requireName(
 
 /**
  * A successor takes accounts along, it brings none in. Whom a commit dropped counts too, by whatever right: a void commit
- * must not end a conversation, and the members follow only those who are in their epoch. One may have many successors,
+ * must not end a conversation, and the members follow only those who are in their epoch. Whoever left may be taken along, and opens
+ * none: whether they left is in a proposal that the relay cannot read, and where it was garbage, members who may not remove
+ * them could go nowhere without them. Who did leave does not follow. One may have many successors,
  * for the same reason: a bad one must not be in the way of a good one. They are counted like messages.
  */
 async function requirePredecessor(relay: Relay, { account }: Caller, request: Creation): Promise<void> {
@@ -119,8 +121,8 @@ async function requirePredecessor(relay: Relay, { account }: Caller, request: Cr
   const predecessor = await relay.conversations.get(name);
   if (predecessor === undefined) throw notAMember();
   const { dropped } = predecessor;
-  const wereIn = new Set([...predecessor.roster, ...[...dropped.keys()].filter((one) => !dropped.get(one)!.left)]);
-  if (!wereIn.has(account)) throw notAMember();
+  const wereIn = new Set([...predecessor.roster, ...dropped.keys()]);
+  if (!wereIn.has(account) || dropped.get(account)?.left === true) throw notAMember();
   if (isDirect(name) !== isDirect(conversation) || predecessor.generation + 1 !== generation) {
     throw new Refused("malformed", "predecessor: not the generation before");
   }

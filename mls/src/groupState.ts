@@ -82,6 +82,15 @@ export function secretsLeftBehind(state: GroupState, next: GroupState): Uint8Arr
   return secretsIn(state).filter((secret) => !kept.has(secret));
 }
 
+/**
+ * The secrets of a state that is given up, as far as `kept` does not hold them; each once. The signature key is not among them: it is the
+ * device's, and may be used in other groups.
+ */
+export function secretsGivenUp(state: GroupState, kept?: GroupState): Uint8Array[] {
+  const spared = new Set(kept === undefined ? [] : secretsIn(kept)).add(state.epoch.signaturePrivateKey);
+  return [...new Set(secretsIn(state))].filter((secret) => !spared.has(secret));
+}
+
 /** Keys of nodes that were neither blanked nor replaced between two trees. */
 export function keptPathKeys(pathKeys: PathKeys, before: RatchetTree, after: RatchetTree): Map<number, Uint8Array> {
   const kept = new Map<number, Uint8Array>();

@@ -39,7 +39,7 @@ export {
 } from "./generateKeyPackage.ts";
 export { lenientConfig, strictConfig, type GroupConfig } from "./groupConfig.ts";
 export type { GroupContext } from "./groupContext.ts";
-export type { GroupState, PendingProposal } from "./groupState.ts";
+export { secretsGivenUp, type GroupState, type PendingProposal } from "./groupState.ts";
 export {
   clearPendingProposals,
   encodeRatchetTree,

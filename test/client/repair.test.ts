@@ -1,7 +1,8 @@
 /** Devices that cannot follow, rosters that were destroyed, and what mends them; over the relay's own rules in one process. */
-import type { Client, Conversation } from "@tacit/client";
+import type { Client, Conversation, TimelineItem } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { encodeBase64Url } from "@tacit/protocol";
+import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { history, stage, take, type Stage } from "./support/stage.ts";
 import { publishKeyPackage, stranger } from "./support/stranger.ts";
 
@@ -183,7 +184,7 @@ describe("a device that missed a commit which expired", () => {
     await closeAll([again, bob]);
   });
 
-  it("is not put in anew more than three times a day", async () => {
+  it("that asks again and again is put in anew less and less often", async () => {
     const s = stage();
     const [clients, [atAlice, atBob]] = await group(s, ["alice", "bob", "carol"]);
     for (let i = 0; i < 5; i++) {
@@ -197,6 +198,92 @@ describe("a device that missed a commit which expired", () => {
     await s.clock.advance(60 * hour);
     expect(atBob!.state.current).toBe("open");
     await closeAll(clients);
+  });
+});
+
+describe("a member that puts a device in anew without need", () => {
+  it("spends nobody's times but its own: when the device needs it, others do it", async () => {
+    const s = stage();
+    const [clients, [atAlice, atBob, , atMallory]] = await group(s, ["alice", "bob", "carol", "mallory"]);
+    const { account, device } = clients[1]!;
+    for (let i = 0; i < 4; i++) {
+      // By a client of her own making: nobody asked for it.
+      const since = s.clock.now();
+      await s.clock.until(
+        (atMallory as LiveConversation).intend({ kind: "readmit", account, device, since, claimed: [] }),
+      );
+      await s.clock.advance(minute);
+    }
+    const restored = async (): Promise<readonly TimelineItem[]> =>
+      (await history(atAlice!)).filter(({ kind }) => kind === "deviceRestored");
+    expect(await restored()).toHaveLength(4);
+    expect(atBob!.state.current).toBe("open");
+    await clients[3]!.close();
+    await s.clock.until(atBob!.repair());
+    await s.clock.advance(minute);
+    expect(atBob!.state.current).toBe("open");
+    expect(await restored()).toHaveLength(5);
+    await said(s, atBob!, "in again");
+    await closeAll(clients.slice(0, 3));
+  });
+});
+
+describe("in a group of more than fifty", () => {
+  /** Alice owns it; the others are names that nobody answers for. */
+  async function crowd(s: Stage) {
+    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
+    const names = Array.from({ length: 50 }, (_, index) => `member-${index}`);
+    for (const name of names) {
+      const member = await stranger(s, name);
+      for (let i = 0; i < 2; i++) await publishKeyPackage(s, member);
+      member.socket.close();
+    }
+    const atAlice = await s.clock.until(alice.createGroup({ members: ["bob", ...names] }));
+    await s.clock.settle();
+    const atBob = bob.conversations()[0]!;
+    await s.clock.until(atBob.accept());
+    return { alice, bob, atAlice, atBob };
+  }
+
+  it("a device that nobody answers says so, and goes on in a successor where its owner wants that", async () => {
+    const s = stage();
+    const { alice, bob, atAlice, atBob } = await crowd(s);
+    bob.goOffline();
+    await s.clock.until(atAlice.repair());
+    await s.clock.advance(4 * hour);
+    expect(await kinds(atAlice)).toEqual(["opened", "membersChanged"]);
+    await s.clock.advance(72 * hour);
+    expect(await kinds(atAlice)).toEqual(["opened", "membersChanged", "unanswered"]);
+    expect(atAlice.state.current).toBe("repairing");
+    expect(s.relay.tables.conversations.size).toBe(1);
+    await s.clock.until(atAlice.repair());
+    await s.clock.until(said(s, atAlice, "we go on here"), hour);
+    expect((await kinds(atAlice)).slice(-2)).toEqual(["rejoined", "message"]);
+    expect(s.relay.tables.conversations.size).toBe(2);
+    bob.goOnline();
+    await s.clock.until(bob.caughtUp());
+    await s.clock.settle();
+    expect((await history(atBob)).slice(-2)).toMatchObject([
+      { kind: "rejoined", successor: true },
+      { kind: "message" },
+    ]);
+    await closeAll([alice, bob]);
+  });
+
+  it("a plain member's device goes on asking, also when its user wants more", async () => {
+    const s = stage();
+    const { alice, bob, atBob } = await crowd(s);
+    alice.goOffline();
+    await s.clock.until(atBob.repair());
+    await s.clock.advance(72 * hour);
+    expect((await kinds(atBob)).slice(-1)).toEqual(["unanswered"]);
+    await s.clock.until(atBob.repair());
+    await s.clock.advance(hour);
+    expect(s.relay.tables.conversations.size).toBe(1);
+    alice.goOnline();
+    await s.clock.advance(48 * hour);
+    expect(atBob.state.current).toBe("open");
+    await closeAll([alice, bob]);
   });
 });
 

@@ -182,6 +182,44 @@ describe("a member that posts garbage", () => {
   });
 });
 
+describe("a request to leave that is garbage", () => {
+  it.each<[string, (s: Stage, mallory: Stranger, log: string) => Promise<unknown>]>([
+    [
+      "posted by whom the group cannot take out",
+      ({ clock, relay }, { socket }, conversation) => {
+        const { turn } = relay.tables.conversations.get(conversation)!;
+        const payload = { inline: encodeBase64Url(noise()) };
+        const entry = encodeBase64Url(noise(16));
+        return clock.until(socket.request("propose", { conversation, turn, entry, payload, leave: true }));
+      },
+    ],
+    [
+      "forged in another's name",
+      async (s, _mallory, log) => forge(s, log, { kind: "proposal", account: "carol", leave: true }),
+    ],
+  ])("does not keep a plain member from going on in a successor: %s", async (_, leave) => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob", "carol"]);
+    const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
+    await publishKeyPackage(s, mallory);
+    clients[0]!.goOffline();
+    clients[2]!.goOffline();
+    await s.clock.until(atBob.repair());
+    await leave(s, mallory, atAlice.id);
+    const waiting = await s.clock.until(atBob.send({ text: "whoever follows" }));
+    await s.clock.until(waiting.sent, 48 * hour);
+    expect((await kinds(atBob)).slice(-2)).toEqual(["rejoined", "message"]);
+    for (const client of [clients[0]!, clients[2]!]) {
+      client.goOnline();
+      await s.clock.until(client.caughtUp());
+    }
+    await said(s, atAlice, "I do");
+    for (const view of views) expect((await texts(view)).slice(-2)).toEqual(["whoever follows", "I do"]);
+    expect(atCarol.members).toEqual(["alice", "bob", "carol", "mallory"]);
+    for (const client of clients) await client.close();
+  });
+});
+
 describe("a relay", () => {
   it("that forges garbage in Bob's name does not make the owner remove him; she can take him back", async () => {
     const s = stage();

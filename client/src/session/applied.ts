@@ -5,6 +5,8 @@ import { noted, type ConversationState, type RecentEntry, type SessionContext, t
 import type { LogMark } from "./content.ts";
 import { sha256 } from "./cryptoContext.ts";
 import type { Verdict } from "./logChain.ts";
+import { secretsOfPending } from "./remains.ts";
+import { notBefore } from "./repairPauses.ts";
 import type { TimelineNotice, UnreadableReason } from "./timeline.ts";
 
 /** An entry, with its payload fetched; without where a blob is gone or is not what it was named after. */
@@ -45,13 +47,19 @@ export function ended(
   notice: TimelineNotice,
   at: { readonly seq: number; readonly storedAt: number },
 ): Step {
-  return noted({ ...state, phase: "ended", pending: undefined, leaving: undefined }, notice, at);
+  const step = noted({ ...state, phase: "ended", pending: undefined, leaving: undefined }, notice, at);
+  return { ...step, consumed: secretsOfPending(state) };
 }
 
-/** This device cannot go on by itself. What it wants to send and to change waits until it is in again. */
+/**
+ * This device cannot go on by itself. What it wants to send and to change waits until it is in again. The group is kept until then: it says
+ * whose word puts this device in anew.
+ */
 export function stuck(state: ConversationState, at: { readonly seq: number; readonly storedAt: number }): Step {
-  const repair = state.repair ?? { attempts: 0, due: 0, after: state.cursor };
-  return noted({ ...state, phase: "stuck", pending: undefined, repair }, { kind: "cannotFollow" }, at);
+  const due = notBefore(state.restored, at.storedAt);
+  const repair = state.repair ?? { attempts: 0, due, after: state.cursor };
+  const step = noted({ ...state, phase: "stuck", pending: undefined, repair }, { kind: "cannotFollow" }, at);
+  return { ...step, consumed: secretsOfPending(state) };
 }
 
 /** Whether the sender of `reading` saw another log than this device did, as far as the two can be compared. */

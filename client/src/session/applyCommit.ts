@@ -19,6 +19,7 @@ import {
   type RecentEntry,
   type SessionContext,
 } from "./conversation.ts";
+import { doubting, isStrange, namesGroup } from "./doubt.ts";
 import { plainData, type GroupData } from "./groupData.ts";
 import { accountsIn, epochOf, groupDataOf, identities, isGroupOf, leaveProposals, type Group } from "./group.ts";
 import { handshakeHeader, isOfEpoch, type HandshakeHeader } from "./handshakeHeader.ts";
@@ -26,6 +27,7 @@ import { receive } from "./groupMessages.ts";
 import { secretsOnlyIn } from "./storedGroup.ts";
 import type { LeafIdentity } from "./authenticate.ts";
 import { mayAdminister, memberChange, type MemberChange } from "./memberChange.ts";
+import { secretsIn, secretsOfPending } from "./remains.ts";
 import { isTooLarge } from "./payloadSize.ts";
 import type { TimelineNotice } from "./timeline.ts";
 
@@ -48,14 +50,17 @@ export async function applyCommit(
   const own = pending?.hash === recent.hash ? pending : undefined;
   if (own === undefined && (group === undefined || state.phase === "opening")) {
     const waiting = { ...state, pending: undefined, group: undefined, phase: "awaitingWelcome" as const };
-    return { state: waiting, items: [], consumed: lostSecrets(pending, undefined) };
+    return { state: waiting, items: [], consumed: secretsIn(state) };
   }
   // The relay numbers the turns without a gap; this one it made up.
-  if (entry.turn !== state.turn) return voided(state, entry);
+  if (entry.turn !== state.turn) {
+    const seen = namesGroup(payload, "commit", state.log) ? doubting(context, state, entry.at) : state;
+    return voided(seen, entry);
+  }
 
   // An own commit that is not this one, or is void, never happens: it names this turn, which is over.
   const following = { ...state, turn: entry.turn + 1, pending: undefined };
-  const lost = lostSecrets(pending, group);
+  const lost = secretsOfPending(state);
   const at = placeOf(entry);
   // No member reads it, so it changes nothing for any.
   if (isTooLarge(entry.payload)) return { ...voided(withoutEffect(following, entry), entry), consumed: lost };
@@ -69,29 +74,30 @@ export async function applyCommit(
     return { ...stuck(following, at), consumed: lost };
   }
   const found =
-    header === undefined || data === undefined || !isOfEpoch(header, state.log, epoch)
+    header === undefined || data === undefined || !isGroupOf(header.groupId, state.log)
       ? "void"
-      : await changeOf(context, state, bytes, own);
+      : isOfEpoch(header, state.log, epoch)
+        ? await changeOf(context, state, bytes, own)
+        : "strange";
   if (found === "cannotFollow") return { ...stuck(following, at), consumed: lost };
-  const change = found === "void" || data === undefined ? undefined : judged(state, found, entry, data);
+  const change = typeof found === "string" || data === undefined ? undefined : judged(state, found, entry, data);
   // Made before somebody asked to leave: its maker does it again, with that.
   if (change === "overtaken") {
     const droppedBy = undefined;
     return { ...silent({ ...withoutEffect(following, entry), droppedBy }), consumed: lost, verdict: "void" };
   }
-  if (found === "void" || change === undefined || data === undefined) {
+  if (typeof found === "string" || change === undefined || data === undefined) {
+    const seen = found === "strange" && own === undefined ? doubting(context, following, entry.at) : following;
     // Who wanted to create it with this has nothing to go on with.
     const stopped =
-      group === undefined
-        ? ended(following, { kind: "cannotFollow" }, at)
-        : voided(withoutEffect(following, entry), entry);
+      group === undefined ? ended(following, { kind: "cannotFollow" }, at) : voided(withoutEffect(seen, entry), entry);
     return { ...stopped, consumed: lost };
   }
 
   const consumed = own === undefined ? [...found.consumed, ...lost] : found.consumed;
   const notices = noticesOf(state, found, change, { own, data });
   const times = [...state.commitTimes, entry.at].slice(-rememberedCommits);
-  const readmitted = restoredBy(found).map(({ device }) => ({ device, at: entry.at }));
+  const readmitted = restoredBy(found).map(({ device }) => ({ device, at: entry.at, by: found.from }));
   const readmissions =
     readmitted.length === 0
       ? state.readmissions
@@ -247,7 +253,7 @@ async function changeOf(
   state: ConversationState,
   commit: Uint8Array,
   own: PendingCommit | undefined,
-): Promise<FoundCommit | "void" | "cannotFollow"> {
+): Promise<FoundCommit | "void" | "strange" | "cannotFollow"> {
   const { group } = state;
   const before = group === undefined ? [] : identities(group);
   if (own !== undefined) {
@@ -274,7 +280,8 @@ async function changeOf(
   } catch (error) {
     // An own commit that this device does not know of: the others may have taken it.
     if (error instanceof MlsError && error.code === "own_message") return "cannotFollow";
-    return isLocal(error, state) ? "cannotFollow" : "void";
+    if (isLocal(error, state)) return "cannotFollow";
+    return isStrange(error) ? "strange" : "void";
   }
 }
 
@@ -324,11 +331,6 @@ function expelledAfter({ expelled }: ConversationState, { before, after }: Found
   return [...expelled.filter((device) => !areIn.has(device)), ...gone.map(({ device }) => device)].slice(
     -rememberedExpelled,
   );
-}
-
-/** Of a commit that never happens. */
-function lostSecrets(pending: PendingCommit | undefined, group: Group | undefined): readonly Uint8Array[] {
-  return pending === undefined ? [] : secretsOnlyIn(pending.next, group);
 }
 
 /**

@@ -11,6 +11,7 @@ import {
   type RecentEntry,
   type SessionContext,
 } from "./conversation.ts";
+import { doubting, isStrange } from "./doubt.ts";
 import { receive, type Processed } from "./groupMessages.ts";
 import type { TimelineMessage } from "./timeline.ts";
 
@@ -35,7 +36,8 @@ export async function applyMessage(
   try {
     processed = await receive(context, state.group, payload);
   } catch (error) {
-    return unreadable(state, entry, unlessBug(error, "cannot_decrypt"));
+    const reason = unlessBug(error, "cannot_decrypt" as const);
+    return unreadable(isStrange(error) ? doubting(context, state, entry.at) : state, entry, reason);
   }
   // A handshake message in the clothes of a message: it did not take part in the order of turns.
   if (processed.kind !== "message") return unreadable(state, entry, "unknown_content");

@@ -2,6 +2,7 @@
 import { isDirect, type Entry } from "@tacit/protocol";
 import { ended, isLocal, placeOf, stuck, unreadable, voided, type Applied, type ReadEntry } from "./applied.ts";
 import type { ConversationState, RecentEntry, SessionContext } from "./conversation.ts";
+import { doubting, isStrange, namesGroup } from "./doubt.ts";
 import { epochOf, leaveProposals } from "./group.ts";
 import { handshakeHeader, isOfEpoch } from "./handshakeHeader.ts";
 import { receive, type Processed } from "./groupMessages.ts";
@@ -24,13 +25,14 @@ export async function applyProposal(
   }
   const header = handshakeHeader(payload, "proposal");
   if (header === undefined || !isOfEpoch(header, before.log, epochOf(before.group))) {
-    return voided(offRoster(before, entry), entry);
+    const seen = namesGroup(payload, "proposal", before.log) ? doubting(context, before, entry.at) : before;
+    return voided(offRoster(seen, entry), entry);
   }
   let processed: Processed;
   try {
     processed = await receive(context, before.group, payload);
   } catch (error) {
-    const state = offRoster(before, entry);
+    const state = offRoster(isStrange(error) ? doubting(context, before, entry.at) : before, entry);
     if (isLocal(error, before) && isOwn) return stuck(state, placeOf(entry));
     if (isLocal(error, before)) return unreadable({ ...state, epochIncomplete: true }, entry, "cannot_follow");
     return voided(state, entry);

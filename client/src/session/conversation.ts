@@ -7,8 +7,10 @@ import type { LeafIdentity } from "./authenticate.ts";
 import { utf8 } from "./bytes.ts";
 import { sha256, type CryptoContext, type CryptoProvider } from "./cryptoContext.ts";
 import { accountsOf, groupDataOf, type Group } from "./group.ts";
+import { noDoubt, type Doubt } from "./doubt.ts";
 import type { Member } from "./member.ts";
 import { plainData, type GroupData, type Picture, type Role } from "./groupData.ts";
+import type { Readmission } from "./readmissions.ts";
 import type { RecordMark } from "./recordMark.ts";
 import type { TimelineItem, TimelineNotice } from "./timeline.ts";
 
@@ -92,8 +94,11 @@ export interface ConversationState {
   /** When the newest commits landed, oldest first. */
   readonly commitTimes: readonly number[];
   readonly repair: Repair | undefined;
-  /** Devices that were put in anew at somebody's request, and when: a loop must not spin (repair.ts). */
-  readonly readmissions: readonly { readonly device: string; readonly at: number }[];
+  readonly doubt: Doubt;
+  /** When this device was put in anew because it had asked for that; the newest, by the relay's clock. */
+  readonly restored: readonly number[];
+  /** Devices that were put in anew: a loop must not spin (readmissions.ts). */
+  readonly readmissions: readonly Readmission[];
 }
 
 /** Something that is to become true by a commit; it stays until a commit made it so, whoever made that. */
@@ -180,6 +185,8 @@ export interface Repair {
   readonly due: number;
   /** The last entry that was read before. */
   readonly after: number;
+  /** The application wants to go on in a successor, though the group is large. */
+  readonly elsewhere?: true;
 }
 
 export interface OutboxItem {
@@ -270,6 +277,8 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
     renewedAt: 0,
     commitTimes: [],
     repair: undefined,
+    doubt: noDoubt,
+    restored: [],
     readmissions: [],
   };
 }

@@ -54,6 +54,8 @@ type StoredHead = Pick<
   | "nextPosition"
   | "renewedAt"
   | "repair"
+  | "doubt"
+  | "restored"
   | "lastEpoch"
 > & { readonly chain: string | undefined };
 
@@ -108,9 +110,9 @@ export function changes(before: ConversationState | undefined, { state, items }:
 
 function headOf(state: ConversationState): StoredHead {
   const { log, phase, requestBy, cursor, chain, turn, joinedAt, provisional, epochIncomplete } = state;
-  const { nextOutbox, nextPosition, renewedAt, repair, lastEpoch } = state;
+  const { nextOutbox, nextPosition, renewedAt, repair, doubt, restored, lastEpoch } = state;
   const place = { cursor, chain: chain && encodeBase64Url(chain), turn, joinedAt, provisional, epochIncomplete };
-  return { log, phase, requestBy, ...place, nextOutbox, nextPosition, renewedAt, repair, lastEpoch };
+  return { log, phase, requestBy, ...place, nextOutbox, nextPosition, renewedAt, repair, doubt, restored, lastEpoch };
 }
 
 function membersOf(state: ConversationState): StoredMembers {

@@ -251,6 +251,7 @@ const notices: { readonly [K in TimelineNotice["kind"]]: Checks<Extract<Timeline
   devicesChanged: { accounts, by: text },
   void: { by: text },
   cannotFollow: {},
+  unanswered: {},
   logMismatch: { with: text },
   identityChanged: { account: text, proven: optional(flag) },
   membersChanged: { added: accounts, removed: accounts, by: text },

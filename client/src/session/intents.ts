@@ -17,7 +17,7 @@ import { keyPackageIdentity } from "./claimed.ts";
 import { mayAdminister, mayRemove } from "./memberChange.ts";
 import type { Wish } from "./pendingCommit.ts";
 import { isBusy } from "./renewal.ts";
-import { mayBeRestored } from "./repairRequest.ts";
+import { isReadmitted, mayReadmit } from "./readmissions.ts";
 
 /** Devices that one commit adds: with hybrid key packages it stays below what members read. */
 const devicesPerCommit = 250;
@@ -99,7 +99,7 @@ export function toTakeBack(
   const found = leavesOf(group).find(
     ({ identity: { account, device } }) =>
       lost.includes(account) &&
-      mayBeRestored(state, device, now) &&
+      mayReadmit(state, { device, by: self }, now) &&
       !state.intents.some((intent) => intent.kind === "readmit" && intent.account === account),
   );
   return found && { account: found.identity.account, device: found.identity.device };
@@ -207,8 +207,7 @@ function planReadmission(
   intent: Extract<Intent, { kind: "readmit" }>,
 ): Plan {
   const ofAccount = leaves.filter(({ identity }) => identity.account === intent.account);
-  const isDone = state.readmissions.some(({ device, at }) => device === intent.device && at >= intent.since);
-  if (ofAccount.length === 0 || isDone) return { kind: "done" };
+  if (ofAccount.length === 0 || isReadmitted(state, intent.device, intent.since)) return { kind: "done" };
   const [claimed] = intent.claimed.filter(({ device }) => device === intent.device);
   if (claimed === undefined) return { kind: "claim", accounts: [intent.account], devices: [intent.device] };
   const same = ofAccount.filter(({ identity }) => identity.device === intent.device);

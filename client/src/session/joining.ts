@@ -32,10 +32,12 @@ import {
 } from "./group.ts";
 import { join } from "./groupJoin.ts";
 import type { OwnKeyPackage } from "./member.ts";
-import { secretsOnlyIn } from "./storedGroup.ts";
+import { withoutDoubt } from "./doubt.ts";
 import { dataAmong, roleOf, type GroupData } from "./groupData.ts";
 import { haveOneKeyEach, mayAdminister, mayRemove, samePicture } from "./memberChange.ts";
 import { unsealed } from "./outbox.ts";
+import { secretsIn } from "./remains.ts";
+import { withinDay } from "./repairPauses.ts";
 
 export interface Invitation {
   /** The log. */
@@ -77,6 +79,8 @@ export async function openInvitation(
   const leaves = identities(group);
   const accounts = accountsIn(leaves);
   const data = groupDataOf(group);
+  // A turn brings one epoch at the most: no made-up group keeps this device from being put in anew by ever later ones.
+  if (epochOf(group) > BigInt(invitation.turn)) return undefined;
   if (data === undefined || !isGroupOf(groupIdOf(group), conversation)) return undefined;
   // The own leaf is in the group: so all leaves of the own account are of the own account key.
   if (!haveOneKeyEach(leaves)) return undefined;
@@ -193,9 +197,19 @@ function rejoin(
 ): JoinOutcome {
   const { seq, turn, by, group } = opened;
   switch (known.phase) {
-    case "open":
     case "opening":
       return { kind: "member" };
+    case "open": {
+      // It asked, because it may be in an epoch of its own; what it read since it began to doubt is read anew from there.
+      const { group: own, doubt } = known;
+      const isWanted = doubt.isAsking && doubt.after !== undefined && seq > doubt.after;
+      const isAhead = own !== undefined && epochOf(group) > epochOf(own);
+      if (!isWanted || !isAhead || !isByMember(known, opened, listed)) return { kind: "member" };
+      return joined(known, opened, {
+        requestBy: known.requestBy,
+        notice: { kind: "rejoined", by: by.account, after: doubt.after, successor: false },
+      });
+    }
     case "ended":
       // What has ended can begin again, later in the log. Where it stands the relay says; the epoch is the group's.
       if (seq <= known.cursor || turn <= known.turn || epochOf(group) <= known.lastEpoch) return { kind: "member" };
@@ -312,6 +326,7 @@ function joined(
   { group, seq, turn, at, consumed }: OpenedInvitation,
   { requestBy, notice }: { readonly requestBy: string | undefined; readonly notice: Parameters<typeof noted>[1] },
 ): JoinOutcome {
+  const hadAsked = known.doubt.isAsking || (known.repair?.attempts ?? 0) > 0;
   const state: ConversationState = {
     ...withGroup(known, group),
     phase: "open",
@@ -334,9 +349,13 @@ function joined(
     epochIncomplete: false,
     renewedAt: at,
     repair: undefined,
+    doubt: withoutDoubt(known.doubt),
+    restored: hadAsked ? [...withinDay(known.restored, at), at] : known.restored,
+    // They were asked for in an epoch that is over here: whoever needs it asks again.
+    intents: known.intents.filter(({ kind }) => kind !== "readmit"),
+    // What was read from there on is read once more, and is no copy of itself.
+    recent: known.recent.filter((entry) => entry.seq < seq),
   };
   const opened = noted(state, notice, { seq, storedAt: at });
-  const lost = known.pending === undefined ? [] : secretsOnlyIn(known.pending.next, group);
-  const old = known.group === undefined ? [] : secretsOnlyIn(known.group, group);
-  return { kind: "joined", step: { ...opened, consumed: [...consumed, ...lost, ...old] } };
+  return { kind: "joined", step: { ...opened, consumed: [...consumed, ...secretsIn(known)] } };
 }

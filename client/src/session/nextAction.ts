@@ -2,12 +2,12 @@
  * What a conversation does next. It follows from the state and from what the shell knows at that moment, and from nothing else; so the
  * work can stop anywhere, and goes on after a restart.
  */
-import { isDirect } from "@tacit/protocol";
 import type { ConversationState } from "./conversation.ts";
+import { isInDoubt } from "./doubt.ts";
 import { isServed, isUntidy, toTakeBack } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
 import { isWanted } from "./joining.ts";
-import { isShutOut, maySucceed } from "./successor.ts";
+import { hasWaited, isShutOut, mayGoOnElsewhere } from "./successor.ts";
 
 export type Action =
   | "read"
@@ -20,6 +20,7 @@ export type Action =
   | "takeBack"
   | "append"
   | "askForRepair"
+  | "askInDoubt"
   | "lookAgain"
   | "succeed";
 
@@ -62,13 +63,6 @@ export interface Situation {
 
 /** How long whoever may remove members is given to tidy up before everybody else does: milliseconds. */
 const tidying = { administrators: 1_000, others: 3_000 };
-/** Members among whom a successor is opened without being told to. */
-const largestToSucceed = 50;
-/** Unanswered requests after which a successor is opened. */
-const requestsBeforeSuccessor = { direct: 1, group: 6 };
-/** How often a member that the relay does not serve looks whether somebody took it back, before it opens a successor. */
-const looksBeforeSuccessor = 4;
-
 const rest: Decision = { kind: "rest" };
 
 export function nextAction(state: ConversationState, situation: Situation): Decision {
@@ -102,16 +96,13 @@ function mayFindWelcome({ repair }: ConversationState, { isAwaited, waits }: Sit
 /** Asks to be put in anew, again and again with growing pauses; then opens a successor, where that is for this device to decide. */
 function repairing(state: ConversationState, situation: Situation): Decision {
   const { waits, isBlocked, now, relayNow, isLinked } = situation;
-  const { repair, requestBy, log, roster } = state;
+  const { repair, requestBy } = state;
   if (repair === undefined || waits !== undefined || requestBy !== undefined || isBlocked()) return rest;
   if (relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
   if (isShutOut(state)) return act("succeed");
-  const direct = isDirect(log);
   // A linked device that asks for it before it has been put in is not lost: the others need not go elsewhere for it.
   const isAwaited = isLinked && isWanted(state) && state.data.predecessor === undefined;
-  const enough = direct && !isAwaited ? requestsBeforeSuccessor.direct : requestsBeforeSuccessor.group;
-  const isSmall = direct || roster.length <= largestToSucceed;
-  return act(repair.attempts >= enough && isSmall && maySucceed(state) ? "succeed" : "askForRepair");
+  return act(hasWaited(state, { isAwaited }) && mayGoOnElsewhere(state) ? "succeed" : "askForRepair");
 }
 
 function following(state: ConversationState, situation: Situation): Decision {
@@ -123,6 +114,14 @@ function following(state: ConversationState, situation: Situation): Decision {
     return waits === "chance" && isServed(state, self) && maySendMeanwhile(state) ? act("append") : rest;
   }
   if (state.phase === "open" && !isServed(state, self)) return unserved(state, situation);
+  const { now, relayNow } = situation;
+  if (isInDoubt(state) && relayNow >= state.doubt.due) return act("askInDoubt");
+  const decision = served(state, situation);
+  const isIdle = decision.kind === "rest" && isInDoubt(state);
+  return isIdle ? { kind: "wake", at: now + (state.doubt.due - relayNow) } : decision;
+}
+
+function served(state: ConversationState, situation: Situation): Decision {
   if (state.pending !== undefined) return act("land");
   if (state.leaving !== undefined) return act("propose");
   if (state.phase === "opening") return act("create");
@@ -138,11 +137,10 @@ function maySendMeanwhile(state: ConversationState): boolean {
 
 /** Dropped by a void commit, and not allowed to mend that: others take this account back, or it goes on elsewhere. */
 function unserved(state: ConversationState, { self, now, relayNow }: Situation): Decision {
-  const { repair, suspended, data, roster } = state;
+  const { repair, suspended, data } = state;
   if (repair !== undefined && relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
   const othersFollow = !suspended.includes(self) || mayAdminister(data, self);
-  const isEnough = (repair?.attempts ?? 0) >= looksBeforeSuccessor && roster.length <= largestToSucceed;
-  return act(isEnough && othersFollow && maySucceed(state) ? "succeed" : "lookAgain");
+  return act(hasWaited(state) && othersFollow && mayGoOnElsewhere(state) ? "succeed" : "lookAgain");
 }
 
 /** What concerns all comes first, then what the application wants, then messages. */

@@ -12,9 +12,9 @@ import {
 import { randomId, sha256 } from "./cryptoContext.ts";
 import { commitChange, createGroup, type Committed, type GroupChange } from "./groupCommit.ts";
 import { accountsIn, groupDataOf, identities, leaveProposals, leavesOf, type Group } from "./group.ts";
-import { secretsOnlyIn } from "./storedGroup.ts";
 import { dataAmong, type GroupData } from "./groupData.ts";
 import { memberChange } from "./memberChange.ts";
+import { secretsOfPending } from "./remains.ts";
 import { sealTree, treeNonce, wrapWelcome } from "./welcomeTree.ts";
 
 /** What a commit is to change; what members asked for and the roster needs comes on top. */
@@ -183,8 +183,7 @@ function pendingOf(
 
 /** The own commit was refused for good: it never happens. */
 export function withoutPending(state: ConversationState): Step {
-  const consumed = state.pending === undefined ? [] : secretsOnlyIn(state.pending.next, state.group);
-  return { state: { ...state, pending: undefined }, items: [], consumed };
+  return { state: { ...state, pending: undefined }, items: [], consumed: secretsOfPending(state) };
 }
 
 /** The creation was refused because there is one already. */

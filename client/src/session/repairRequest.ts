@@ -2,8 +2,10 @@
  * "Put me in anew": what a device that cannot follow a conversation sends to the inboxes of others. UTF-8 JSON
  *
  *     { "v": 1, "kind": "repair", "certificate": { payload, signature }, "body", "signature" }
- *     body = base64url of UTF-8 JSON { "conversation": log, "at": milliseconds }
+ *     body = base64url of UTF-8 JSON { "conversation": log, "at": milliseconds, "log"?: { "seq", "hash" } }
  *     signature = Ed25519 by the device key, over "tacit repair request 1" 0x00 body
+ *
+ * `log` is there where the device follows the conversation and doubts that it is where the others are: how it read the log up to there.
  *
  * It is in clear: the relay sees anyway which device asks whom. It grants nothing that the device does not have: it is put in anew where a
  * leaf of it is in, and a leaf of it only; an account under a new key where it proves by the former one that it is the same.
@@ -21,10 +23,13 @@ import {
 } from "@tacit/protocol";
 import { isCount, parseJson, utf8 } from "./bytes.ts";
 import { verifyCertificate } from "./certificate.ts";
-import type { ConversationState } from "./conversation.ts";
+import { logDiffers } from "./applied.ts";
+import { decodeMark, type LogMark } from "./content.ts";
+import type { ConversationState, RecentEntry } from "./conversation.ts";
 import type { CryptoProvider } from "./cryptoContext.ts";
 import { leavesOf } from "./group.ts";
 import { parse } from "./parse.ts";
+import { isReadmitted, mayReadmit } from "./readmissions.ts";
 
 const label = "tacit repair request 1";
 const day = 86_400_000;
@@ -32,12 +37,12 @@ const day = 86_400_000;
 const requestLife = 7 * day;
 /** Clocks differ. */
 const leeway = 3_600_000;
-/** How often one device is put in anew within a day. */
-const readmissionsPerDay = 3;
 
 export interface RepairRequest {
   readonly conversation: string;
   readonly at: number;
+  /** How it read the log, where it does not know that it cannot follow. */
+  readonly log: LogMark | undefined;
   /** Whose device asks, as its certificate says. */
   readonly certificate: DeviceCertificate;
 }
@@ -45,9 +50,9 @@ export interface RepairRequest {
 export async function createRepairRequest(
   provider: CryptoProvider,
   { certificate, deviceKey }: { readonly certificate: Signed; readonly deviceKey: KeyPair },
-  { conversation, at }: { readonly conversation: string; readonly at: number },
+  { conversation, at, log }: Omit<RepairRequest, "certificate">,
 ): Promise<Uint8Array> {
-  const body = utf8(JSON.stringify({ conversation, at }));
+  const body = utf8(JSON.stringify({ conversation, at, log }));
   const signature = await provider.signatures.Ed25519.sign(deviceKey.privateKey, signedBytes(label, body));
   const { payload, signature: certified } = certificate;
   return utf8(
@@ -88,13 +93,16 @@ export async function openRepairRequest(
   const request = isAuthentic ? parseJson(body) : undefined;
   const conversation = parse(conversationId, request?.["conversation"]);
   const at = request?.["at"];
-  return conversation === undefined || !isCount(at) ? undefined : { conversation, at, certificate };
+  const log = decodeMark(request?.["log"]);
+  if (conversation === undefined || !isCount(at) || (request?.["log"] !== undefined && log === undefined))
+    return undefined;
+  return { conversation, at, log, certificate };
 }
 
 /** Whether this device may, and need, put the asking one in anew at `now`. */
 export function isToBeReadmitted(
   state: ConversationState,
-  { at, certificate }: RepairRequest,
+  { at, certificate, log }: RepairRequest,
   own: { readonly account: string; readonly device: string },
   now: number,
 ): boolean {
@@ -112,13 +120,17 @@ export function isToBeReadmitted(
     leaves.every(({ identity }) => identity.accountKey !== accountKey && !identity.formerKeys.includes(accountKey));
   if (!isKnown && !isSuccessor && !isPeerAnew) return false;
   // The relay can show an old request again.
-  const isDone = state.readmissions.some((each) => each.device === device && each.at >= at);
+  const isDone = isReadmitted(state, device, at);
   const isUnderWay = state.intents.some((intent) => intent.kind === "readmit" && intent.device === device);
-  return !isDone && !isUnderWay && mayBeRestored(state, device, now);
+  // Who only doubts goes on, where it is.
+  const isLost = log === undefined || isElsewhere(state, log);
+  return isLost && !isDone && !isUnderWay && mayReadmit(state, { device, by: own.account }, now);
 }
 
-/** Whether `device` was not put in anew too often. */
-export function mayBeRestored({ readmissions }: ConversationState, device: string, now: number): boolean {
-  const before = readmissions.filter((each) => each.device === device && each.at > now - day);
-  return before.length < readmissionsPerDay;
+/** Read by whoever was not shown any of the entries that could be compared. */
+const beyond: RecentEntry = { seq: Infinity, hash: "", chain: undefined, afterGap: true };
+
+/** Whether a device that read the log so is elsewhere than this one; false where this one cannot tell. */
+function isElsewhere(state: ConversationState, mark: LogMark): boolean {
+  return mark.seq <= state.cursor && logDiffers(state, mark, beyond);
 }

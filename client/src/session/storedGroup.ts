@@ -1,5 +1,5 @@
 /** Groups in the store: what a commit changes, and what a message changes; and what is to be wiped of those that are kept no more. */
-import { decodeState, encodeEpoch, encodeRatchets, type RatchetChunk } from "@tacit/mls";
+import { decodeState, encodeEpoch, encodeRatchets, secretsGivenUp, type RatchetChunk } from "@tacit/mls";
 import type { CryptoContext } from "./cryptoContext.ts";
 import type { Group } from "./group.ts";
 
@@ -22,12 +22,7 @@ export function decodeGroup(
   return decodeState(suite, epoch, ratchets);
 }
 
-/** Secrets of `dropped` that `kept` does not share. */
+/** Secrets of `dropped` that `kept` does not share: those of the epoch and of its ratchets. */
 export function secretsOnlyIn(dropped: Group, kept: Group | undefined): readonly Uint8Array[] {
-  const secrets = ({ epoch }: Group): readonly Uint8Array[] => [
-    ...Object.values(epoch.secrets as unknown as Readonly<Record<string, Uint8Array>>),
-    ...epoch.pathKeys.values(),
-  ];
-  const shared = new Set(kept === undefined ? [] : secrets(kept));
-  return secrets(dropped).filter((secret) => !shared.has(secret));
+  return secretsGivenUp(dropped, kept);
 }

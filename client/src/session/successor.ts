@@ -15,17 +15,41 @@ import {
   type SessionContext,
   type Step,
 } from "./conversation.ts";
+import { withoutDoubt } from "./doubt.ts";
 import { dataAmong } from "./groupData.ts";
 import { exportKey, identities, leaveProposals, type Group } from "./group.ts";
-import { secretsOnlyIn } from "./storedGroup.ts";
 import { isWanted } from "./joining.ts";
 import { unsealed } from "./outbox.ts";
+import { secretsIn } from "./remains.ts";
 
 /** Successors of one conversation that this device opens in its life: a loop must end. */
 const mostGenerations = 16;
 
 /** Names that are tried for one successor. */
 const mostNames = 3;
+
+/** Members among whom a successor is opened without being told to. */
+const largestToSucceed = 50;
+/** Unanswered requests after which a successor is opened. Of those who are not served: looks whether somebody took them back. */
+const attemptsBefore = { direct: 1, group: 6, unserved: 4 };
+
+/** Whether this device has asked, or looked, as often as it does before it goes on in a successor. `isAwaited`: others are to bring it in. */
+export function hasWaited({ repair, phase, log }: ConversationState, { isAwaited = false } = {}): boolean {
+  const kind = phase === "open" ? "unserved" : isDirect(log) && !isAwaited ? "direct" : "group";
+  return (repair?.attempts ?? 0) >= attemptsBefore[kind];
+}
+
+/** Whether it does that by itself, or was told to: in a large group that is for those who run it. */
+export function mayGoOnElsewhere(state: ConversationState): boolean {
+  const { log, roster, repair } = state;
+  const isSmall = isDirect(log) || roster.length <= largestToSucceed;
+  return (isSmall || repair?.elsewhere === true) && maySucceed(state);
+}
+
+/** Nobody answers, and this device does not go on elsewhere by itself: its user, or somebody who runs the group, has to do something. */
+export function isLeftAlone(state: ConversationState): boolean {
+  return hasWaited(state) && !mayGoOnElsewhere(state);
+}
 
 /** Whether the name that this device wanted for a successor was taken by somebody who did not let it in. */
 export function isShutOut(state: ConversationState): boolean {
@@ -61,6 +85,7 @@ export function succeeding(context: SessionContext, state: ConversationState): S
       due: 0,
       after: state.repair?.after ?? state.cursor,
     },
+    doubt: withoutDoubt(state.doubt),
     data: { ...dataAmong(state.data, roster), generation, predecessor },
     anchors: state.group === undefined ? state.anchors : identities(state.group),
     outbox: unsealed(state.outbox),
@@ -76,10 +101,7 @@ export function succeeding(context: SessionContext, state: ConversationState): S
     recent: [],
     former: isAgain ? state.former : formerOf(state),
   };
-  const dropped = [state.group, state.pending?.next].flatMap((group) =>
-    group === undefined ? [] : secretsOnlyIn(group, undefined),
-  );
-  return { state: next, items: [], consumed: dropped };
+  return { state: next, items: [], consumed: secretsIn(state) };
 }
 
 function successorId({ provider, account }: SessionContext, state: ConversationState, generation: number): string {

@@ -64,6 +64,11 @@ export type TimelineNotice =
   /** This device cannot follow a change that others may: it asks to be put in anew. */
   | { readonly kind: "cannotFollow" }
   /**
+   * Nobody has put this device in anew, or taken its account back, and it does not go on elsewhere by itself: in a group of more than 50
+   * accounts an owner or admin says `repair()` for that. It goes on asking.
+   */
+  | { readonly kind: "unanswered" }
+  /**
    * This device is in again, after `cannotFollow` or on another log (`successor`). What was sent between the place `after` and this one may
    * be missing.
    */

@@ -105,7 +105,7 @@ export class LogReading {
     await this.#steps.take((state) => {
       if (state.phase !== "open") return undefined;
       const at = { seq: state.cursor, storedAt: this.#deps.connection.now() };
-      return noted({ ...state, phase: "ended", pending: undefined }, { kind: "cannotFollow" }, at);
+      return noted({ ...state, phase: "ended" }, { kind: "cannotFollow" }, at);
     });
   }
 }

@@ -1,10 +1,10 @@
 /** What a member does about a roster that a void commit disturbed, and where a log cannot be gone on with. */
-import { pauseAfter } from "../askForRepair.ts";
 import { sameSet } from "../session/commitData.ts";
-import { merged, silent, type ConversationState } from "../session/conversation.ts";
+import { merged, noted, silent, type ConversationState } from "../session/conversation.ts";
 import { isServed, newIntent, toTakeBack, withIntent } from "../session/intents.ts";
 import { createPending } from "../session/pendingCommit.ts";
-import { succeeding } from "../session/successor.ts";
+import { pauseAfter } from "../session/repairPauses.ts";
+import { isLeftAlone, succeeding } from "../session/successor.ts";
 import { claimFor } from "./creating.ts";
 import type { Work } from "./work.ts";
 
@@ -26,9 +26,12 @@ export async function lookLater({ deps, steps, reading }: Pick<Work, "deps" | "s
   const { provider } = context();
   reading.owe();
   await steps.take((state) => {
+    const now = connection.now();
     const { attempts = 0, after = state.cursor } = state.repair ?? {};
-    const due = connection.now() + pauseAfter(attempts, provider.random);
-    return silent({ ...state, repair: { attempts: attempts + 1, due, after } });
+    const due = now + pauseAfter(attempts, provider.random);
+    const looked = { ...state, repair: { ...state.repair, attempts: attempts + 1, due, after } };
+    const at = { seq: state.cursor, storedAt: now };
+    return isLeftAlone(looked) && !isLeftAlone(state) ? noted(looked, { kind: "unanswered" }, at) : silent(looked);
   });
 }
 

@@ -226,6 +226,21 @@ describe("a device that cannot follow", () => {
     ["asks once in a direct conversation", { log: direct, repair: due }, {}, act("askForRepair")],
     ["and goes on elsewhere", { log: direct, repair: { ...due, attempts: 1 } }, {}, act("succeed")],
     [
+      "with more than fifty it asks on",
+      { repair: { ...due, attempts: 6 }, roster: Array.from({ length: 51 }, (_, i) => `member-${i}`) },
+      {},
+      act("askForRepair"),
+    ],
+    [
+      "unless somebody who runs the group wants it to go on elsewhere",
+      {
+        repair: { ...due, attempts: 6, elsewhere: true },
+        roster: Array.from({ length: 51 }, (_, i) => `member-${i}`),
+      },
+      {},
+      act("succeed"),
+    ],
+    [
       "asks on where it has gone on too often",
       { repair: { ...due, attempts: 6 }, data: { ...plainData, generation: 16 } },
       {},

@@ -57,7 +57,8 @@ describe("rolled-back state", () => {
     const at = s.clock.now();
     const { certificate } = mallory.identity.enrolment;
     const { deviceKey } = mallory.identity;
-    const request = await createRepairRequest(provider, { certificate, deviceKey }, { conversation: atAlice.id, at });
+    const body = { conversation: atAlice.id, at, log: undefined };
+    const request = await createRepairRequest(provider, { certificate, deviceKey }, body);
     const payload = { inline: encodeBase64Url(request) };
     const id = (): string => at.toString(16).padStart(12, "0") + encodeBase64Url(noise(16));
     const asked = (): InboxItem => ({
