@@ -39,17 +39,19 @@ const say: Action = {
 async function sayTo(world: World, device: Device, peer: Device, count: number): Promise<void> {
   const { life } = device;
   const id = world.directConversation(device, peer);
-  const conversation = device.conversation(id) ?? (await opened(world, device, peer));
+  const conversation = device.conversation(id) ?? (await opened(world, device, peer, id));
   if (conversation === undefined || life !== device.life) return;
   for (let index = 0; index < count; index++) void speak(world, device, conversation);
 }
 
-async function opened(world: World, device: Device, peer: Device): Promise<Conversation | undefined> {
+async function opened(world: World, device: Device, peer: Device, id: string): Promise<Conversation | undefined> {
+  const isLinked = device.holder !== undefined;
+  if (isLinked && device.id !== undefined) world.oracle.memberships.because(device.id, id, "askedEarly");
   try {
     return await device.client?.conversation({ with: [peer.account] });
   } catch (error) {
     // One that was linked just now is put into what there is already.
-    const isOnItsWay = device.holder !== undefined && isTacitError(error, "cannot_follow");
+    const isOnItsWay = isLinked && isTacitError(error, "cannot_follow");
     if (!isOnItsWay) complain(world, device, error);
     return undefined;
   }

@@ -36,9 +36,7 @@ export class Causes {
         this.#explained.add(`${device.name} ${log} ${item.seq}`);
         this.#troubled = true;
       }
-      // A further device that asked for the conversation before it had been put into it.
-      const isNew = device.holder !== undefined && index === 0;
-      if (item.kind === "rejoined" && isNew) this.#troubled = true;
+      if (item.kind === "rejoined" && this.has(device, "askedEarly")) this.#troubled = true;
       // Who created it, or was to get a Welcome for it, has nothing to say so in before it is in.
       const first = item.kind === "rejoined" && item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
       const before = items[index - 1]?.log ?? first;

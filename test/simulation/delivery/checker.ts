@@ -174,6 +174,7 @@ class CheckedConversation {
     if (places.length === 0) {
       const isOwn = message.by === device.name;
       if (!message.promised || !isOwn || this.#hasEnded(device)) return;
+      if (message.failed === "not_a_member" && wasOut(timeline)) return;
       const failed = message.failed === undefined ? "" : `: ${message.failed}`;
       return this.#find(device, "lost", `it never got into the log${failed}`, message.name);
     }
@@ -271,4 +272,13 @@ class CheckedConversation {
   #find(device: Device, kind: Finding["kind"], why: string, message?: string): void {
     this.#world.oracle.find(kind, device.name, this.#root, why, message);
   }
+}
+
+/** Whether it was shown that its account was out of the conversation for a time: what waited then was refused, and its sender told. */
+function wasOut({ device: { account }, items }: PlacedTimeline): boolean {
+  return items.some(
+    ({ item }) =>
+      (item.kind === "left" && item.accounts.includes(account)) ||
+      (item.kind === "membersChanged" && item.removed.includes(account)),
+  );
 }

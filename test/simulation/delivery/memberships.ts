@@ -10,6 +10,8 @@ export type Cause =
   | "repairAsked"
   /** Its user did not want the conversation. */
   | "declined"
+  /** It was linked, and its application asked for the conversation before it had been put into it. */
+  | "askedEarly"
   /** The Welcome was deleted, unread, because its time was over. */
   | "welcomeExpired";
 
