@@ -90,12 +90,16 @@ async function arrive({ url, suite, slowness, atOnce, devices: newcomers }: Orde
   return null;
 }
 
+/** What is patience stays below what keeps a socket alive: a socket that says nothing for ten minutes is closed. */
+const longestPatience = 240_000;
+
 /** Timers that take longer: where hundreds share a processor, what takes a second elsewhere takes many. */
 function slowClock(slowness: number): Clock {
   return {
     now: () => Date.now(),
     after(milliseconds, run) {
-      const timer = setTimeout(run, milliseconds * slowness);
+      const delay = Math.max(milliseconds, Math.min(milliseconds * slowness, longestPatience));
+      const timer = setTimeout(run, delay);
       return () => clearTimeout(timer);
     },
   };
