@@ -8,8 +8,8 @@ import type { Transport } from "@tacit/client";
 export function considerate(inner: Transport, atOnce: number): Transport {
   let free = atOnce;
   const waiting: (() => void)[] = [];
-  /** Runs `start` when it is its turn, with what ends it; to be called once or more. */
-  function inTurn(start: (done: () => void) => void): void {
+  /** Runs `start` when it is its turn, with what ends it; to be called once or more. `first`: before others, for a proof grows old. */
+  function inTurn(start: (done: () => void) => void, first = false): void {
     const run = (): void => {
       free--;
       let isDone = false;
@@ -21,6 +21,7 @@ export function considerate(inner: Transport, atOnce: number): Transport {
       });
     };
     if (free > 0) run();
+    else if (first) waiting.unshift(run);
     else waiting.push(run);
   }
 
@@ -52,7 +53,7 @@ export function considerate(inner: Transport, atOnce: number): Transport {
             events.closed(code);
           },
         });
-      });
+      }, true);
       return {
         send(text) {
           inTurn((done) => {
@@ -63,7 +64,7 @@ export function considerate(inner: Transport, atOnce: number): Transport {
               done();
             });
             socket?.send(text);
-          });
+          }, text.includes('"op":"hello"'));
         },
         close() {
           if (socket === undefined && !isClosed) queueMicrotask(() => events.closed(1006));
