@@ -24,6 +24,11 @@ export class Causes {
     return this.#troubled;
   }
 
+  /** A cause that concerns them all. */
+  trouble(): void {
+    this.#troubled = true;
+  }
+
   learn({ device, items, places }: PlacedTimeline): void {
     if (this.has(device, "repairAsked") || this.has(device, "welcomeExpired")) this.#troubled = true;
     const lost = (log: string, at: number, noticeAt?: number): boolean =>

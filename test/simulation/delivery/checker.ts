@@ -85,6 +85,7 @@ class CheckedConversation {
     this.#root = root;
     this.#logs = logs;
     this.#causes = new Causes(world.oracle, root);
+    if (logs.some((log) => isForeign(world, log))) this.#causes.trouble();
   }
 
   check(said: readonly Said[]): void {
@@ -178,7 +179,7 @@ class CheckedConversation {
       const failed = message.failed === undefined ? "" : `: ${message.failed}`;
       return this.#find(device, "lost", `it never got into the log${failed}`, message.name);
     }
-    const meant = places.filter((place) => this.#isMeant(device, place));
+    const meant = places.filter((place) => this.#isMeant(timeline, place));
     if (meant.length === 0) return;
     if (meant.every((place) => this.#causes.excuses(timeline, place))) {
       this.expired++;
@@ -193,7 +194,7 @@ class CheckedConversation {
     const { device } = timeline;
     for (const { entry } of this.#world.oracle.logs.get(log)?.values() ?? []) {
       const place = { log, seq: entry.seq };
-      if (entry.kind !== "commit" || timeline.places.has(`${log} ${entry.seq}`) || !this.#isMeant(device, place)) {
+      if (entry.kind !== "commit" || timeline.places.has(`${log} ${entry.seq}`) || !this.#isMeant(timeline, place)) {
         continue;
       }
       if (this.#causes.excuses(timeline, place) || this.#wasOvertaken(place)) continue;
@@ -224,7 +225,8 @@ class CheckedConversation {
     for (const device of devices) {
       if (device.isRevoked || device.isMalicious) continue;
       const conversation = device.conversationIn(this.#root);
-      if (conversation === undefined) continue;
+      // To whom somebody with a successor of their own invited, that is all there is.
+      if (conversation === undefined || isForeign(this.#world, conversation.id)) continue;
       const { current } = conversation.state;
       if (current === "repairing" || (current === "opening" && this.#logs.length > 0)) {
         this.#find(device, "other", `it is ${current} at the end`);
@@ -237,7 +239,9 @@ class CheckedConversation {
   }
 
   /** Whether the device was in the epoch in which the entry was made, and served by the relay. */
-  #isMeant({ id, account }: Device, { log, seq }: Place): boolean {
+  #isMeant({ device: { id, account }, items }: PlacedTimeline, { log, seq }: Place): boolean {
+    // Whether anybody follows is for them to decide.
+    if (isForeign(this.#world, log) && !items.some((item) => item.log === log)) return false;
     const { memberships, logs } = this.#world.oracle;
     const logged = logs.get(log)?.get(seq);
     if (id === undefined || logged?.epoch === undefined) return false;
@@ -281,4 +285,10 @@ function wasOut({ device: { account }, items }: PlacedTimeline): boolean {
       (item.kind === "left" && item.accounts.includes(account)) ||
       (item.kind === "membersChanged" && item.removed.includes(account)),
   );
+}
+
+/** Whether `log` is a successor that somebody opened who had posted garbage. */
+export function isForeign({ devices, oracle }: World, log: string): boolean {
+  const opener = oracle.memberships.openerOf(log);
+  return devices.some(({ isMalicious, account }) => isMalicious && account === opener);
 }

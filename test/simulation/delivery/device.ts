@@ -218,7 +218,7 @@ export class Device {
     client.on("failure", (error) => {
       oracle.failure(error.code);
       trace.note(this.name, `failure ${error.code}: ${error.message}`);
-      if (!expectedFailures.has(error.code)) {
+      if (!expectedFailures.has(error.code) && !this.#isRefusal(error.code)) {
         oracle.find("other", this.name, "", `failure ${error.code}: ${error.message}: ${causeOf(error)}`);
       }
     });
@@ -240,6 +240,13 @@ export class Device {
     for (const conversation of client.conversations()) this.#follow(life, conversation);
     if (this.isOnline) client.goOnline();
     else client.goOffline();
+  }
+
+  /** Somebody who had posted garbage opened a successor, and this device does not follow. */
+  #isRefusal(code: string): boolean {
+    const { devices, oracle } = this.#world;
+    const openers = new Set(oracle.memberships.successors.map(([, opener]) => opener));
+    return code === "cannot_follow" && devices.some(({ isMalicious, account }) => isMalicious && openers.has(account));
   }
 
   #stopped(error: unknown): void {

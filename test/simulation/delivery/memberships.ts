@@ -20,6 +20,7 @@ export class Memberships {
   readonly #epochs = new Map<string, readonly string[]>();
   readonly #newest = new Map<string, bigint>();
   readonly #predecessors = new Map<string, string>();
+  readonly #openers = new Map<string, string>();
   /** `<log> <account>` -> the seq of the proposal by which it left. */
   readonly #leavings = new Map<string, number[]>();
   /** `<log> <account>` -> the seqs of commits that put it on the roster. */
@@ -32,8 +33,20 @@ export class Memberships {
     this.#find = find;
   }
 
-  created(log: string, { predecessor }: Pick<Conversation, "predecessor">): void {
-    if (predecessor !== undefined) this.#predecessors.set(log, predecessor);
+  created(log: string, { predecessor, lastCommit }: Pick<Conversation, "predecessor" | "lastCommit">): void {
+    if (predecessor === undefined || this.#openers.has(log)) return;
+    this.#predecessors.set(log, predecessor);
+    this.#openers.set(log, lastCommit.by);
+  }
+
+  /** Who opened `log`, where it is a successor. */
+  openerOf(log: string): string | undefined {
+    return this.#openers.get(log);
+  }
+
+  /** Successors, whoever opened them. */
+  get successors(): readonly (readonly [log: string, opener: string])[] {
+    return [...this.#openers];
   }
 
   /** The first log of the conversation that `log` belongs to. */
