@@ -13,10 +13,10 @@ import type { BenchOptions, Report } from "./report.ts";
 
 const longest = 60 * 60_000;
 /**
- * How many times longer the devices' timers take: or all of them would take a relay that they share two processors with for gone, and
+ * How many times longer the devices wait for answers: or all of them would take a relay that they share two processors with for gone, and
  * come back at once, which it would have to serve too.
  */
-const slownessOf = (devices: number): number => Math.max(1, Math.ceil(devices / 80));
+const slownessOf = (devices: number): number => Math.max(1, Math.ceil(devices / 25));
 /** Milliseconds. */
 const progressEvery = 30_000;
 

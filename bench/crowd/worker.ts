@@ -90,16 +90,18 @@ async function arrive({ url, suite, slowness, atOnce, devices: newcomers }: Orde
   return null;
 }
 
-/** What is patience stays below what keeps a socket alive: a socket that says nothing for ten minutes is closed. */
-const longestPatience = 240_000;
+/** Timers from here on, in milliseconds, are for answers that do not come; what is shorter is a pause, and stays as it is. */
+const shortestPatience = 10_000;
+/** Below what keeps a socket alive: one that says nothing for ten minutes is closed. */
+const longestPatience = 500_000;
 
-/** Timers that take longer: where hundreds share a processor, what takes a second elsewhere takes many. */
+/** Patience that lasts longer: where hundreds share a processor, what takes a second elsewhere takes many. */
 function slowClock(slowness: number): Clock {
   return {
     now: () => Date.now(),
     after(milliseconds, run) {
-      const delay = Math.max(milliseconds, Math.min(milliseconds * slowness, longestPatience));
-      const timer = setTimeout(run, delay);
+      const patience = Math.max(milliseconds, Math.min(milliseconds * slowness, longestPatience));
+      const timer = setTimeout(run, milliseconds < shortestPatience ? milliseconds : patience);
       return () => clearTimeout(timer);
     },
   };
