@@ -219,7 +219,7 @@ function report({ devices, suite, phases, isSame, lost, failures, usages }: Foun
         ({ name, traffic: { requests, refusals } }) =>
           `${name}: ${listed(requests)}${Object.keys(refusals).length > 0 ? `; refused ${listed(refusals)}` : ""}`,
       ),
-      `The devices' timers take ${slownessOf(devices)} times longer, as many share these processors: so does what they wait for by themselves.`,
+      `The devices wait ${slownessOf(devices)} times longer for answers, as many share these processors.`,
       `All in one epoch with one authenticator: ${isSame ? "yes" : "NO"}. Devices that miss the last message: ${lost}.`,
       `Processes of devices: ${(resident / 1e9).toFixed(1)} GB, ${Math.round(processor / 1_000)} s of processor time.`,
       ...failures.slice(0, 5).map((failure) => `FAILURE: ${failure}`),
