@@ -243,9 +243,12 @@ class CheckedConversation {
 
   /** Whether the device was in the epoch in which the entry was made, and served by the relay. */
   #isMeant({ device: { id, account }, items }: PlacedTimeline, { log, seq }: Place): boolean {
-    // Whether anybody follows is for them to decide.
-    if (isForeign(this.#world, log) && !items.some((item) => item.log === log)) return false;
     const { memberships, logs } = this.#world.oracle;
+    const before = memberships.predecessorOf(log);
+    // Whether anybody follows is for them to decide, and who left does not, though somebody who did not know that took them along.
+    const mayStay =
+      isForeign(this.#world, log) || (before !== undefined && memberships.hasLeft(before, account, Infinity));
+    if (mayStay && !items.some((item) => item.log === log)) return false;
     const logged = logs.get(log)?.get(seq);
     if (id === undefined || logged?.epoch === undefined) return false;
     if (memberships.devicesIn(log, logged.epoch)?.includes(id) !== true) return false;
