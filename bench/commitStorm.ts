@@ -3,7 +3,8 @@
  * functions of the local cloud. The relay lets one in at a time; everybody else follows it and makes their commit anew.
  */
 import { cipherSuites } from "@tacit/mls";
-import { agree, gather } from "./crowd/crowd.ts";
+import { agree, gather, patienceOf } from "./crowd/crowd.ts";
+import { telling } from "./crowd/progress.ts";
 import { countTraffic, trafficBetween } from "./crowd/traffic.ts";
 import { within } from "./crowd/within.ts";
 import { startLocalTacit } from "./localTacit.ts";
@@ -24,7 +25,10 @@ async function storm(devices: number): Promise<Report> {
     suite: cipherSuites.MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519,
     token: (account) => cloud.token(account, { expiresIn: 24 * 3_600 }),
     processes: devices > 50 ? 2 : 1,
+    patience: patienceOf(devices),
   });
+  const counter = countTraffic(cloud);
+  let told = telling(`${devices} devices register, and their group is created`, counter);
   try {
     const accounts = Array.from({ length: devices }, (_, index) => `device-${String(index).padStart(4, "0")}`);
     const [lead = "", ...others] = accounts;
@@ -33,7 +37,8 @@ async function storm(devices: number): Promise<Report> {
     await crowd.tellAll({ do: "awaitMembers", conversation, members: devices, except: [] });
     const [before] = (await crowd.tellAll({ do: "standings", conversation })).flat();
 
-    const counter = countTraffic(cloud);
+    told();
+    told = telling("all commit", counter);
     const quiet = counter.snapshot();
     const at = Date.now() + 500;
     const rotated = await crowd.tellAll({ do: "rotateAll", conversation, at, talk: true });
@@ -88,6 +93,7 @@ async function storm(devices: number): Promise<Report> {
       },
     };
   } finally {
+    told();
     crowd.close();
     await cloud.close();
   }

@@ -4,22 +4,15 @@
  */
 import { cipherSuites } from "@tacit/mls";
 import { price, usageBetween, type MeterSnapshot, type Usage } from "@tacit/local";
-import { agree, gather, together } from "./crowd/crowd.ts";
+import { agree, gather, patienceOf, together } from "./crowd/crowd.ts";
 import type { Times } from "./crowd/orders.ts";
+import { listed, telling } from "./crowd/progress.ts";
 import { countTraffic, trafficBetween, type Sizes, type Traffic } from "./crowd/traffic.ts";
 import { within } from "./crowd/within.ts";
 import { startLocalTacit } from "./localTacit.ts";
 import type { BenchOptions, Report } from "./report.ts";
 
 const longest = 60 * 60_000;
-/**
- * How many times longer the devices wait for answers: or all of them would take a relay that they share two processors with for gone, and
- * come back at once, which it would have to serve too.
- */
-const slownessOf = (devices: number): number => Math.max(1, Math.ceil(devices / 25));
-/** Milliseconds. */
-const progressEvery = 30_000;
-
 interface Phase {
   readonly name: string;
   /** Until whoever asked for it was told that it is done, and until the last device had it. */
@@ -45,24 +38,17 @@ async function run(devices: number, suite: number): Promise<Report> {
     suite,
     token: (account) => cloud.token(account, { expiresIn: 24 * 3_600 }),
     processes: devices > 100 ? 2 : 1,
-    slowness: slownessOf(devices),
+    patience: patienceOf(devices),
     atOnce: 8,
     ...(profile === undefined ? {} : { execArgv: ["--cpu-prof", `--cpu-prof-dir=${profile}`] }),
   });
   const counter = countTraffic(cloud);
   const phases: Phase[] = [];
   const phase = async (name: string, act: () => Promise<unknown>, seen: () => Promise<Times>): Promise<void> => {
-    process.stderr.write(`${name} …\n`);
+    const told = telling(name, counter);
     const [traffic, metered, start] = [counter.snapshot(), cloud.meter.snapshot(), Date.now()];
-    const ticker = setInterval(() => {
-      const { requests, refusals, pushes } = trafficBetween(traffic, counter.snapshot());
-      const seconds = Math.round((Date.now() - start) / 1_000);
-      process.stderr.write(`  ${seconds} s: ${listed(requests)}; pushes ${pushes}; refused ${listed(refusals)}\n`);
-    }, progressEvery);
     const acted = act().then(() => Date.now());
-    const [done, times] = await acted
-      .then(async (at) => [at, await seen()] as const)
-      .finally(() => clearInterval(ticker));
+    const [done, times] = await acted.then(async (at) => [at, await seen()] as const).finally(told);
     const last = Math.max(done, ...Object.values(times));
     await cloud.settled();
     phases.push({
@@ -219,7 +205,7 @@ function report({ devices, suite, phases, isSame, lost, failures, usages }: Foun
         ({ name, traffic: { requests, refusals } }) =>
           `${name}: ${listed(requests)}${Object.keys(refusals).length > 0 ? `; refused ${listed(refusals)}` : ""}`,
       ),
-      `The devices wait ${slownessOf(devices)} times longer for answers, as many share these processors.`,
+      `The devices wait ${patienceOf(devices)} times longer for answers, as many share these processors.`,
       `All in one epoch with one authenticator: ${isSame ? "yes" : "NO"}. Devices that miss the last message: ${lost}.`,
       `Processes of devices: ${(resident / 1e9).toFixed(1)} GB, ${Math.round(processor / 1_000)} s of processor time.`,
       ...failures.slice(0, 5).map((failure) => `FAILURE: ${failure}`),
@@ -233,10 +219,4 @@ function report({ devices, suite, phases, isSame, lost, failures, usages }: Foun
       failures: failures.length,
     },
   };
-}
-
-function listed(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts)
-    .map(([name, count]) => `${name} ${count}`)
-    .join(", ");
 }

@@ -21,8 +21,8 @@ export interface CrowdOptions {
   readonly token: (account: string) => Promise<string>;
   /** Processes beside the lead's. */
   readonly processes: number;
-  /** How many times longer the devices' timers take. Default: 1. */
-  readonly slowness?: number;
+  /** How many times longer the devices wait for answers. Default: 1. */
+  readonly patience?: number;
   /** Requests that the devices of one process have open at a time. Default: any number. */
   readonly atOnce?: number;
   /** Passed to node, e.g. `--cpu-prof`. */
@@ -39,7 +39,15 @@ interface Process {
 /** Megabytes of JavaScript objects of one process; buffers are not among them. */
 const heap = 6_000;
 
-export function gather({ url, suite, token, processes, slowness = 1, atOnce, execArgv = [] }: CrowdOptions): Crowd {
+/**
+ * Of so many devices on one machine: or all of them would take a relay that they share its processors with for gone, and come back at once,
+ * which it would have to serve too.
+ */
+export function patienceOf(devices: number): number {
+  return Math.max(1, Math.ceil(devices / 25));
+}
+
+export function gather({ url, suite, token, processes, patience = 1, atOnce, execArgv = [] }: CrowdOptions): Crowd {
   const accounts: string[] = [];
   const homes = new Map<string, Process>();
   const all: Process[] = [];
@@ -63,7 +71,7 @@ export function gather({ url, suite, token, processes, slowness = 1, atOnce, exe
         groups.set(home, [...(groups.get(home) ?? []), { account, token: await token(account) }]);
       }
       await Promise.all(
-        [...groups].map(([home, devices]) => home.tell({ do: "arrive", url, suite, slowness, atOnce, devices })),
+        [...groups].map(([home, devices]) => home.tell({ do: "arrive", url, suite, patience, atOnce, devices })),
       );
     },
     tell(account, order) {

@@ -34,7 +34,7 @@ export type Order =
       readonly do: "arrive";
       readonly url: string;
       readonly suite: number;
-      readonly slowness: number;
+      readonly patience: number;
       /** Requests of the whole process at a time; undefined: any number. */
       readonly atOnce: number | undefined;
       readonly devices: readonly Newcomer[];

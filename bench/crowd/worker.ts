@@ -60,7 +60,7 @@ async function nothing(done: Promise<unknown>): Promise<null> {
   return null;
 }
 
-async function arrive({ url, suite, slowness, atOnce, devices: newcomers }: OrderNamed<"arrive">): Promise<null> {
+async function arrive({ url, suite, patience, atOnce, devices: newcomers }: OrderNamed<"arrive">): Promise<null> {
   const waiting = [...newcomers];
   const sockets = webSocketTransport(WebSocket as unknown as WebSocketConstructor);
   const transport = atOnce === undefined ? sockets : considerate(sockets, atOnce);
@@ -71,7 +71,7 @@ async function arrive({ url, suite, slowness, atOnce, devices: newcomers }: Orde
       transport,
       token: () => token,
       store: memoryStore(),
-      clock: slowClock(slowness),
+      clock: slowClock(patience),
     });
     client.on("failure", ({ code, message, cause }) => {
       const why = cause instanceof Error ? `: ${cause.message}` : "";
@@ -96,12 +96,12 @@ const shortestPatience = 10_000;
 const longestPatience = 500_000;
 
 /** Patience that lasts longer: where hundreds share a processor, what takes a second elsewhere takes many. */
-function slowClock(slowness: number): Clock {
+function slowClock(patience: number): Clock {
   return {
     now: () => Date.now(),
     after(milliseconds, run) {
-      const patience = Math.max(milliseconds, Math.min(milliseconds * slowness, longestPatience));
-      const timer = setTimeout(run, milliseconds < shortestPatience ? milliseconds : patience);
+      const wait = Math.max(milliseconds, Math.min(milliseconds * patience, longestPatience));
+      const timer = setTimeout(run, milliseconds < shortestPatience ? milliseconds : wait);
       return () => clearTimeout(timer);
     },
   };
