@@ -1,5 +1,5 @@
 /** Reading what is addressed to this device. An item is acknowledged when what it brought is stored, or was found to be of no use. */
-import type { Answer, InboxItem } from "@tacit/protocol";
+import { limits, type Answer, type InboxItem } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
 import { TacitError } from "./errors.ts";
 import type { Clock, Random } from "./ports.ts";
@@ -80,7 +80,10 @@ export class Inbox {
           await this.#take(item);
           done.push(item.id);
         }
-        if (done.length > 0) await this.#deps.connection.request("acknowledgeInbox", { ids: done });
+        for (let first = 0; first < done.length; first += limits.acknowledgements) {
+          const ids = done.slice(first, first + limits.acknowledgements);
+          await this.#deps.connection.request("acknowledgeInbox", { ids });
+        }
         if (page.next !== undefined && after !== undefined && page.next <= after) {
           throw new LostAnswer("the pages of the inbox do not advance");
         }

@@ -24,6 +24,8 @@ export const limits = {
   stagedWelcomes: 1_000,
   /** What one device sends to another through the inbox, inline; anything larger goes by blob. */
   inboxPayload: 8_192,
+  /** Items of an inbox that one request acknowledges: DynamoDB deletes so many at a time. A page has more. */
+  acknowledgements: 25,
   /** The sealed index of a backup. */
   backupManifest: 16_384,
   /** Blobs that one backup refers to. */

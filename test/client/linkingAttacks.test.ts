@@ -1,7 +1,7 @@
 /** The relay in the middle of linking, thieves with a token, and devices that were put out and stay. */
 import type { Client, TacitError } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
-import { decodeBase64Url, encodeBase64Url, type Operation, type Request } from "@tacit/protocol";
+import { decodeBase64Url, encodeBase64Url, limits, type Operation, type Request } from "@tacit/protocol";
 import { sealedStore } from "../../client/src/sealedStore.ts";
 import {
   decodeAccountMessage,
@@ -175,6 +175,22 @@ describe("a relay in the middle", () => {
     await clock.until(client.caughtUp());
     expect(client.devices()).toHaveLength(2);
     for (const each of [alice, client]) await each.close();
+  });
+
+  it("does not stop a device with more messages than it can acknowledge at once", async () => {
+    const world = stage();
+    const { clock, relay, arrive } = world;
+    const alice = await arrive("alice");
+    alice.goOffline();
+    const { socket } = await thiefOf(world, "alice");
+    for (let count = 0; count < 2 * limits.acknowledgements + 1; count++) {
+      await clock.until(socket.request("sendInbox", sending("alice", alice.device, new Uint8Array(3))));
+    }
+    alice.goOnline();
+    await clock.until(alice.caughtUp());
+    expect(alice.connection.current.status).toBe("online");
+    expect([...relay.tables.messages.values()].reduce((sum, items) => sum + items.size, 0)).toBe(0);
+    await alice.close();
   });
 
   it("that repeats an answer, or brings one to another device, changes nothing", async () => {

