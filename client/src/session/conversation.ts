@@ -295,7 +295,8 @@ export function formerOf({ former, recent }: ConversationState): readonly string
 }
 
 export function withRecent(state: ConversationState, entry: RecentEntry): ConversationState {
-  return { ...state, recent: [...state.recent, entry].slice(-recentLimit) };
+  const before = state.recent.at(-1)?.seq === entry.seq ? state.recent.slice(0, -1) : state.recent;
+  return { ...state, recent: [...before, entry].slice(-recentLimit) };
 }
 
 /** The state with `group`, and what follows from it. */

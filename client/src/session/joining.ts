@@ -17,6 +17,7 @@ import {
   noted,
   withGroup,
   type ConversationState,
+  type RecentEntry,
   type SessionContext,
   type Step,
 } from "./conversation.ts";
@@ -354,8 +355,13 @@ function joined(
     // They were asked for in an epoch that is over here: whoever needs it asks again.
     intents: known.intents.filter(({ kind }) => kind !== "readmit"),
     // What was read from there on is read once more, and is no copy of itself.
-    recent: known.recent.filter((entry) => entry.seq < seq),
+    recent: [...known.recent.filter((entry) => entry.seq < seq), unread(seq)],
   };
   const opened = noted(state, notice, { seq, storedAt: at });
   return { kind: "joined", step: { ...opened, consumed: [...consumed, ...secretsIn(known)] } };
+}
+
+/** The commit that a Welcome came with counts as read; how the log goes on from it is known once it is. */
+function unread(seq: number): RecentEntry {
+  return { seq, hash: "", chain: undefined, afterGap: false };
 }

@@ -1,5 +1,6 @@
 /** Whether a device is where the others are: what counts as a sign, when it asks, who answers, and whose word it then takes. */
 import { createCommit, createMessage } from "@tacit/mls";
+import { logDiffers } from "../../../client/src/session/applied.ts";
 import { authentication } from "../../../client/src/session/authenticate.ts";
 import { encodeCommitData } from "../../../client/src/session/commitData.ts";
 import type { ConversationState, SessionContext } from "../../../client/src/session/conversation.ts";
@@ -251,7 +252,11 @@ describe("the word of whoever answers", () => {
     if (joined.kind !== "joined") throw new Error(joined.kind);
     const { state, items } = joined.step;
     expect(state).toMatchObject({ cursor: 29, joinedAt: 30, turn: 8, doubt: { ...noDoubt, asked: [now] } });
-    expect(state.recent.map(({ seq }) => seq)).toEqual([2]);
+    expect(state.recent.map(({ seq }) => seq)).toEqual([2, 30]);
+    // What comes right behind that commit may be rung for first: its sender, who has read the commit, is accused of nothing.
+    const rung = { seq: 31, hash: "h31", chain: undefined, afterGap: false };
+    expect(logDiffers(state, { seq: 30, hash: "of whoever read it" }, rung)).toBe(false);
+    expect(logDiffers(state, { seq: 29, hash: "of an entry that this device was not shown" }, rung)).toBe(true);
     expect(state.restored).toEqual([now]);
     expect(items).toMatchObject([{ kind: "rejoined", by: "alice", after: 1, successor: false }]);
   });
