@@ -234,6 +234,8 @@ describe("a relay", () => {
     expect(served(s, atAlice)).toEqual(["alice", "bob", "carol"]);
     await said(s, atBob, "it was not me");
     expect(await texts(atCarol)).toEqual(["it was not me"]);
+    // Whoever did it tells it like everybody else.
+    for (const view of [atAlice, atCarol]) expect((await kinds(view)).slice(-2)).toEqual(["deviceRestored", "message"]);
     for (const client of clients) await client.close();
   });
 

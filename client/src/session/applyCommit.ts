@@ -257,7 +257,8 @@ async function changeOf(
   const { group } = state;
   const before = group === undefined ? [] : identities(group);
   if (own !== undefined) {
-    const { next, readmits, leaving } = own;
+    const { next, welcomes, leaving } = own;
+    const welcomed = new Set(welcomes.map(({ device }) => device));
     const after = identities(next);
     return {
       group: next,
@@ -266,7 +267,7 @@ async function changeOf(
       from: context.account,
       isPlain: groupDataOf(next) !== undefined,
       leaving,
-      addedDevices: after.filter(({ device }) => readmits.includes(device)),
+      addedDevices: after.filter(({ device }) => welcomed.has(device)),
       before,
       removed: false,
       // After a restart: the secrets of the epoch that ends.

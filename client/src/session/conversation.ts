@@ -158,8 +158,6 @@ export interface PendingCommit {
   readonly welcomes: readonly { readonly device: string; readonly claim: string; readonly welcome: Uint8Array }[];
   /** The sealed tree, where it travels apart from the Welcomes. */
   readonly tree: Uint8Array | undefined;
-  /** Devices that it puts in anew. */
-  readonly readmits: readonly string[];
   /** Accounts whose proposal to leave it covers. */
   readonly leaving: readonly string[];
   /** The group after it. */

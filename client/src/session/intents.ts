@@ -220,7 +220,6 @@ function planReadmission(
   return commitOf(state, leaves, intent, {
     removes,
     adds: [claimed],
-    readmits: same.length > 0 ? [intent.device] : [],
   });
 }
 
@@ -232,10 +231,9 @@ function commitOf(
     readonly removes?: readonly Leaf[];
     readonly adds?: readonly Claimed[];
     readonly data?: GroupData;
-    readonly readmits?: readonly string[];
   },
 ): Plan {
-  const { removes = [], adds = [], readmits = [] } = changes;
+  const { removes = [], adds = [] } = changes;
   const gone = new Set(removes.map(({ leafIndex }) => leafIndex));
   const leaving = new Set(state.group === undefined ? [] : leaveProposals(state.group).map(({ account }) => account));
   const after = accountsIn([
@@ -253,6 +251,6 @@ function commitOf(
   const data = sameData(base, state.data) ? undefined : base;
   return {
     kind: "commit",
-    wish: { intent: intent.id, removes: removes.map(({ leafIndex }) => leafIndex), adds, data, readmits },
+    wish: { intent: intent.id, removes: removes.map(({ leafIndex }) => leafIndex), adds, data },
   };
 }

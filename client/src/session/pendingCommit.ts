@@ -24,8 +24,6 @@ export interface Wish {
   readonly removes: readonly number[];
   readonly adds: readonly Claimed[];
   readonly data: GroupData | undefined;
-  /** Devices that are removed and added at once. */
-  readonly readmits: readonly string[];
 }
 
 /**
@@ -48,7 +46,7 @@ export async function createPending(
     treeKey,
     now,
   });
-  const made = { add: accounts, remove: [], readmits: [], leaving: [], intent: undefined, kind: "create" as const };
+  const made = { add: accounts, remove: [], leaving: [], intent: undefined, kind: "create" as const };
   const pending = pendingOf(context, state, created, { claimed, treeKey }, made);
   return { state: { ...state, pending }, items: [], consumed: created.consumed };
 }
@@ -100,7 +98,6 @@ export async function changePending(
   const made = {
     add,
     remove,
-    readmits: wish.readmits,
     leaving: [...leavers],
     intent: wish.intent,
     kind: "change" as const,
@@ -158,7 +155,7 @@ function pendingOf(
   state: ConversationState,
   { commit, next, welcomes, tree, consumedByNext }: Committed,
   { claimed, treeKey }: { readonly claimed: readonly Claimed[]; readonly treeKey: Uint8Array },
-  made: Pick<PendingCommit, "kind" | "intent" | "add" | "remove" | "readmits" | "leaving">,
+  made: Pick<PendingCommit, "kind" | "intent" | "add" | "remove" | "leaving">,
 ): PendingCommit {
   const sealed = tree && sealTree(treeKey, treeNonce(provider.random), tree);
   treeKey.fill(0);

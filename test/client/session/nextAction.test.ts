@@ -102,7 +102,7 @@ describe("what waits", () => {
 
   it("goes in order: the own commit, the own leaving, what is wanted, messages", async () => {
     const { alice } = pair;
-    const wish = { intent: "i", adds: [], removes: [], data: undefined, readmits: [] };
+    const wish = { intent: "i", adds: [], removes: [], data: undefined };
     const { state: withPending } = await changePending(alice, open, wish, now);
     const { state: withLeaving } = await leavePending(alice, open);
     const { pending } = withPending;

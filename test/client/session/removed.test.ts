@@ -26,7 +26,7 @@ async function removed() {
   const removes = leavesOf(before.group!)
     .filter(({ identity }) => identity.account === "mallory")
     .map(({ leafIndex }) => leafIndex);
-  const wish = { intent: undefined, removes, adds: [], data: undefined, readmits: [] };
+  const wish = { intent: undefined, removes, adds: [], data: undefined };
   const { state } = await changePending(alice, before, wish, now);
   log.commit(state.pending!.commit, "alice", { remove: ["mallory"] });
   return {

@@ -168,7 +168,7 @@ export function rotatePending(context: SessionContext, state: ConversationState)
   return changePending(
     context,
     state,
-    { intent: undefined, removes: [], adds: [], data: undefined, readmits: [] },
+    { intent: undefined, removes: [], adds: [], data: undefined },
     now,
   );
 }
