@@ -165,12 +165,7 @@ export async function joinByWelcome(
 
 /** A commit that changes nothing but the own keys. */
 export function rotatePending(context: SessionContext, state: ConversationState): Promise<Step> {
-  return changePending(
-    context,
-    state,
-    { intent: undefined, removes: [], adds: [], data: undefined },
-    now,
-  );
+  return changePending(context, state, { intent: undefined, removes: [], adds: [], data: undefined }, now);
 }
 
 /** The same without a place in a log. */
