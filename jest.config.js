@@ -1,5 +1,10 @@
 /** One configuration for every package: TypeScript through swc, no build step, workspaces resolved to their sources. */
+import { availableParallelism } from "node:os";
+
 export default {
+  // In processes that end when they have grown: a hundred suites in one heap take four times as long.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
+  workerIdleMemoryLimit: "800MB",
   testEnvironment: "node",
   // A busy machine is slow, not wrong: no test asserts how long something takes.
   testTimeout: 600_000,
