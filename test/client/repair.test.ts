@@ -278,11 +278,15 @@ describe("in a group of more than fifty", () => {
     await s.clock.advance(72 * hour);
     expect((await kinds(atBob)).slice(-1)).toEqual(["unanswered"]);
     await s.clock.until(atBob.repair());
-    await s.clock.advance(hour);
-    expect(s.relay.tables.conversations.size).toBe(1);
-    alice.goOnline();
+    let asked = 0;
+    s.relay.filter = ({ direction, account, frame }) => {
+      if (direction === "up" && account === "bob" && frame.op === "sendInbox") asked++;
+      return true;
+    };
     await s.clock.advance(48 * hour);
-    expect(atBob.state.current).toBe("open");
+    // Some members each time, once a day or so: a few of them are there, one of these days.
+    expect(asked).toBeGreaterThanOrEqual(8);
+    expect(s.relay.tables.conversations.size).toBe(1);
     await closeAll([alice, bob]);
   });
 });
