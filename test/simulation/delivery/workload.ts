@@ -118,7 +118,7 @@ function unfinished(device: Device): string | undefined {
   if (status !== "online") return status;
   const [conversation] = client.conversations().filter(({ state }) => onItsWay.has(state.current));
   if (conversation !== undefined) return `${conversation.state.current} ${conversation.id}`;
-  return life.waiting.size > 0 ? `waiting for ${[...life.waiting].length}` : undefined;
+  return life.waiting.size > 0 ? `waiting for ${life.waiting.size}` : undefined;
 }
 
 const onItsWay: ReadonlySet<string> = new Set(["opening", "repairing"]);
