@@ -12,7 +12,7 @@ import { isLeftAlone } from "./session/successor.ts";
 
 /** Devices that are asked at a time. */
 const asked = 8;
-/** Requests that nobody serves after which the conversation is over for this account. */
+/** Requests that reach no other account after which the conversation is over for this account. */
 const refusalsToEnd = 3;
 
 export async function askForRepair(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
@@ -30,8 +30,8 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
     const at = { seq: current.cursor, storedAt: now };
     return isLeftAlone(asked) && !isLeftAlone(current) ? noted(asked, { kind: "unanswered" }, at) : silent(asked);
   });
-  const { asked, refused } = await ask(deps, state, { conversation: state.log, at: now, log: undefined });
-  if (asked > 0 && refused === asked && attempts >= refusalsToEnd) await giveUp(deps, steps);
+  const { others, refused } = await ask(deps, state, { conversation: state.log, at: now, log: undefined });
+  if (others > 0 && refused === others && attempts >= refusalsToEnd) await giveUp(deps, steps);
 }
 
 /** Asks as one that goes on, and may be elsewhere than the others. */
@@ -48,13 +48,16 @@ async function ask(
   deps: ConversationDeps,
   state: ConversationState,
   body: Parameters<ConversationDeps["repairRequest"]>[0],
-): Promise<{ readonly asked: number; readonly refused: number }> {
+): Promise<{ readonly others: number; readonly refused: number }> {
   const { account: self, provider } = deps.context();
   const payload = { inline: encodeBase64Url(await deps.repairRequest(body)) };
+  let others = 0;
   let refused = 0;
   const targets = await whomToAsk(deps, state);
   for (const { account, device } of targets) {
     const request = { account, device, message: randomId(provider), payload };
+    // Devices of the own account are reached whether it is in or not.
+    if (account !== self) others++;
     try {
       await deps.connection.request(
         "sendInbox",
@@ -65,16 +68,17 @@ async function ask(
       if (error.refusal.code === "not_a_member") refused++;
     }
   }
-  return { asked: targets.length, refused };
+  return { others, refused };
 }
 
 /** The account is not on the roster any more: somebody took it out while this device could not follow. */
 async function giveUp(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
-  await steps.take((state) =>
-    state.phase === "stuck" || state.phase === "awaitingWelcome"
-      ? silent({ ...state, phase: "ended", repair: undefined })
-      : undefined,
-  );
+  const { connection } = deps;
+  await steps.take((state) => {
+    if (state.phase !== "stuck" && state.phase !== "awaitingWelcome") return undefined;
+    const ended = { ...state, phase: "ended" as const, repair: undefined };
+    return noted(ended, { kind: "noLongerMember" }, { seq: state.cursor, storedAt: connection.now() });
+  });
 }
 
 interface Target {

@@ -19,6 +19,8 @@ export function describeNotice(notice: TimelineNotice): string {
       return "This device cannot follow the conversation, and asks to be put in anew.";
     case "unanswered":
       return "Nobody has put this device in anew so far.";
+    case "noLongerMember":
+      return "This account is not in the conversation any more.";
     case "rejoined":
       return "This device is in again. Something may be missing.";
     case "suspended":

@@ -3,6 +3,7 @@ import type { Client, Conversation, TimelineItem } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { encodeBase64Url } from "@tacit/protocol";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import { linked } from "./support/household.ts";
 import { history, stage, take, type Stage } from "./support/stage.ts";
 import { publishKeyPackage, stranger } from "./support/stranger.ts";
 
@@ -198,6 +199,34 @@ describe("a device that missed a commit which expired", () => {
     await s.clock.advance(60 * hour);
     expect(atBob!.state.current).toBe("open");
     await closeAll(clients);
+  });
+});
+
+describe("an account that was taken out while its devices were away, in entries that expired", () => {
+  it("is told so, opens nothing of its own, and comes back when it is invited again", async () => {
+    const s = stage();
+    const [clients, [atAlice, atBob]] = await group(s, ["alice", "bob", "carol"]);
+    const [, bob] = clients;
+    const { client: phone } = await linked(s, bob!);
+    await s.clock.advance(minute);
+    const views = [atBob!, phone.conversations()[0]!];
+    for (const device of [bob!, phone]) device.goOffline();
+    await s.clock.until(atAlice!.remove(["bob"]));
+    expire(s, atAlice!.id, [...s.relay.tables.log.get(atAlice!.id)!.keys()].at(-1)!);
+    for (const device of [bob!, phone]) device.goOnline();
+    await s.clock.advance(48 * hour);
+    for (const view of views) {
+      expect(view.state.current).toBe("ended");
+      expect((await kinds(view)).slice(-2)).toEqual(["cannotFollow", "noLongerMember"]);
+    }
+    expect(s.relay.tables.conversations.size).toBe(1);
+    await s.clock.until(atAlice!.invite(["bob"]));
+    await s.clock.advance(minute);
+    for (const view of views) if (view.state.current === "requested") await s.clock.until(view.accept());
+    await s.clock.until(said(s, atAlice!, "in again"), hour);
+    await s.clock.settle();
+    for (const view of views) expect((await history(view)).at(-1)).toMatchObject({ text: "in again" });
+    await closeAll([...clients, phone]);
   });
 });
 

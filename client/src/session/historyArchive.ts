@@ -252,6 +252,7 @@ const notices: { readonly [K in TimelineNotice["kind"]]: Checks<Extract<Timeline
   void: { by: text },
   cannotFollow: {},
   unanswered: {},
+  noLongerMember: {},
   logMismatch: { with: text },
   identityChanged: { account: text, proven: optional(flag) },
   membersChanged: { added: accounts, removed: accounts, by: text },

@@ -69,6 +69,11 @@ export type TimelineNotice =
    */
   | { readonly kind: "unanswered" }
   /**
+   * This account is not in the conversation any more, as the relay says: it left or was taken out where this device could not follow.
+   * Nothing proves it; nobody answered here.
+   */
+  | { readonly kind: "noLongerMember" }
+  /**
    * This device is in again, after `cannotFollow` or on another log (`successor`). What was sent between the place `after` and this one may
    * be missing.
    */

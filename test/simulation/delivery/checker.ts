@@ -288,6 +288,7 @@ class CheckedConversation {
 function wasOut({ device: { account }, items }: PlacedTimeline): boolean {
   return items.some(
     ({ item }) =>
+      item.kind === "noLongerMember" ||
       (item.kind === "left" && item.accounts.includes(account)) ||
       (item.kind === "membersChanged" && item.removed.includes(account)),
   );

@@ -120,6 +120,11 @@ export class Device {
     return (conversation as LiveConversation).snapshot.log;
   }
 
+  #isServed(conversation: Conversation): boolean {
+    const roster = this.#world.tables.conversations.get(this.logOf(conversation))?.roster;
+    return roster?.includes(this.account) === true;
+  }
+
   switchOn(): void {
     if (this.isRevoked) return;
     this.isOn = true;
@@ -315,6 +320,9 @@ export class Device {
         if (life.isDead) return;
         trace.note(this.name, `shows ${item.seq} ${item.kind} of ${id}`, () => JSON.stringify({ id, ...item }));
         oracle.shows(this.name, id, item, scheduler.now);
+        if (item.kind === "noLongerMember" && this.#isServed(conversation)) {
+          oracle.find("other", this.name, id, "it is said to be no member any more, and the relay serves it");
+        }
       }
     } catch (error) {
       // The store was closed under the iteration.
