@@ -90,8 +90,11 @@ async function arrive({ url, suite, patience, atOnce, devices: newcomers }: Orde
   return null;
 }
 
-/** Timers from here on, in milliseconds, are for answers that do not come; what is shorter is a pause, and stays as it is. */
-const shortestPatience = 10_000;
+/**
+ * Timers from here on, in milliseconds, are mostly for answers that do not come: after three seconds without a sound a client asks whether
+ * the relay still is there, and after three more it gives its socket up. What is shorter is a pause, and stays as it is.
+ */
+const shortestPatience = 3_000;
 /** Below what keeps a socket alive: one that says nothing for ten minutes is closed. */
 const longestPatience = 500_000;
 

@@ -6,6 +6,7 @@ import type { Answer, Operation, Refusal, Request } from "@tacit/protocol";
 import type { ConnectionState } from "./api.ts";
 import { Attempt } from "./attempt.ts";
 import { Attention } from "./attention.ts";
+import { untilTried } from "./awaitConnection.ts";
 import { catchUpWhile } from "./catchUpWhile.ts";
 import type { ConnectionOptions } from "./connectionOptions.ts";
 import { connectionReason, endOf, endsSocket, farewells } from "./connectionReason.ts";
@@ -80,11 +81,8 @@ export class Connection {
   async request<O extends Operation>(operation: O, fields: Request<O>): Promise<Answer<O>> {
     this.#attention.relied();
     await this.#handover.over;
-    const socket = this.#line?.socket;
-    if (socket === undefined) {
-      this.need();
-      throw new LostAnswer("there is no connection");
-    }
+    const socket = this.#line?.socket ?? (await this.#wake());
+    if (socket === undefined) throw new LostAnswer("there is no connection");
     try {
       return await requestRegistered(socket, operation, fields);
     } catch (error) {
@@ -93,6 +91,16 @@ export class Connection {
       }
       throw error;
     }
+  }
+
+  /** Where it rests, the socket that it comes back with; undefined where it is down for another reason, or does not come back at once. */
+  async #wake(): Promise<RelaySocket | undefined> {
+    const { current } = this.state;
+    const isResting = current.status === "offline" && current.resting === true;
+    this.need();
+    if (!isResting) return undefined;
+    await untilTried(this.state);
+    return this.#line?.socket;
   }
 
   start(): void {
