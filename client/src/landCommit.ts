@@ -2,6 +2,7 @@
 import { encodeBase64Url, limits, type Answer, type BlobReference, type Payload, type Request } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
 import { sendable, sendableTogether, uploaded, type PayloadDeps } from "./payloads.ts";
+import { Refused } from "./relaySocket.ts";
 import type { ReadEntry } from "./session/applied.ts";
 import type { ConversationState, PendingCommit } from "./session/conversation.ts";
 import { groupDataOf } from "./session/group.ts";
@@ -145,16 +146,41 @@ function base64Length(bytes: number): number {
 }
 
 /**
- * The first entry of a log, as its creator knows it without reading: where it expired unread, the answer is all there is. Nothing can
- * have come before it.
+ * Whether the own commit ended its turn, where what did expired before it was read: the relay answers whoever repeats the last commit of a
+ * log as it did the first time. Undefined: another commit ended it.
+ * @throws LostAnswer, Refused where it says nothing of that
  */
-export function creationEntry(
+export async function askWhetherLanded(
+  deps: LandingDeps,
+  conversation: string,
+  { entry, turn, after, commit, add, remove }: PendingCommit,
+): Promise<Answer<"commit"> | undefined> {
+  const payload = await sendable(deps, commit);
+  const delta = { add: [...add], remove: [...remove] };
+  try {
+    return await deps.connection.request("commit", {
+      ...{ conversation, entry, turn, after, payload, ...delta },
+      ...{ welcomes: [], blobs: [] },
+    });
+  } catch (error) {
+    if (error instanceof Refused && !error.refusal.retryable) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The entry of an own commit, as its maker knows it without reading: where it expired unread, the answer is all there is. `cursor`: the last
+ * entry that was read.
+ */
+export function landedEntry(
   { account }: { readonly account: string },
-  { commit, entry: id, add }: PendingCommit,
-  { seq, at }: Answer<"createConversation">,
+  { commit, entry: id, turn, add, remove }: PendingCommit,
+  { seq, at }: Pick<Answer<"commit">, "seq" | "at">,
+  cursor: number,
 ): ReadEntry {
   const payload = { inline: encodeBase64Url(commit) };
-  const roster = { add: [...add], remove: [] };
-  const entry = { kind: "commit" as const, seq, prev: 0, id, turn: 0, at, expires: at, payload, account, roster };
+  const roster = { add: [...add], remove: [...remove] };
+  const prev = seq === cursor + 1 ? cursor : seq - 1;
+  const entry = { kind: "commit" as const, seq, prev, id, turn, at, expires: at, payload, account, roster };
   return { entry, payload: commit };
 }

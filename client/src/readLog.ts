@@ -3,6 +3,7 @@ import type { Answer, Entry } from "@tacit/protocol";
 import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { TacitError } from "./errors.ts";
+import { askWhetherLanded, landedEntry } from "./landCommit.ts";
 import { received } from "./payloads.ts";
 import { LostAnswer } from "./relaySocket.ts";
 import type { ReadEntry } from "./session/applied.ts";
@@ -19,6 +20,7 @@ export async function readLog(deps: ConversationDeps, steps: ConversationSteps):
   if (head === undefined || (head.seq <= steps.now.cursor && head.turn <= steps.now.turn)) return;
   // It landed between the page and the head, or it expired: the second time, what still does not come did.
   await readToEnd(deps, steps);
+  if (steps.now.log === head.log && head.turn === steps.now.turn + 1) await recallOwn(deps, steps);
   await steps.take((state) => (state.log === head.log ? passExpired(state, head, deps.connection.now()) : undefined));
 }
 
@@ -31,6 +33,7 @@ async function readToEnd(deps: ConversationDeps, steps: ConversationSteps): Prom
   let after: number | undefined = cursor;
   while (after !== undefined) {
     const page: Answer<"read"> = await deps.connection.request("read", { conversation: log, after });
+    if (isBehindExpired(steps.now, page.entries[0])) await recallOwn(deps, steps);
     await applyPage(deps, steps, log, page.entries);
     if (page.next !== undefined && page.next <= after) throw new LostAnswer("the pages of the log do not advance");
     // It goes on in another log, or not at all.
@@ -39,6 +42,20 @@ async function readToEnd(deps: ConversationDeps, steps: ConversationSteps): Prom
     after = page.next;
   }
   return head;
+}
+
+/** The commit that ended this device's turn expired, and no other one did. */
+function isBehindExpired({ cursor, turn, joinedAt }: ConversationState, next: Entry | undefined): boolean {
+  return next !== undefined && joinedAt === undefined && next.prev > cursor && next.turn === turn + 1;
+}
+
+/** It may have been the own one: whoever made it need not have read it to go on, and puts in anew who must. */
+async function recallOwn(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
+  const { pending, log, cursor, phase } = steps.now;
+  if (pending?.kind !== "change" || phase !== "open") return;
+  const landed = await askWhetherLanded({ ...deps, provider: deps.context().provider }, log, pending);
+  if (landed === undefined || steps.now.pending !== pending) return;
+  await applyAll(deps, steps, log, [landedEntry(deps.context(), pending, landed, cursor)]);
 }
 
 /** In parts, so that no page makes this device hold more than a few large payloads. */

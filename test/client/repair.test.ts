@@ -202,6 +202,85 @@ describe("a device that missed a commit which expired", () => {
   });
 });
 
+describe("a commit that expired before anybody read it, its maker included", () => {
+  /** All of them go away, and alice's renewal lands without her, or anybody, hearing of it. */
+  async function unheard(s: Stage, clients: readonly Client[], [atAlice]: readonly Conversation[]): Promise<void> {
+    for (const client of clients.slice(1)) client.goOffline();
+    s.relay.filter = ({ direction, account }) => direction === "up" || account !== "alice";
+    atAlice!.rotateKeys().catch(() => {});
+    await s.clock.settle();
+    clients[0]!.goOffline();
+    s.relay.filter = () => true;
+    const log = s.relay.tables.log.get(atAlice!.id)!;
+    const [seq, { kind }] = [...log].at(-1)!;
+    expect(kind).toBe("commit");
+    expire(s, atAlice!.id, seq);
+  }
+
+  it("is known to its maker by the relay's answer: the others are put in anew, and nobody goes elsewhere", async () => {
+    const s = stage();
+    const [clients, views] = await group(s, ["alice", "bob", "carol"]);
+    await said(s, views[0]!, "before");
+    await s.clock.settle();
+    await unheard(s, clients, views);
+    for (const client of clients.slice(1)) client.goOnline();
+    await s.clock.advance(minute);
+    for (const view of views.slice(1)) expect(view.state.current).toBe("repairing");
+    clients[0]!.goOnline();
+    await s.clock.advance(hour);
+    await said(s, views[1]!, "after");
+    await s.clock.settle();
+    expect(s.relay.tables.conversations.size).toBe(1);
+    // The log came to life again after all of it had expired: whether anything stood in between, nobody knows.
+    expect((await kinds(views[0]!)).slice(2)).toEqual([
+      ...["keysChanged", "missing", "deviceRestored", "deviceRestored", "message"],
+    ]);
+    for (const view of views) {
+      expect(view.state.current).toBe("open");
+      expect((await history(view)).at(-1)).toMatchObject({ kind: "message", text: "after" });
+    }
+    await closeAll(clients);
+  });
+
+  it("and what others said after it, its maker reads", async () => {
+    const s = stage();
+    const [clients, views] = await group(s, ["alice", "bob"]);
+    s.relay.filter = ({ direction, account }) => direction === "up" || account !== "alice";
+    views[0]!.rotateKeys().catch(() => {});
+    await s.clock.settle();
+    clients[0]!.goOffline();
+    s.relay.filter = () => true;
+    const [seq] = [...s.relay.tables.log.get(views[0]!.id)!.keys()].slice(-1);
+    await said(s, views[1]!, "before it expired");
+    await said(s, views[1]!, "after it expired");
+    expire(s, views[0]!.id, seq!);
+    clients[0]!.goOnline();
+    await s.clock.until(clients[0]!.caughtUp());
+    expect((await kinds(views[0]!)).slice(-3)).toEqual(["keysChanged", "message", "message"]);
+    expect(views[0]!.state.current).toBe("open");
+    await closeAll(clients);
+  });
+
+  it("that was another's leaves its maker as lost as the others: the relay says so", async () => {
+    const s = stage();
+    const [clients, views] = await group(s, ["alice", "bob", "carol"]);
+    await said(s, views[0]!, "before");
+    await s.clock.settle();
+    await unheard(s, clients, views);
+    // As if it had been bob's.
+    const log = s.relay.tables.conversations.get(views[0]!.id)!;
+    s.relay.tables.conversations.set(views[0]!.id, {
+      ...log,
+      lastCommit: { ...log.lastCommit, id: encodeBase64Url(new Uint8Array(16)), by: "bob" },
+    });
+    clients[0]!.goOnline();
+    await s.clock.advance(minute);
+    expect(views[0]!.state.current).toBe("repairing");
+    expect((await kinds(views[0]!)).slice(-2)).toEqual(["missing", "cannotFollow"]);
+    await closeAll(clients);
+  });
+});
+
 describe("an account that was taken out while its devices were away, in entries that expired", () => {
   it("is told so, opens nothing of its own, and comes back when it is invited again", async () => {
     const s = stage();

@@ -1,5 +1,5 @@
 /** Landing the own commit, and what the relay's refusals mean. Whatever it answers, the log decides. */
-import { creationEntry, landCommit, progressOf, type LandingProgress } from "../landCommit.ts";
+import { landCommit, landedEntry, progressOf, type LandingProgress } from "../landCommit.ts";
 import { applyAll } from "../readLog.ts";
 import { LostAnswer, Refused } from "../relaySocket.ts";
 import type { PendingCommit } from "../session/conversation.ts";
@@ -45,7 +45,7 @@ export class Landing {
     this.#progress = undefined;
     if (this.#isPending(pending)) await reading.read();
     if (this.#isPending(pending) && pending.kind === "create" && steps.now.cursor === 0) {
-      await applyAll(deps, steps, state.log, [creationEntry(deps.context(), pending, landed)]);
+      await applyAll(deps, steps, state.log, [landedEntry(deps.context(), pending, landed, 0)]);
       reading.owe();
     }
     if (this.#isPending(pending)) throw new LostAnswer("the log does not show the commit that it accepted");
