@@ -13,6 +13,7 @@
 import type { TimelineItem } from "@tacit/client";
 import { Causes } from "./causes.ts";
 import type { Device } from "./device.ts";
+import { isForeign } from "./foreign.ts";
 import { grouped } from "./grouped.ts";
 import type { Finding, LoggedEntry, Place, Said } from "./oracle.ts";
 import { placedTimeline, type PlacedItem, type PlacedTimeline } from "./placedTimeline.ts";
@@ -292,10 +293,4 @@ function wasOut({ device: { account }, items }: PlacedTimeline): boolean {
       (item.kind === "left" && item.accounts.includes(account)) ||
       (item.kind === "membersChanged" && item.removed.includes(account)),
   );
-}
-
-/** Whether `log` is a successor that somebody opened who had posted garbage. */
-export function isForeign({ devices, oracle }: World, log: string): boolean {
-  const opener = oracle.memberships.openerOf(log);
-  return devices.some(({ isMalicious, account }) => isMalicious && account === opener);
 }

@@ -18,6 +18,7 @@ import {
 import type { LiveConversation } from "../../../client/src/liveConversation.ts";
 import { epochOf, identities } from "../../../client/src/session/group.ts";
 import { Disk, openDisk } from "./disk.ts";
+import { isForeign } from "./foreign.ts";
 import type { World } from "./world.ts";
 
 /** The client's failures that this world brings about. Any other is a finding. */
@@ -249,9 +250,8 @@ export class Device {
 
   /** Somebody who had posted garbage opened a successor, and this device does not follow. */
   #isRefusal(code: string): boolean {
-    const { devices, oracle } = this.#world;
-    const openers = new Set(oracle.memberships.successors.map(([, opener]) => opener));
-    return code === "cannot_follow" && devices.some(({ isMalicious, account }) => isMalicious && openers.has(account));
+    const { successors } = this.#world.oracle.memberships;
+    return code === "cannot_follow" && successors.some((log) => isForeign(this.#world, log));
   }
 
   #stopped(error: unknown): void {

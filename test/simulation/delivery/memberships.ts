@@ -44,9 +44,9 @@ export class Memberships {
     return this.#openers.get(log);
   }
 
-  /** Successors, whoever opened them. */
-  get successors(): readonly (readonly [log: string, opener: string])[] {
-    return [...this.#openers];
+  /** Logs that go on from others. */
+  get successors(): readonly string[] {
+    return [...this.#openers.keys()];
   }
 
   /** The first log of the conversation that `log` belongs to. */
