@@ -23,6 +23,15 @@ async function said(s: Stage, conversation: Conversation, text: string): Promise
   await s.clock.until((await s.clock.until(conversation.send({ text }))).sent);
 }
 
+/** Alice has said hello to bob. */
+async function pair(s: Stage, store = memoryStore()) {
+  const [alice, bob] = [await s.arrive("alice", { store }), await s.arrive("bob")];
+  const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+  await said(s, chat, "hello");
+  await s.clock.settle();
+  return { alice, bob, chat, atBob: bob.conversations()[0]! };
+}
+
 async function group(
   s: Stage,
   names: readonly string[],
@@ -71,11 +80,7 @@ describe("a device that missed a commit which expired", () => {
 
   it("is put in anew by the other side of a direct conversation", async () => {
     const s = stage();
-    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
-    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
-    await said(s, chat, "hello");
-    await s.clock.settle();
-    const atBob = bob.conversations()[0]!;
+    const { alice, bob, chat, atBob } = await pair(s);
     await said(s, atBob, "hi");
     bob.goOffline();
     await s.clock.until(chat.rotateKeys());
@@ -92,11 +97,7 @@ describe("a device that missed a commit which expired", () => {
 
   it("takes what was sealed for the log before into the successor as it can be read there", async () => {
     const s = stage();
-    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
-    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
-    await said(s, chat, "hello");
-    await s.clock.settle();
-    const atBob = bob.conversations()[0]!;
+    const { alice, bob, chat, atBob } = await pair(s);
     await said(s, atBob, "hi");
     s.relay.filter = ({ direction, account, frame }) =>
       direction !== "up" || account !== "alice" || frame.op !== "append";
@@ -116,11 +117,7 @@ describe("a device that missed a commit which expired", () => {
 
   it("waits for whoever was invited by a stranger to say that they want it", async () => {
     const s = stage();
-    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
-    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
-    await said(s, chat, "hello");
-    await s.clock.settle();
-    const [atBob] = bob.conversations();
+    const { alice, bob, chat, atBob } = await pair(s);
     bob.goOffline();
     await s.clock.until(chat.rotateKeys());
     await said(s, chat, "unseen");
@@ -128,22 +125,18 @@ describe("a device that missed a commit which expired", () => {
     bob.goOnline();
     await s.clock.until(bob.caughtUp());
     await s.clock.advance(hour);
-    expect((await kinds(atBob!)).at(-1)).toBe("cannotFollow");
-    expect(atBob!.state.current).toBe("requested");
-    await s.clock.until(atBob!.accept());
+    expect((await kinds(atBob)).at(-1)).toBe("cannotFollow");
+    expect(atBob.state.current).toBe("requested");
+    await s.clock.until(atBob.accept());
     await s.clock.advance(hour);
-    expect(atBob!.state.current).toBe("open");
+    expect(atBob.state.current).toBe("open");
     await closeAll([alice, bob]);
   });
 
   it("goes on in a successor of a direct conversation where the other side is away, and what waits is sent there", async () => {
     const s = stage();
     const storeOfAlice = memoryStore();
-    const [alice, bob] = [await s.arrive("alice", { store: storeOfAlice }), await s.arrive("bob")];
-    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
-    await said(s, chat, "hello");
-    await s.clock.settle();
-    const atBob = bob.conversations()[0]!;
+    const { alice, bob, chat, atBob } = await pair(s, storeOfAlice);
     await said(s, atBob, "hi");
     bob.goOffline();
     await s.clock.until(chat.rotateKeys());
