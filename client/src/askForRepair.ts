@@ -12,8 +12,11 @@ import { isLeftAlone } from "./session/successor.ts";
 
 /** Devices that are asked at a time. */
 const asked = 8;
-/** Requests that reach no other account after which the conversation is over for this account. */
-const refusalsToEnd = 3;
+/**
+ * Rounds of requests in a row after which the conversation is over for this account, where the relay says to each that it is on no roster: more than
+ * an hour. A void commit may drop it, and it is taken back within seconds of somebody's being there.
+ */
+const refusalsToEnd = 4;
 
 export async function askForRepair(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
   const state = steps.now;
@@ -31,7 +34,11 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
     return isLeftAlone(asked) && !isLeftAlone(current) ? noted(asked, { kind: "unanswered" }, at) : silent(asked);
   });
   const { others, refused } = await ask(deps, state, { conversation: state.log, at: now, log: undefined });
-  if (others > 0 && refused === others && attempts >= refusalsToEnd) await giveUp(deps, steps);
+  const rounds = others > 0 && refused === others ? (repair.refused ?? 0) + 1 : 0;
+  if (rounds >= refusalsToEnd) return giveUp(deps, steps);
+  await steps.take((current) =>
+    current.repair === next ? silent({ ...current, repair: { ...next, refused: rounds } }) : undefined,
+  );
 }
 
 /** Asks as one that goes on, and may be elsewhere than the others. */
@@ -56,8 +63,9 @@ async function ask(
   const targets = await whomToAsk(deps, state);
   for (const { account, device } of targets) {
     const request = { account, device, message: randomId(provider), payload };
-    // Devices of the own account are reached whether it is in or not.
-    if (account !== self) others++;
+    // Devices of the own account are reached whether it is on the roster or not.
+    const isOther = account !== self;
+    if (isOther) others++;
     try {
       await deps.connection.request(
         "sendInbox",
@@ -65,7 +73,7 @@ async function ask(
       );
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.refusal.code === "not_a_member") refused++;
+      if (isOther && error.refusal.code === "not_a_member") refused++;
     }
   }
   return { others, refused };

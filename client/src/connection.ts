@@ -45,6 +45,8 @@ export class Connection {
   #line: { readonly socket: RelaySocket; readonly upkeep: Upkeep } | undefined;
   #lease: Lease | undefined;
   #attempt: Attempt | undefined;
+  /** While it comes back from a rest: settles when it has, or has failed to. */
+  #waking: Promise<void> | undefined;
 
   constructor(options: ConnectionOptions) {
     const { clock, random, transport, url, hints, restAfter } = options;
@@ -81,7 +83,11 @@ export class Connection {
   async request<O extends Operation>(operation: O, fields: Request<O>): Promise<Answer<O>> {
     this.#attention.relied();
     await this.#handover.over;
-    const socket = this.#line?.socket ?? (await this.#wake());
+    if (this.#line === undefined) {
+      this.need();
+      await this.#waking;
+    }
+    const socket = this.#line?.socket;
     if (socket === undefined) throw new LostAnswer("there is no connection");
     try {
       return await requestRegistered(socket, operation, fields);
@@ -91,16 +97,6 @@ export class Connection {
       }
       throw error;
     }
-  }
-
-  /** Where it rests, the socket that it comes back with; undefined where it is down for another reason, or does not come back at once. */
-  async #wake(): Promise<RelaySocket | undefined> {
-    const { current } = this.state;
-    const isResting = current.status === "offline" && current.resting === true;
-    this.need();
-    if (!isResting) return undefined;
-    await untilTried(this.state);
-    return this.#line?.socket;
   }
 
   start(): void {
@@ -129,9 +125,12 @@ export class Connection {
   need(): void {
     this.#attention.needed();
     if (!this.#wanted || this.#run !== undefined) return;
+    const { current } = this.state;
     this.#run = new AbortController();
     this.#attention.run();
     void this.#loop(this.#run.signal);
+    if (current.status !== "offline" || current.resting !== true) return;
+    this.#waking = untilTried(this.state).finally(() => (this.#waking = undefined));
   }
 
   /** Somebody asks whether anything was missed: a socket that has been silent for long is no proof that nothing was. */

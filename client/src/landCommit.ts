@@ -147,20 +147,21 @@ function base64Length(bytes: number): number {
 
 /**
  * Whether the own commit ended its turn, where what did expired before it was read: the relay answers whoever repeats the last commit of a
- * log as it did the first time. Undefined: another commit ended it.
- * @throws LostAnswer, Refused where it says nothing of that
+ * log as it did the first time, and looks at nothing else. Undefined: another commit ended it.
+ * @throws LostAnswer, Refused where it is to be asked again
  */
 export async function askWhetherLanded(
-  deps: LandingDeps,
+  connection: LandingDeps["connection"],
   conversation: string,
-  { entry, turn, after, commit, add, remove }: PendingCommit,
+  pending: PendingCommit,
 ): Promise<Answer<"commit"> | undefined> {
-  const payload = await sendable(deps, commit);
-  const delta = { add: [...add], remove: [...remove] };
+  const { entry, turn, after, add, remove } = pending;
+  // Nothing is uploaded, and a relay in whose log the turn is not over after all refuses it: it would land without its Welcomes.
+  const body = { payload: asBlob(pending), welcomes: [], blobs: [] };
   try {
-    return await deps.connection.request("commit", {
-      ...{ conversation, entry, turn, after, payload, ...delta },
-      ...{ welcomes: [], blobs: [] },
+    return await connection.request("commit", {
+      ...{ conversation, entry, turn, after, ...body },
+      ...{ add: [...add], remove: [...remove] },
     });
   } catch (error) {
     if (error instanceof Refused && !error.refusal.retryable) return undefined;
@@ -174,13 +175,17 @@ export async function askWhetherLanded(
  */
 export function landedEntry(
   { account }: { readonly account: string },
-  { commit, entry: id, turn, add, remove }: PendingCommit,
+  pending: PendingCommit,
   { seq, at }: Pick<Answer<"commit">, "seq" | "at">,
   cursor: number,
 ): ReadEntry {
-  const payload = { inline: encodeBase64Url(commit) };
+  const { commit, entry: id, turn, add, remove } = pending;
   const roster = { add: [...add], remove: [...remove] };
   const prev = seq === cursor + 1 ? cursor : seq - 1;
-  const entry = { kind: "commit" as const, seq, prev, id, turn, at, expires: at, payload, account, roster };
-  return { entry, payload: commit };
+  const place = { seq, prev, id, turn, at, expires: at };
+  return { entry: { kind: "commit", ...place, payload: asBlob(pending), account, roster }, payload: commit };
+}
+
+function asBlob({ commit, hash }: PendingCommit): Payload {
+  return { blob: { hash, size: commit.length } };
 }

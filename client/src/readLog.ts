@@ -10,6 +10,7 @@ import type { ReadEntry } from "./session/applied.ts";
 import { applyEntry } from "./session/applyEntry.ts";
 import { merged, silent, type ConversationState, type Step } from "./session/conversation.ts";
 import { passExpired, passOver } from "./session/passOver.ts";
+import { withUnheard } from "./session/unheard.ts";
 
 /** Bytes of payloads that are held while a page is read. */
 const readBudget = 1024 * 1024;
@@ -33,7 +34,7 @@ async function readToEnd(deps: ConversationDeps, steps: ConversationSteps): Prom
   let after: number | undefined = cursor;
   while (after !== undefined) {
     const page: Answer<"read"> = await deps.connection.request("read", { conversation: log, after });
-    if (isBehindExpired(steps.now, page.entries[0])) await recallOwn(deps, steps);
+    if (steps.now.log === log && isBehindExpired(steps.now, page.entries[0])) await recallOwn(deps, steps);
     await applyPage(deps, steps, log, page.entries);
     if (page.next !== undefined && page.next <= after) throw new LostAnswer("the pages of the log do not advance");
     // It goes on in another log, or not at all.
@@ -45,17 +46,21 @@ async function readToEnd(deps: ConversationDeps, steps: ConversationSteps): Prom
 }
 
 /** The commit that ended this device's turn expired, and no other one did. */
-function isBehindExpired({ cursor, turn, joinedAt }: ConversationState, next: Entry | undefined): boolean {
-  return next !== undefined && joinedAt === undefined && next.prev > cursor && next.turn === turn + 1;
+function isBehindExpired({ cursor, turn }: ConversationState, next: Entry | undefined): boolean {
+  return next !== undefined && next.prev > cursor && next.turn === turn + 1;
 }
 
 /** It may have been the own one: whoever made it need not have read it to go on, and puts in anew who must. */
 async function recallOwn(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
-  const { pending, log, cursor, phase } = steps.now;
-  if (pending?.kind !== "change" || phase !== "open") return;
-  const landed = await askWhetherLanded({ ...deps, provider: deps.context().provider }, log, pending);
-  if (landed === undefined || steps.now.pending !== pending) return;
-  await applyAll(deps, steps, log, [landedEntry(deps.context(), pending, landed, cursor)]);
+  const { pending, log, phase, joinedAt } = steps.now;
+  if (pending?.kind !== "change" || phase !== "open" || joinedAt !== undefined) return;
+  const landed = await askWhetherLanded(deps.connection, log, pending);
+  if (landed === undefined) return;
+  await steps.take(async (state) => {
+    if (state.log !== log || state.pending !== pending) return undefined;
+    const step = await applied(deps, state, landedEntry(deps.context(), pending, landed, state.cursor));
+    return { ...step, state: withUnheard(state, step.state) };
+  });
 }
 
 /** In parts, so that no page makes this device hold more than a few large payloads. */

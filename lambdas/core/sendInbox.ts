@@ -64,13 +64,19 @@ async function requireReach(relay: Relay, caller: Caller, request: Sending): Pro
   if (conversation === undefined) throw new Refused("malformed", "conversation: the account is another");
   const roster = (await relay.conversations.get(conversation))?.roster;
   // Whom the last commit dropped may mend the roster first (roster.ts), and then send.
-  if (roster?.includes(caller.account) !== true || !roster.includes(account)) throw notAMember();
+  if (roster?.includes(caller.account) !== true) throw notAMember();
+  if (!roster.includes(account)) throw noSuchDevice();
   await requireCertified(relay, account, device);
 }
 
 async function requireCertified({ directory }: Relay, account: string, device: string): Promise<void> {
   const record = await directory.get(account);
-  if (record?.devices.includes(device) !== true) throw new Refused("unknown_account", "no such device of that account");
+  if (record?.devices.includes(device) !== true) throw noSuchDevice();
+}
+
+/** Whether there is one that the caller does not share the conversation with, nobody is told. */
+function noSuchDevice(): Refused {
+  return new Refused("unknown_account", "no such device of an account in reach");
 }
 
 /** @throws Refused `rate_limited` */

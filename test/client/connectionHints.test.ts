@@ -334,6 +334,11 @@ describe("a client", () => {
     ["creates a group", "createConversation", (alice) => alice.createGroup({ members: ["carol"] })],
     ["sets a picture", "uploadBlob", (_, group) => group.setPicture(new Uint8Array(100))],
     ["shows a stranger's safety number", "getAccount", (alice) => alice.safetyNumber("carol")],
+    [
+      "does several things at once",
+      "uploadBlob",
+      (alice, group) => Promise.all([alice.safetyNumber("carol"), group.setPicture(new Uint8Array(100))]),
+    ],
     ["creates a recovery code", "putBackup", (alice) => alice.createRecoveryCode()],
     ["renames a device", "putAccount", (alice) => alice.renameDevice(alice.device, "phone")],
   ])("%s from the background, and rests when that is done", async (_name, operation, act) => {

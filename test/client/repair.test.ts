@@ -46,6 +46,10 @@ async function group(
   return [clients, [created, ...views]];
 }
 
+function roleIn({ info }: Conversation, account: string): string | undefined {
+  return info.current.members.find((member) => member.account === account)?.role;
+}
+
 async function closeAll(clients: readonly Client[]): Promise<void> {
   for (const client of clients) await client.close();
 }
@@ -196,17 +200,27 @@ describe("a device that missed a commit which expired", () => {
 });
 
 describe("a commit that expired before anybody read it, its maker included", () => {
-  /** All of them go away, and alice's renewal lands without her, or anybody, hearing of it. */
-  async function unheard(s: Stage, clients: readonly Client[], [atAlice]: readonly Conversation[]): Promise<void> {
+  /** All of them go away, and alice's change lands without her, or anybody, hearing of it. */
+  async function unheard(
+    s: Stage,
+    clients: readonly Client[],
+    [atAlice]: readonly Conversation[],
+    change = (conversation: Conversation): Promise<void> => conversation.rotateKeys(),
+  ): Promise<void> {
     for (const client of clients.slice(1)) client.goOffline();
-    s.relay.filter = ({ direction, account }) => direction === "up" || account !== "alice";
-    atAlice!.rotateKeys().catch(() => {});
+    let hasCommitted = false;
+    s.relay.filter = ({ direction, account, frame }) => {
+      if (account !== "alice") return true;
+      hasCommitted ||= frame.op === "commit";
+      return direction === "up" || !hasCommitted;
+    };
+    change(atAlice!).catch(() => {});
     await s.clock.settle();
     clients[0]!.goOffline();
     s.relay.filter = () => true;
     const log = s.relay.tables.log.get(atAlice!.id)!;
     const [seq, { kind }] = [...log].at(-1)!;
-    expect(kind).toBe("commit");
+    expect([seq > 1, kind]).toEqual([true, "commit"]);
     expire(s, atAlice!.id, seq);
   }
 
@@ -233,6 +247,49 @@ describe("a commit that expired before anybody read it, its maker included", () 
       expect((await history(view)).at(-1)).toMatchObject({ kind: "message", text: "after" });
     }
     await closeAll(clients);
+  });
+
+  it.each<[string, boolean, (conversation: Conversation) => Promise<void>, (conversation: Conversation) => boolean]>([
+    ["a title", false, (at) => at.setTitle("Tea"), (at) => at.info.current.title === "Tea"],
+    [
+      "a title, and its maker was back for a moment",
+      true,
+      (at) => at.setTitle("Tea"),
+      (at) => at.info.current.title === "Tea",
+    ],
+    ["a removal", false, (at) => at.remove(["dave"]), (at) => !at.members.includes("dave")],
+    [
+      "a removal, and its maker was back for a moment",
+      true,
+      (at) => at.remove(["dave"]),
+      (at) => !at.members.includes("dave"),
+    ],
+    ["an invitation", false, (at) => at.invite(["eve"]), (at) => at.members.includes("eve")],
+    ["a role", false, (at) => at.setRole("bob", "admin"), (at) => roleIn(at, "bob") === "admin"],
+  ])("with %s: where the others went on without it, its maker follows, and it becomes true there", async (...row) => {
+    const [, wasBack, change, isTrue] = row;
+    const s = stage();
+    const [clients, views] = await group(s, ["alice", "bob", "carol", "dave"]);
+    const eve = await s.arrive("eve");
+    await unheard(s, clients, views, change);
+    if (wasBack) {
+      clients[0]!.goOnline();
+      await s.clock.advance(minute);
+      clients[0]!.goOffline();
+    }
+    for (const client of clients.slice(1, 3)) client.goOnline();
+    await s.clock.advance(72 * hour);
+    expect(s.relay.tables.conversations.size).toBe(2);
+    clients[0]!.goOnline();
+    await s.clock.until(clients[0]!.caughtUp());
+    await said(s, views[0]!, "here I am");
+    await s.clock.settle();
+    for (const view of views.slice(0, 3)) {
+      expect(isTrue(view)).toBe(true);
+      expect((await history(view)).at(-1)).toMatchObject({ kind: "message", text: "here I am" });
+    }
+    expect(s.relay.tables.conversations.size).toBe(2);
+    await closeAll([...clients, eve]);
   });
 
   it("and what others said after it, its maker reads", async () => {
@@ -299,6 +356,50 @@ describe("an account that was taken out while its devices were away, in entries 
     await s.clock.settle();
     for (const view of views) expect((await history(view)).at(-1)).toMatchObject({ text: "in again" });
     await closeAll([...clients, phone]);
+  });
+});
+
+describe("a member whose requests reach nobody", () => {
+  it("is not told that it is none, where those that it knows have left", async () => {
+    const s = stage();
+    const [clients, views] = await group(s, ["alice", "bob", "carol"]);
+    const dave = await s.arrive("dave");
+    clients[1]!.goOffline();
+    await s.clock.until(views[0]!.invite(["dave"]));
+    await s.clock.settle();
+    await s.clock.until(dave.conversations()[0]!.accept());
+    await s.clock.until(views[0]!.setRole("dave", "owner"));
+    for (const view of [views[2]!, views[0]!]) await s.clock.until(view.leave());
+    await s.clock.advance(minute);
+    expect(s.relay.tables.conversations.get(views[1]!.id)!.roster).toEqual(["bob", "dave"]);
+    expire(s, views[1]!.id, [...s.relay.tables.log.get(views[1]!.id)!.keys()].at(-1)!);
+    clients[1]!.goOnline();
+    await s.clock.advance(24 * hour);
+    expect(views[1]!.state.current).toBe("repairing");
+    expect((await kinds(views[1]!)).at(-1)).toBe("cannotFollow");
+    await closeAll([...clients, dave]);
+  });
+
+  it("nor where the relay has it off the roster for a while", async () => {
+    const s = stage();
+    const [clients, views] = await group(s, ["alice", "bob"]);
+    const { id } = views[0]!;
+    clients[1]!.goOffline();
+    await s.clock.until(views[0]!.rotateKeys());
+    expire(s, id, [...s.relay.tables.log.get(id)!.keys()].at(-1)!);
+    clients[0]!.goOffline();
+    const whole = s.relay.tables.conversations.get(id)!;
+    clients[1]!.goOnline();
+    await s.clock.advance(hour / 20);
+    s.relay.tables.conversations.set(id, { ...whole, roster: ["alice"] });
+    await s.clock.advance(hour);
+    s.relay.tables.conversations.set(id, whole);
+    await s.clock.advance(hour / 2);
+    expect(views[1]!.state.current).toBe("repairing");
+    clients[0]!.goOnline();
+    await s.clock.until(said(s, views[1]!, "still here"), 24 * hour);
+    expect((await history(views[0]!)).at(-1)).toMatchObject({ kind: "message", text: "still here" });
+    await closeAll(clients);
   });
 });
 

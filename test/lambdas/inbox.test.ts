@@ -139,7 +139,7 @@ describe("nobody else:", () => {
     expect((await send(mallory, bob, { conversation })).error?.code).toBe("not_a_member");
     expect((await send(mallory, bob, { conversation: `g-${randomId()}` })).error?.code).toBe("not_a_member");
     const own = await group([mallory]);
-    expect((await send(mallory, bob, { conversation: own })).error?.code).toBe("not_a_member");
+    expect((await send(mallory, bob, { conversation: own })).error?.code).toBe("unknown_account");
     // Nor to a member's device under the account of another member.
     const wrong = { conversation, account: "alice" };
     expect((await send(alice, bob, { ...wrong, account: "bob", device: alice.caller.device })).error?.code).toBe(
@@ -166,7 +166,7 @@ describe("nobody else:", () => {
     const { alice, bob, conversation } = await pair();
     expect((await ask(alice, "commit", commitOf(conversation, { remove: ["bob"] }))).ok).toBeDefined();
     expect((await send(bob, alice, { conversation })).error?.code).toBe("not_a_member");
-    expect((await send(alice, bob, { conversation })).error?.code).toBe("not_a_member");
+    expect((await send(alice, bob, { conversation })).error?.code).toBe("unknown_account");
     const restoring = commitOf(conversation, { turn: 2, add: ["bob"] });
     expect((await ask(bob, "commit", restoring)).ok).toBeDefined();
     expect((await send(bob, alice, { conversation })).ok).toEqual({});

@@ -30,6 +30,7 @@ import { mayAdminister, memberChange, type MemberChange } from "./memberChange.t
 import { secretsIn, secretsOfPending } from "./remains.ts";
 import { isTooLarge } from "./payloadSize.ts";
 import type { TimelineNotice } from "./timeline.ts";
+import { withOthers } from "./unheard.ts";
 
 type CommitEntry = Extract<Entry, { kind: "commit" }>;
 
@@ -115,7 +116,7 @@ export async function applyCommit(
   };
   if (found.removed) return { ...removal(context, settled, found, notices, at), consumed, verdict: "applied" };
   const followed: ConversationState = {
-    ...withGroup(settled, found.group),
+    ...withGroup(own === undefined || own.welcomes.length > 0 ? withOthers(settled) : settled, found.group),
     phase: "open",
     epochIncomplete: false,
     provisional: false,

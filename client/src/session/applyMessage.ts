@@ -14,6 +14,7 @@ import {
 import { doubting, isStrange } from "./doubt.ts";
 import { receive, type Processed } from "./groupMessages.ts";
 import type { TimelineMessage } from "./timeline.ts";
+import { withOthers } from "./unheard.ts";
 
 export async function applyMessage(
   context: SessionContext,
@@ -43,7 +44,7 @@ export async function applyMessage(
   if (processed.kind !== "message") return unreadable(state, entry, "unknown_content");
   const { from, consumed } = processed;
   const { account } = from;
-  const read = { ...state, group: processed.group };
+  const read = { ...withOthers(state), group: processed.group };
   const content = decodeContent(processed.plaintext);
   if (content === undefined) return { ...unreadable(read, entry, "unknown_content"), consumed };
   const sender = `${from.account} ${from.device}`;

@@ -13,6 +13,7 @@ import { plainData, type GroupData, type Picture, type Role } from "./groupData.
 import type { Readmission } from "./readmissions.ts";
 import type { RecordMark } from "./recordMark.ts";
 import type { TimelineItem, TimelineNotice } from "./timeline.ts";
+import type { Unheard } from "./unheard.ts";
 
 /** What a step knows of the device that takes it. */
 export interface SessionContext extends CryptoContext {
@@ -99,6 +100,7 @@ export interface ConversationState {
   readonly restored: readonly number[];
   /** Devices that were put in anew: a loop must not spin (readmissions.ts). */
   readonly readmissions: readonly Readmission[];
+  readonly unheard: Unheard | undefined;
 }
 
 /** Something that is to become true by a commit; it stays until a commit made it so, whoever made that. */
@@ -183,6 +185,8 @@ export interface Repair {
   readonly due: number;
   /** The last entry that was read before. */
   readonly after: number;
+  /** Rounds of requests in a row that the relay refused because this account is on no roster. */
+  readonly refused?: number;
   /** The application wants to go on in a successor, though the group is large. */
   readonly elsewhere?: true;
 }
@@ -278,6 +282,7 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
     doubt: noDoubt,
     restored: [],
     readmissions: [],
+    unheard: undefined,
   };
 }
 

@@ -75,6 +75,7 @@ type StoredMembers = Pick<
   | "anchors"
   | "acceptedKeys"
   | "expelled"
+  | "unheard"
 >;
 
 const noIntents: readonly Intent[] = newConversation("", []).intents;
@@ -117,7 +118,7 @@ function headOf(state: ConversationState): StoredHead {
 
 function membersOf(state: ConversationState): StoredMembers {
   const { roster, unlisted, justDropped, droppedBy, data, former, commitTimes, readmissions } = state;
-  const { anchors, acceptedKeys, expelled, suspended, strangers } = state;
+  const { anchors, acceptedKeys, expelled, suspended, strangers, unheard } = state;
   return {
     suspended,
     strangers,
@@ -132,6 +133,7 @@ function membersOf(state: ConversationState): StoredMembers {
     anchors,
     acceptedKeys,
     expelled,
+    unheard,
   };
 }
 

@@ -39,6 +39,7 @@ import { haveOneKeyEach, mayAdminister, mayRemove, samePicture } from "./memberC
 import { unsealed } from "./outbox.ts";
 import { secretsIn } from "./remains.ts";
 import { withinDay } from "./repairPauses.ts";
+import { asBefore, withIntentAgain } from "./unheard.ts";
 
 export interface Invitation {
   /** The log. */
@@ -116,12 +117,16 @@ export type JoinOutcome =
   | { readonly kind: "refused" };
 
 /** Leaves of accounts that are in the epoch of `known`, by devices that are not: whether they count, the accounts' records say. */
-export function unfamiliarLeaves(known: ConversationState, { by, group }: OpenedInvitation): readonly LeafIdentity[] {
+export function unfamiliarLeaves(known: ConversationState, opened: OpenedInvitation): readonly LeafIdentity[] {
+  const { by, group } = opened;
   const epoch = epochOfKnown(known);
   if (epoch.length === 0) return isDirect(known.log) ? [] : [by];
-  return [by, ...identities(group)].filter(
+  const before = asBefore(known);
+  const beside = before === undefined ? [] : unfamiliarLeaves({ ...before, unheard: undefined }, opened);
+  const unfamiliar = [by, ...identities(group)].filter(
     (leaf) => epoch.some((old) => old.account === leaf.account) && !epoch.some((old) => old.device === leaf.device),
   );
+  return [...unfamiliar, ...beside];
 }
 
 /**
@@ -251,9 +256,11 @@ function succeed(known: ConversationState, opened: OpenedInvitation, listed: Rea
   // The two have one conversation, and this device may have been passed over when it went on.
   const isLater = isDirect(known.log) && data.generation > known.data.generation;
   if (!(isNext || isLater)) return { kind: "refused" };
-  if (known.phase === "ended" || !mayGoOn(known, opened, listed)) return { kind: "refused" };
+  const views = [known, asBefore(known)];
+  const isFollowed = views.some((view) => view !== undefined && mayGoOn(view, opened, listed));
+  if (known.phase === "ended" || !isFollowed) return { kind: "refused" };
   const moved: ConversationState = {
-    ...known,
+    ...withIntentAgain(known),
     log: opened.conversation,
     cursor: 0,
     turn: 0,
@@ -351,6 +358,7 @@ function joined(
     renewedAt: at,
     repair: undefined,
     doubt: withoutDoubt(known.doubt),
+    unheard: undefined,
     restored: hadAsked ? [...withinDay(known.restored, at), at] : known.restored,
     // They were asked for in an epoch that is over here: whoever needs it asks again.
     intents: known.intents.filter(({ kind }) => kind !== "readmit"),

@@ -98,6 +98,7 @@ export function succeeding(context: SessionContext, state: ConversationState): S
     leaving: undefined,
     epochIncomplete: false,
     group: undefined,
+    unheard: undefined,
     recent: [],
     former: isAgain ? state.former : formerOf(state),
   };
