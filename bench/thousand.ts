@@ -213,7 +213,11 @@ function report({ devices, suite, phases, isSame, lost, failures, usages }: Foun
     json: {
       devices,
       suite,
-      phases: phases.map(({ metered, ...rest }) => ({ ...rest, usage: metered.usage, dollars: dollars(metered.usage) })),
+      phases: phases.map(({ metered, ...rest }) => ({
+        ...rest,
+        usage: metered.usage,
+        dollars: dollars(metered.usage),
+      })),
       isSame,
       lost,
       failures: failures.length,

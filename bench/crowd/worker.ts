@@ -1,5 +1,5 @@
 /** A process that holds some of a benchmark's devices: real clients with stores in memory, which do what the other process orders. */
-import { connect, type Client, type Clock, type Conversation } from "@tacit/client";
+import { connect, type Client, type Conversation } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { WebSocket } from "ws";
 import { webSocketTransport, type WebSocketConstructor } from "../../client/src/adapters/webSocket.ts";
@@ -71,7 +71,7 @@ async function arrive({ url, suite, patience, atOnce, devices: newcomers }: Orde
       transport,
       token: () => token,
       store: memoryStore(),
-      clock: slowClock(patience),
+      patience,
     });
     client.on("failure", ({ code, message, cause }) => {
       const why = cause instanceof Error ? `: ${cause.message}` : "";
@@ -88,26 +88,6 @@ async function arrive({ url, suite, patience, atOnce, devices: newcomers }: Orde
   };
   await Promise.all(Array.from({ length: parallelArrivals }, lane));
   return null;
-}
-
-/**
- * Timers from here on, in milliseconds, are mostly for answers that do not come: after three seconds without a sound a client asks whether
- * the relay still is there, and after three more it gives its socket up. What is shorter is a pause, and stays as it is.
- */
-const shortestPatience = 3_000;
-/** Below what keeps a socket alive: one that says nothing for ten minutes is closed. */
-const longestPatience = 500_000;
-
-/** Patience that lasts longer: where hundreds share a processor, what takes a second elsewhere takes many. */
-function slowClock(patience: number): Clock {
-  return {
-    now: () => Date.now(),
-    after(milliseconds, run) {
-      const wait = Math.max(milliseconds, Math.min(milliseconds * patience, longestPatience));
-      const timer = setTimeout(run, milliseconds < shortestPatience ? milliseconds : wait);
-      return () => clearTimeout(timer);
-    },
-  };
 }
 
 async function create({ account, members }: OrderNamed<"create">): Promise<string> {

@@ -46,7 +46,7 @@ export class TacitClient implements Client {
   private constructor(deps: ClientDeps, stored: StoredAccount, peers: PeerBook, recoveryKey: Uint8Array | undefined) {
     this.#deps = deps;
     this.#peers = peers;
-    const { crypto, transport, clock, url, hints, restAfter, store } = deps;
+    const { crypto, transport, clock, url, hints, restAfter, patience, store } = deps;
     const { provider } = crypto;
     const { failed, report } = this.#notices;
     this.#token = tokenSource(clock, deps.token);
@@ -57,6 +57,7 @@ export class TacitClient implements Client {
       url,
       hints,
       restAfter,
+      patience,
       isBusy: () => this.#device?.book.all().some(({ isBusy }) => isBusy) === true,
       protocols: (now) => this.#protocols(now),
       welcomed: (hello, socket) => this.#welcomed(hello, socket),

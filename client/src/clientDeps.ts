@@ -22,6 +22,7 @@ export interface ClientDeps {
   readonly backup: BackupTimes | undefined;
   readonly hints?: DeviceHints | undefined;
   readonly restAfter?: number | undefined;
+  readonly patience: number | undefined;
 }
 
 export interface RecoverDeps {

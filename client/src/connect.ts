@@ -64,6 +64,11 @@ export interface ConnectOptions {
    * something takes the relay; Infinity: never. Default: 8 hours in browsers, 3 seconds in React Native, where pushes wake the device.
    */
   readonly restAfter?: number;
+  /**
+   * How many times longer than usual the client waits for the relay's answers, which are 3 seconds of silence until it asks again and 15 until it gives a
+   * request up: for networks that are slower than that. Default: 1.
+   */
+  readonly patience?: number;
   /** False: stays offline until `goOnline`; a new device connects once to register. Default true. */
   readonly online?: boolean;
 }
@@ -89,6 +94,9 @@ async function open(options: ConnectOptions): Promise<Client> {
   if (options.receiptKey !== undefined && !/^[A-Za-z0-9_-]{43}$/.test(options.receiptKey)) {
     throw new TacitError("invalid_argument", "connect: receiptKey is 32 bytes in base64url");
   }
+  if (options.patience !== undefined && !(options.patience >= 1 && options.patience < Infinity)) {
+    throw new TacitError("invalid_argument", "connect: patience is a number from 1 on");
+  }
   const recover = recoverDeps(options.recover);
   const vault = options.vault ?? options.store.vault;
   if (vault === undefined) throw new TacitError("invalid_argument", "connect: this store needs the option vault");
@@ -110,6 +118,7 @@ async function open(options: ConnectOptions): Promise<Client> {
     backup: options.backup,
     hints: options.hints ?? platformHints(),
     restAfter: options.restAfter,
+    patience: options.patience,
   });
   if (client.isRegistered) {
     if (options.account !== undefined && options.account !== client.account) {

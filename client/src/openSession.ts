@@ -16,6 +16,8 @@ export interface Session {
 export interface SocketSource {
   readonly transport: Transport;
   readonly clock: Clock;
+  /** How many times longer than usual its sockets wait for what does not come. Default: 1. */
+  readonly patience?: number | undefined;
   readonly url: string;
   /** Token and proof for a connection that opens at `now`, the server's time. @throws TacitError */
   readonly protocols: (now: number) => Promise<readonly string[]>;
@@ -60,13 +62,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 }
 
 async function openOne(options: SessionOptions): Promise<RelaySocket> {
-  const { transport, clock, time, url, signal, giveUp, push } = options;
+  const { transport, clock, patience, time, url, signal, giveUp, push } = options;
   const protocols = await options.protocols(time.now());
   requireWanted(signal);
   let socket: RelaySocket | undefined;
   socket = await openRelaySocket({
     transport,
     clock,
+    patience,
     url,
     protocols,
     signal,

@@ -68,6 +68,8 @@ export interface RelaySocket {
 export interface RelaySocketOptions {
   readonly transport: Transport;
   readonly clock: Clock;
+  /** How many times longer than usual it waits for what does not come. Default: 1. */
+  readonly patience?: number | undefined;
   readonly url: string;
   readonly protocols: readonly string[];
   /** Ends it, or its opening. */
@@ -91,7 +93,7 @@ const frameTooLarge: Refusal = { code: "frame_too_large", retryable: false, mess
 
 /** @throws NotOpened */
 export function openRelaySocket(options: RelaySocketOptions): Promise<RelaySocket> {
-  const { clock } = options;
+  const { clock, patience = 1 } = options;
   const waiting = new Map<string, Waiting>();
   let nextId = 1;
   let state: "opening" | "open" | "closed" = "opening";
@@ -108,7 +110,7 @@ export function openRelaySocket(options: RelaySocketOptions): Promise<RelaySocke
     const abort = (): void => end(1000);
     options.signal.addEventListener("abort", abort);
     options.giveUp?.addEventListener("abort", abort);
-    const stopWaiting = clock.after(openTimeout, () => end(1006, undefined, true));
+    const stopWaiting = clock.after(openTimeout * patience, () => end(1006, undefined, true));
     const socket = options.transport.open(options.url, options.protocols, {
       opened() {
         if (state !== "opening") return;
@@ -169,7 +171,7 @@ export function openRelaySocket(options: RelaySocketOptions): Promise<RelaySocke
     /** Finds a half-open socket within seconds where something waits for an answer, and costs nothing where nothing does. */
     function suspect(isProbed: boolean): void {
       const heardBefore = heard;
-      cancelSuspicion = clock.after(silence + unansweredBytes() / slowest, () => {
+      cancelSuspicion = clock.after((silence + unansweredBytes() / slowest) * patience, () => {
         cancelSuspicion = undefined;
         if (waiting.size === 0) return;
         if (heard !== heardBefore) return suspect(false);
@@ -192,7 +194,7 @@ export function openRelaySocket(options: RelaySocketOptions): Promise<RelaySocke
       if (bytes > limits.requestFrame) return Promise.reject(new Refused(frameTooLarge));
       return new Promise<Answer<O>>((answered, failed) => {
         const answersBefore = answers;
-        const cancel = clock.after(answerTimeout + (unansweredBytes() + bytes) / slowest, () => {
+        const cancel = clock.after((answerTimeout + (unansweredBytes() + bytes) / slowest) * patience, () => {
           // Others were answered: this one is lost, and the socket is not.
           if (answers === answersBefore) end(1006);
           else waiting.get(id)?.lost("no answer came");

@@ -26,6 +26,20 @@ describe("a half-open socket", () => {
     stage.connection.close();
   });
 
+  it("is given as many times longer as the application has patience", async () => {
+    const stage = connectionStage({ patience: 3 });
+    await stage.begin();
+    breakFirst(stage);
+    const [first] = stage.sockets as [FarEnd];
+    const answer = stage.connection.request("countKeyPackages", {}).catch((error: Error) => error.name);
+    await stage.clock.advance(17_000);
+    expect(first.isOver).toBe(false);
+    await stage.clock.advance(4_000);
+    expect(first.isOver).toBe(true);
+    expect(await answer).toBe("LostAnswer");
+    stage.connection.close();
+  });
+
   it("costs nothing while nothing is asked, and is found by the keep-alive", async () => {
     const stage = connectionStage();
     await stage.begin();
