@@ -105,7 +105,7 @@ async function whomToAsk(deps: ConversationDeps, { roster, log }: ConversationSt
     if (targets.length >= asked && !isDirect(log)) break;
     let devices: readonly string[];
     try {
-      devices = await deps.devicesOf(account);
+      devices = (await deps.devicesOf(account)).listed;
     } catch (error) {
       // One whose record does not hold is not asked.
       if (error instanceof Refused || (error instanceof Error && error.name === "TacitError")) continue;

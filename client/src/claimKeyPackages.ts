@@ -28,7 +28,7 @@ export async function claimKeyPackages(
   named?: readonly string[],
 ): Promise<readonly Claimed[]> {
   const { connection, peers, records } = deps;
-  const { devices } = await records.fetch(account);
+  let { devices } = await records.fetch(account);
   if (peers.isBlocked(account)) throw identityChanged();
 
   const usable = new Map<string, Claimed>();
@@ -38,6 +38,8 @@ export async function claimKeyPackages(
   for (let round = 0; round < longestClaim && first !== undefined; round++) {
     const expired = new Set<string>();
     for await (const given of claimAfter(deps, { account, named, after: ids.filter((id) => id < first!).at(-1) })) {
+      // It may have been linked since.
+      if (!holds(given, devices)) ({ devices } = await records.fetch(account));
       if (!holds(given, devices)) {
         throw new TacitError("identity_invalid", "a key package is not of the account's devices");
       }

@@ -1,4 +1,5 @@
 /** What a live conversation is given. */
+import type { AccountDevices } from "./session/joining.ts";
 import type { Connection } from "./connection.ts";
 import type { TacitError } from "./errors.ts";
 import type { Met, PeerBook } from "./peerBook.ts";
@@ -20,8 +21,8 @@ export interface ConversationDeps {
   readonly claim: (account: string, devices?: readonly string[]) => Promise<readonly Claimed[]>;
   /** Whether this device was linked: then its account's holder puts it into conversations. */
   readonly isLinked: () => boolean;
-  /** Devices that the account's record lists, checked. @throws TacitError, Refused, LostAnswer */
-  readonly devicesOf: (account: string) => Promise<readonly string[]>;
+  /** What the account's record says, checked. @throws TacitError, Refused, LostAnswer */
+  readonly devicesOf: (account: string) => Promise<AccountDevices>;
   /** A request to be put in anew, signed by this device. */
   readonly repairRequest: (body: Omit<RepairRequest, "certificate">) => Promise<Uint8Array>;
   /** Reads the inbox. */

@@ -66,7 +66,10 @@ export async function loadEnrolledDevice(deps: EnrolledDeviceDeps): Promise<Enro
     context: () => contextOf(crypto, own),
     isLinked: () => own.identity.accountKey === undefined,
     claim: (account, devices) => claimKeyPackages({ connection, peers, records }, account, devices),
-    devicesOf: async (account) => (await records.fetch(account)).devices.map(({ device }) => device),
+    devicesOf: async (account) => {
+      const { devices, revoked } = await records.fetch(account);
+      return { listed: devices.map(({ device }) => device), revoked };
+    },
     follow: (met) => records.follow(met),
     heardOwn: (heard) => own.heardFrom(heard),
     repairRequest: (body) => {

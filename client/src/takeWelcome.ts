@@ -7,16 +7,20 @@ import type { LiveConversation } from "./liveConversation.ts";
 import { fetched, received } from "./payloads.ts";
 import type { BlobTransfer } from "./ports.ts";
 import type { SealedStore } from "./sealedStore.ts";
-import type { SessionContext } from "./session/conversation.ts";
+import type { SessionContext, Step } from "./session/conversation.ts";
+import { identities } from "./session/group.ts";
 import { handedId, importedKey } from "./session/importedHistory.ts";
 import {
   acceptInvitation,
   beginning,
   openInvitation,
   unfamiliarLeaves,
+  type AccountDevices,
   type JoinOutcome,
+  type Listing,
   type OpenedInvitation,
 } from "./session/joining.ts";
+import { newIntent } from "./session/intents.ts";
 import { decodeKeyPackageItem, keyPackageKey } from "./session/keyPackages.ts";
 import { largestTree, unwrapWelcome } from "./session/welcomeTree.ts";
 import { wipe } from "./session/bytes.ts";
@@ -30,8 +34,8 @@ export interface WelcomeDeps {
   readonly blobs: BlobTransfer;
   readonly book: ConversationBook;
   readonly isShunned: (account: string) => boolean;
-  /** Devices that the account's record lists, checked. @throws TacitError, Refused, LostAnswer */
-  readonly devicesOf: (account: string) => Promise<readonly string[]>;
+  /** What the account's record says, checked. @throws TacitError, Refused, LostAnswer */
+  readonly devicesOf: (account: string) => Promise<AccountDevices>;
   readonly arrived: (conversation: LiveConversation) => void;
 }
 
@@ -72,12 +76,12 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   const handed = await store.get(importedKey(log));
   const begun = beginning(opened);
   const fresh = await behindStored(store, handed === undefined ? begun : { ...begun, id: handedId(handed) });
-  const listed = known === undefined ? new Set<string>() : await listedDevices(deps, known, opened);
+  const listing = await listingFor(deps, known, opened);
   const conversation = known ?? book.provisional(fresh);
   let outcome: JoinOutcome | undefined;
   await conversation.take((state) => {
-    outcome = acceptInvitation(known && state, opened, !isKnown, listed, fresh);
-    return outcome.kind === "joined" ? outcome.step : undefined;
+    outcome = acceptInvitation(known && state, opened, !isKnown, listing, fresh);
+    return outcome.kind === "joined" ? withoutRevoked(deps.context(), outcome.step, listing) : undefined;
   }, used);
   if (outcome?.kind !== "joined") wipe([...opened.consumed, ...secretsOnlyIn(opened.group, undefined)]);
   if (outcome?.kind === "refused") {
@@ -109,23 +113,38 @@ function isBeginning(known: LiveConversation | undefined): boolean {
   return known === undefined || known.snapshot.phase === "ended";
 }
 
-/** Devices that the epoch which is known does not have, and that their accounts' records list. */
-async function listedDevices(
+/** What the records say of accounts with devices that the epoch which is known does not have. */
+async function listingFor(
   { devicesOf }: WelcomeDeps,
-  { snapshot }: LiveConversation,
+  known: LiveConversation | undefined,
   opened: OpenedInvitation,
-): Promise<ReadonlySet<string>> {
-  const accounts = new Set(unfamiliarLeaves(snapshot, opened).map(({ account }) => account));
+): Promise<Listing> {
+  const leaves = known === undefined ? [] : unfamiliarLeaves(known.snapshot, opened);
   const listed = new Set<string>();
-  for (const account of accounts) {
+  const revoked = new Set<string>();
+  for (const account of new Set(leaves.map((leaf) => leaf.account))) {
     try {
-      for (const device of await devicesOf(account)) listed.add(device);
+      const devices = await devicesOf(account);
+      for (const device of devices.listed) listed.add(device);
+      for (const device of devices.revoked) revoked.add(device);
     } catch (error) {
       // A record that does not hold lists nobody.
-      if (!(error instanceof TacitError)) throw error;
+      if (!(error instanceof TacitError) || error.code !== "identity_invalid") throw error;
     }
   }
-  return listed;
+  return { listed, revoked };
+}
+
+/** Own devices that were revoked since the others opened it go before this device sends anything. */
+function withoutRevoked(context: SessionContext, step: Step, { revoked }: Listing): Step {
+  const { state } = step;
+  const leaves = state.group === undefined ? [] : identities(state.group);
+  const remove = leaves.flatMap(({ account, device }) =>
+    account === context.account && revoked.has(device) ? [device] : [],
+  );
+  if (remove.length === 0) return step;
+  const intent = newIntent(context, { kind: "devices", add: [], remove, claimed: [] });
+  return { ...step, state: { ...state, intents: [intent, ...state.intents] } };
 }
 
 function mayBeAhead({ snapshot }: LiveConversation, log: string, seq: number): boolean {

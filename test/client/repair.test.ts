@@ -182,6 +182,35 @@ describe("a device that missed a commit which expired", () => {
     await closeAll([again, bob]);
   });
 
+  it("goes on with a device that was revoked meanwhile, which its account takes out before it says anything", async () => {
+    const s = stage();
+    const { alice, bob, chat, atBob } = await pair(s);
+    const { client: phone } = await linked(s, alice);
+    await s.clock.advance(minute);
+    await said(s, atBob, "hi");
+    for (const device of [alice, phone]) device.goOffline();
+    // It has claimed the phone's key package, and the creation is on its way for long.
+    s.relay.filter = ({ direction, account, frame }) =>
+      direction === "down" || account !== "bob" || frame.op !== "createConversation";
+    await s.clock.until(atBob.repair());
+    await s.clock.advance(hour);
+    alice.goOnline();
+    await s.clock.until(alice.caughtUp());
+    await s.clock.until(alice.revokeDevice(phone.device));
+    await s.clock.advance(minute);
+    s.relay.filter = () => true;
+    await s.clock.advance(hour);
+    expect(s.relay.tables.conversations.size).toBe(2);
+    await said(s, chat, "without the phone");
+    await s.clock.settle();
+    expect((await history(atBob)).at(-1)).toMatchObject({ kind: "message", text: "without the phone" });
+    const [, successor] = [...s.relay.tables.log.values()];
+    expect([...successor!.values()].map(({ kind }) => kind)).toEqual(["commit", "commit", "message"]);
+    const own = atBob.info.current.members.find(({ account }) => account === "alice");
+    expect(own?.devices).toEqual([alice.device]);
+    await closeAll([alice, bob, phone]);
+  });
+
   it("that asks again and again is put in anew less and less often", async () => {
     const s = stage();
     const [clients, [atAlice, atBob]] = await group(s, ["alice", "bob", "carol"]);

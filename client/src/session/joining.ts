@@ -109,6 +109,21 @@ function directId(
   return isOurs ? directConversationId(provider, account, peer) : undefined;
 }
 
+/** What accounts' records say of their devices. */
+export interface AccountDevices {
+  readonly listed: readonly string[];
+  /** They were listed once. */
+  readonly revoked: readonly string[];
+}
+
+/** Of the accounts of `unfamiliarLeaves`. */
+export interface Listing {
+  readonly listed: ReadonlySet<string>;
+  readonly revoked: ReadonlySet<string>;
+}
+
+const unlisted: Listing = { listed: new Set(), revoked: new Set() };
+
 export type JoinOutcome =
   | { readonly kind: "joined"; readonly step: Step }
   /** This device is in already, or further: the Welcome is a copy, or came late. */
@@ -131,14 +146,14 @@ export function unfamiliarLeaves(known: ConversationState, opened: OpenedInvitat
 
 /**
  * Takes an opened invitation. `known` is what this device holds of the conversation, or of the one that the invitation goes on from; an own
- * creation that lost included. `request`: the application is to be asked first. `listed`: of `unfamiliarLeaves`, the devices that the
- * records of their accounts list. `fresh`: what a conversation that is new to this device begins as.
+ * creation that lost included. `request`: the application is to be asked first. `listing`: what the records of the accounts of `unfamiliarLeaves`
+ * say. `fresh`: what a conversation that is new to this device begins as.
  */
 export function acceptInvitation(
   known: ConversationState | undefined,
   opened: OpenedInvitation,
   request: boolean,
-  listed: ReadonlySet<string> = new Set(),
+  listing: Listing = unlisted,
   fresh = beginning(opened),
 ): JoinOutcome {
   const { conversation } = opened;
@@ -146,11 +161,11 @@ export function acceptInvitation(
   // Put in anew too late: it has gone on already.
   if (known.log !== conversation && opened.data.generation < known.data.generation) return { kind: "member" };
   if (isWanted(known)) {
-    if (known.data.predecessor !== undefined) return meet(known, opened, listed);
+    if (known.data.predecessor !== undefined) return meet(known, opened, listing);
     if (known.log === conversation) return open(known, opened);
   }
-  if (known.log === conversation) return rejoin(known, opened, { request, listed });
-  return succeed(known, opened, listed);
+  if (known.log === conversation) return rejoin(known, opened, { request, listing });
+  return succeed(known, opened, listing);
 }
 
 /** This device wants it, and was never in its log; other than one that a backup tells of, which it was in before. */
@@ -184,12 +199,12 @@ function open(known: ConversationState, opened: OpenedInvitation): JoinOutcome {
 }
 
 /** Another member opened the very successor that this device wanted, or the two went on from that already. */
-function meet(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): JoinOutcome {
+function meet(known: ConversationState, opened: OpenedInvitation, listing: Listing): JoinOutcome {
   const { by, data, conversation } = opened;
   const { predecessor, generation } = known.data;
   const isTheSame = data.predecessor === predecessor && data.generation === generation;
   const isLater = isDirect(conversation) && data.generation > generation;
-  if (!(isTheSame || isLater) || !mayGoOn(known, opened, listed)) return { kind: "refused" };
+  if (!(isTheSame || isLater) || !mayGoOn(known, opened, listing)) return { kind: "refused" };
   return joined({ ...known, log: conversation }, opened, {
     requestBy: known.requestBy,
     notice: { kind: "rejoined", by: by.account, after: known.repair?.after ?? 0, successor: true },
@@ -199,7 +214,7 @@ function meet(known: ConversationState, opened: OpenedInvitation, listed: Readon
 function rejoin(
   known: ConversationState,
   opened: OpenedInvitation,
-  { request, listed }: { readonly request: boolean; readonly listed: ReadonlySet<string> },
+  { request, listing }: { readonly request: boolean; readonly listing: Listing },
 ): JoinOutcome {
   const { seq, turn, by, group } = opened;
   switch (known.phase) {
@@ -210,7 +225,7 @@ function rejoin(
       const { group: own, doubt } = known;
       const isWanted = doubt.isAsking && doubt.after !== undefined && seq > doubt.after;
       const isAhead = own !== undefined && epochOf(group) > epochOf(own);
-      if (!isWanted || !isAhead || !isByMember(known, opened, listed)) return { kind: "member" };
+      if (!isWanted || !isAhead || !isByMember(known, opened, listing)) return { kind: "member" };
       return joined(known, opened, {
         requestBy: known.requestBy,
         notice: { kind: "rejoined", by: by.account, after: doubt.after, successor: false },
@@ -227,7 +242,7 @@ function rejoin(
     case "awaitingWelcome": {
       const isAhead = turn >= known.turn && (known.group === undefined || epochOf(group) > epochOf(known.group));
       // The own removal was read already, the commit that comes with the Welcome is that one.
-      if (!isAhead || seq < known.cursor || !isByMember(known, opened, listed)) return { kind: "refused" };
+      if (!isAhead || seq < known.cursor || !isByMember(known, opened, listing)) return { kind: "refused" };
       return joined(known, opened, {
         requestBy: known.requestBy,
         notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: false },
@@ -237,12 +252,12 @@ function rejoin(
 }
 
 /** Who came in since, this device cannot tell; but whoever puts it in anew was in before, and so were the keys of those who still are. */
-function isByMember(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): boolean {
+function isByMember(known: ConversationState, opened: OpenedInvitation, listing: Listing): boolean {
   const epoch = epochOfKnown(known);
   const were = new Set(epoch.map(({ account }) => account));
   return (
-    isFamiliar(known, opened.by, listed) &&
-    isListedIfUnknown(known, opened.by, listed) &&
+    isFamiliar(known, opened.by, mayInvite(known, listing)) &&
+    isListedIfUnknown(known, opened.by, listing) &&
     identities(opened.group).every(
       (leaf) =>
         !were.has(leaf.account) || epoch.some((old) => old.account === leaf.account && isKeyOf(known, old, leaf)),
@@ -250,14 +265,14 @@ function isByMember(known: ConversationState, opened: OpenedInvitation, listed: 
   );
 }
 
-function succeed(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): JoinOutcome {
+function succeed(known: ConversationState, opened: OpenedInvitation, listing: Listing): JoinOutcome {
   const { data, by } = opened;
   const isNext = data.predecessor === known.log && data.generation === known.data.generation + 1;
   // The two have one conversation, and this device may have been passed over when it went on.
   const isLater = isDirect(known.log) && data.generation > known.data.generation;
   if (!(isNext || isLater)) return { kind: "refused" };
   const views = [known, asBefore(known)];
-  const isFollowed = views.some((view) => view !== undefined && mayGoOn(view, opened, listed));
+  const isFollowed = views.some((view) => view !== undefined && mayGoOn(view, opened, listing));
   if (known.phase === "ended" || !isFollowed) return { kind: "refused" };
   const moved: ConversationState = {
     ...withIntentAgain(known),
@@ -279,11 +294,13 @@ function lastRead({ repair, cursor }: ConversationState): number {
 }
 
 /** Members of an epoch go on together, as far as whoever calls them may leave somebody behind, and as what they were. */
-function mayGoOn(known: ConversationState, opened: OpenedInvitation, listed: ReadonlySet<string>): boolean {
+function mayGoOn(known: ConversationState, opened: OpenedInvitation, listing: Listing): boolean {
   const { data, by, accounts, conversation } = opened;
-  const areMembers = [by, ...identities(opened.group)].every((leaf) => isFamiliar(known, leaf, listed));
+  const areMembers =
+    isFamiliar(known, by, mayInvite(known, listing)) &&
+    identities(opened.group).every((leaf) => isFamiliar(known, leaf, mayBeThere(known, opened, listing)));
   const isHeard = !known.suspended.includes(by.account) || mayAdminister(known.data, by.account);
-  if (!areMembers || !isHeard || !isListedIfUnknown(known, by, listed)) return false;
+  if (!areMembers || !isHeard || !isListedIfUnknown(known, by, listing)) return false;
   // Both are in it, and there are no roles (openInvitation).
   if (isDirect(conversation)) return true;
   const asked = new Set(known.group === undefined ? [] : leaveProposals(known.group).map(({ account }) => account));
@@ -299,7 +316,7 @@ function mayGoOn(known: ConversationState, opened: OpenedInvitation, listed: Rea
 }
 
 /** To a device that knows no epoch, the record of whoever calls it vouches: with it their key is pinned, or was. */
-function isListedIfUnknown(known: ConversationState, by: LeafIdentity, listed: ReadonlySet<string>): boolean {
+function isListedIfUnknown(known: ConversationState, by: LeafIdentity, { listed }: Listing): boolean {
   return epochOfKnown(known).length > 0 || isDirect(known.log) || listed.has(by.device);
 }
 
@@ -308,8 +325,28 @@ function epochOfKnown({ group, anchors }: ConversationState): readonly LeafIdent
   return group === undefined ? anchors : identities(group);
 }
 
-/** Whether a leaf is of somebody who is in the last epoch that this device was in. */
-function isFamiliar(known: ConversationState, leaf: LeafIdentity, listed: ReadonlySet<string>): boolean {
+/** Whether a device that the last epoch did not have may invite to a successor. */
+function mayInvite({ expelled }: ConversationState, { listed }: Listing): (device: string) => boolean {
+  return (device) => listed.has(device) && !expelled.includes(device);
+}
+
+/**
+ * Whether a device that the last epoch did not have may be in a successor: also one that was revoked since that was opened, as it may be in
+ * an epoch of the log. Its account takes it out; where that is the own one, before anything is sent.
+ */
+function mayBeThere(
+  known: ConversationState,
+  { self, group }: OpenedInvitation,
+  listing: Listing,
+): (device: string) => boolean {
+  const own = new Set(identities(group).flatMap(({ account, device }) => (account === self ? [device] : [])));
+  const isInviting = mayInvite(known, listing);
+  return (device) =>
+    isInviting(device) || (listing.revoked.has(device) && (own.has(device) || !known.expelled.includes(device)));
+}
+
+/** Whether a leaf is of somebody who is in the last epoch that this device was in, and of a device that was, or of which that `isVouched`. */
+function isFamiliar(known: ConversationState, leaf: LeafIdentity, isVouched: (device: string) => boolean): boolean {
   const epoch = epochOfKnown(known);
   // Never joined here, or known from a backup: names are known, and pins say which keys.
   if (epoch.length === 0) return known.roster.includes(leaf.account);
@@ -319,7 +356,7 @@ function isFamiliar(known: ConversationState, leaf: LeafIdentity, listed: Readon
       isKeyOf(known, old, leaf) &&
       (old.accountKey !== leaf.accountKey ||
         ofAccount.some(({ device }) => device === leaf.device) ||
-        (listed.has(leaf.device) && !known.expelled.includes(leaf.device))),
+        isVouched(leaf.device)),
   );
 }
 

@@ -23,7 +23,7 @@ export async function claimFor(
   const { account, device } = context();
   const claimed: Claimed[] = [];
   for (const each of roster) {
-    const others = each !== account || (await devicesOf(account)).some((other) => other !== device);
+    const others = each !== account || (await devicesOf(account)).listed.some((other) => other !== device);
     // The own other devices are added later where they cannot be now. And who cannot be reached must not keep others from going on.
     const mayWait = each === account || (data.predecessor !== undefined && mayRemove(data, account, each));
     if (others) claimed.push(...(await (mayWait ? claim(each).catch(passing) : claim(each))));

@@ -59,7 +59,7 @@ export class Causes {
     if (last?.item.kind !== "cannotFollow" || last.log !== log || device.id === undefined) return false;
     const { memberships } = this.#oracle;
     if (memberships.isInNewest(device.id, log)) return false;
-    return this.explains(device, log, last.item.seq) && seq > (items[items.indexOf(last) - 1]?.item.seq ?? 0);
+    return this.explains(device, log, last.item.seq) && seq >= last.item.seq;
   }
 
   has({ id }: Device, cause: Cause): boolean {
