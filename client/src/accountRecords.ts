@@ -65,7 +65,10 @@ export class AccountRecords {
    */
   async fetch(account: string): Promise<CheckedRecord> {
     const { connection, store, peers, provider } = this.#deps;
+    const before = this.#versionOf(account);
     const checked = await this.check(account, await connection.request("getAccount", { account }));
+    // What this device learned while the answer was on its way is newer than that: no lie.
+    if (before <= checked.version && checked.version < this.#versionOf(account)) return this.fetch(account);
     const own = this.#deps.own();
     if (own?.account === account) {
       const verdict = succession(own, checked);
@@ -88,6 +91,14 @@ export class AccountRecords {
       throw new TacitError("identity_invalid", "the account's record is older than, or not the one, that is known");
     }
     return checked;
+  }
+
+  /** The newest that this device knows of, 0 before the first. */
+  #versionOf(account: string): number {
+    const own = this.#deps.own();
+    if (own?.account === account) return own.version;
+    const { record, heard } = this.#deps.peers.get(account) ?? {};
+    return Math.max(record?.version ?? 0, heard?.version ?? 0);
   }
 
   /**

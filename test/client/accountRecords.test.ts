@@ -181,6 +181,26 @@ describe("the relay", () => {
     await all.close();
   });
 
+  it("is slow, and a newer record was seen meanwhile: it is asked again, and accused of nothing", async () => {
+    const all = await town();
+    const { bob, world, alice } = all;
+    const held: (() => void)[] = [];
+    world.relay.filter = ({ direction, account, frame, deliver }) => {
+      const isHeld = direction === "down" && account === "alice" && held.length === 0 && frame["ok"] !== undefined;
+      if (isHeld) held.push(() => deliver(JSON.stringify(frame)));
+      return !isHeld;
+    };
+    const first = all.fetch();
+    await world.clock.settle();
+    show(world, await next(bob, holderOf(bob).enrolment.record));
+    expect(await all.fetch()).toBe("taken");
+    expect(held).toHaveLength(1);
+    held[0]!();
+    expect(await first).toBe("taken");
+    expect(alice.peers.get("bob")!.record!.version).toBe(2);
+    await all.close();
+  });
+
   it("skips versions that nobody looked at: they cannot be checked, and what follows is", async () => {
     const all = await town();
     const { bob, world } = all;
