@@ -5,8 +5,9 @@
  * Whoever is on no side of it can send a Welcome, and the relay decides which one arrives when. So a Welcome takes nothing back: it
  * counts only where it leads forward in the same log, or, as a successor, where it comes from a device that is in the epoch that this
  * device is in, with accounts, account keys and devices of that epoch, with its roles, and without leaving anybody behind whom the caller
- * could not remove. A device that is not in the epoch counts where its account's record lists it and the log did not show its removal. What
- * this device began itself under a random name, nobody else can invite it to.
+ * could not remove. A device that is not in the epoch counts where its account's record lists it and the log did not show its removal; it may
+ * also be there, and invite nobody, where it was revoked since. What this device began itself under a random name, nobody else can invite it
+ * to.
  */
 import { isDirect } from "@tacit/protocol";
 import type { LeafIdentity } from "./authenticate.ts";
@@ -137,7 +138,7 @@ export function unfamiliarLeaves(known: ConversationState, opened: OpenedInvitat
   const epoch = epochOfKnown(known);
   if (epoch.length === 0) return isDirect(known.log) ? [] : [by];
   const before = asBefore(known);
-  const beside = before === undefined ? [] : unfamiliarLeaves({ ...before, unheard: undefined }, opened);
+  const beside = before === undefined ? [] : unfamiliarLeaves(before, opened);
   const unfamiliar = [by, ...identities(group)].filter(
     (leaf) => epoch.some((old) => old.account === leaf.account) && !epoch.some((old) => old.device === leaf.device),
   );

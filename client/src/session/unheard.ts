@@ -36,7 +36,8 @@ export function asBefore(state: ConversationState): ConversationState | undefine
   const { unheard } = state;
   if (unheard === undefined) return undefined;
   const { leaves, data, expelled } = unheard;
-  return { ...state, group: undefined, anchors: leaves, roster: accountsIn(leaves), data, expelled };
+  const roster = accountsIn(leaves);
+  return { ...state, group: undefined, anchors: leaves, roster, data, expelled, unheard: undefined };
 }
 
 /** The commit counts for nothing where the others went on without it: what it was for is to become true there. */
