@@ -3,7 +3,7 @@ import type { Client, Conversation } from "@tacit/client";
 import { encodeBase64Url } from "@tacit/protocol";
 import { forge, noise, showing } from "./support/liar.ts";
 import { history, stage, type Stage } from "./support/stage.ts";
-import { publishKeyPackage, stranger, type Stranger } from "./support/stranger.ts";
+import { askForRepair, publishKeyPackage, stranger, type Stranger } from "./support/stranger.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -136,6 +136,30 @@ describe("a member that posts garbage", () => {
     expect(served(s, atAlice)).toEqual(["alice", "bob", "carol"]);
     expect(await garbage(s, mallory, atAlice, { add: ["mallory"] })).toBe("not_a_member");
     for (const view of views) await said(s, view, "here");
+    for (const client of clients) await client.close();
+  });
+
+  it("and had asked an honest member to put her in anew: nobody does, and nobody is suspended for it", async () => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob", "carol"]);
+    const [atAlice, atBob] = views as [Conversation, Conversation];
+    await publishKeyPackage(s, mallory);
+    clients[1]!.goOffline();
+    await askForRepair(s, mallory, { account: "bob", device: clients[1]!.device, conversation: atAlice.id });
+    expect(await garbage(s, mallory, atAlice, { remove: ["carol"] })).toBe("taken");
+    await s.clock.advance(minute);
+    clients[1]!.goOnline();
+    await s.clock.advance(minute);
+    expect(served(s, atAlice)).toEqual(["alice", "bob", "carol"]);
+    await said(s, atBob, "still served");
+    for (const view of views) {
+      const told = (await history(view)).filter(({ kind }) => kind === "suspended" || kind === "void");
+      expect(told).toMatchObject([
+        { kind: "void", by: "mallory" },
+        { kind: "suspended", account: "mallory" },
+      ]);
+      expect(await texts(view)).toEqual(["still served"]);
+    }
     for (const client of clients) await client.close();
   });
 

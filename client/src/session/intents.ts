@@ -208,6 +208,8 @@ function planReadmission(
 ): Plan {
   const ofAccount = leaves.filter(({ identity }) => identity.account === intent.account);
   if (ofAccount.length === 0 || isReadmitted(state, intent.device, intent.since)) return { kind: "done" };
+  // It was suspended since: that commit would be void, and whoever made it suspended next.
+  if (state.suspended.includes(intent.account)) return { kind: "done" };
   const [claimed] = intent.claimed.filter(({ device }) => device === intent.device);
   if (claimed === undefined) return { kind: "claim", accounts: [intent.account], devices: [intent.device] };
   const same = ofAccount.filter(({ identity }) => identity.device === intent.device);

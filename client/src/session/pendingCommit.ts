@@ -13,7 +13,7 @@ import { randomId, sha256 } from "./cryptoContext.ts";
 import { commitChange, createGroup, type Committed, type GroupChange } from "./groupCommit.ts";
 import { accountsIn, groupDataOf, identities, leaveProposals, leavesOf, type Group } from "./group.ts";
 import { dataAmong, type GroupData } from "./groupData.ts";
-import { memberChange } from "./memberChange.ts";
+import { mayAdminister, memberChange } from "./memberChange.ts";
 import { secretsOfPending } from "./remains.ts";
 import { sealTree, treeNonce, wrapWelcome } from "./welcomeTree.ts";
 
@@ -131,7 +131,10 @@ function rosterDelta(
 ): RosterDelta {
   const listed = new Set(listedIn(state));
   const members = new Set(after);
-  const welcomed = new Set([...state.justDropped, ...adds.map(({ account }) => account)]);
+  // Whom a commit suspended is taken back by those who may invite.
+  const mayTakeBack = (account: string): boolean =>
+    !state.suspended.includes(account) || mayAdminister(state.data, self);
+  const welcomed = new Set([...state.justDropped, ...adds.map(({ account }) => account)].filter(mayTakeBack));
   const absent = after.filter((account) => !listed.has(account));
   const isDisturber = (account: string): boolean => account === state.droppedBy && account !== self;
   // Whom the last commit dropped may put back those that were dropped with it, and remove who dropped them, nobody else.

@@ -108,6 +108,8 @@ export function isToBeReadmitted(
 ): boolean {
   if (state.phase !== "open" || state.group === undefined || state.requestBy !== undefined) return false;
   if (certificate.device === own.device || at > now + leeway || at < now - requestLife) return false;
+  // Only who may invite takes it back, and wants that.
+  if (state.suspended.includes(certificate.account)) return false;
   const { account, device, accountKey, rotations = [] } = certificate;
   const leaves = leavesOf(state.group).filter(({ identity }) => identity.account === account);
   const isKnown = leaves.some(({ identity }) => identity.device === device && identity.accountKey === accountKey);

@@ -13,6 +13,7 @@ import { openRelaySocket, type RelaySocket } from "../../../client/src/relaySock
 import { authentication } from "../../../client/src/session/authenticate.ts";
 import { createKeyPackage, type Member } from "../../../client/src/session/member.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
+import { createRepairRequest } from "../../../client/src/session/repairRequest.ts";
 import { connectProtocols } from "../../../client/src/session/proof.ts";
 import { dataExtensionOf } from "./groupExtension.ts";
 import type { Stage } from "./stage.ts";
@@ -24,6 +25,8 @@ const crypto = { provider, suite };
 export interface Stranger {
   readonly socket: RelaySocket;
   readonly member: Member;
+  /** What its device signs requests with. */
+  readonly signer: Parameters<typeof createRepairRequest>[1];
 }
 
 /** Registers `account` with one device. */
@@ -45,7 +48,8 @@ export async function stranger({ clock, relay }: Stage, account: string): Promis
   await clock.until(first.request("putAccount", { record: enrolment.record }));
   first.close();
   const member = { certificate: enrolment.certificate, signatureKey: identity.signatureKeys.get(suite.id)! };
-  return { socket: await open(), member };
+  const signer = { certificate: enrolment.certificate, deviceKey };
+  return { socket: await open(), member, signer };
 }
 
 /** Lets others invite the stranger, who will not read any Welcome. */
@@ -53,6 +57,22 @@ export async function publishKeyPackage({ clock }: Stage, { socket, member }: St
   const { bytes } = await createKeyPackage(crypto, member, { now: clock.now(), lastResort: false });
   const hash = encodeBase64Url(provider.hashes["SHA-256"].digest(bytes));
   await clock.until(socket.request("publishKeyPackages", { keyPackages: [{ hash, data: encodeBase64Url(bytes) }] }));
+}
+
+/** Asks one device to put the stranger's in anew. */
+export async function askForRepair(
+  { clock }: Stage,
+  { socket, signer }: Stranger,
+  {
+    account,
+    device,
+    conversation,
+  }: { readonly account: string; readonly device: string; readonly conversation: string },
+): Promise<void> {
+  const bytes = await createRepairRequest(provider, signer, { conversation, at: clock.now(), log: undefined });
+  const message = encodeBase64Url(provider.random(16));
+  const payload = { inline: encodeBase64Url(bytes) };
+  await clock.until(socket.request("sendInbox", { account, device, conversation, message, payload }));
 }
 
 /** Invites `victim` into a group whose MLS group id is `groupId`. */

@@ -79,8 +79,11 @@ export class Causes {
           if (!this.#troubled) return false;
           // The place `after` is of the log that it was in before.
           const first = item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
-          const before = items.slice(0, index).findLast((each) => each.item.kind !== "rejoined")?.log ?? first ?? log;
-          if (place.log === before && place.seq > item.after) return before !== log || place.seq <= item.seq;
+          const earlier = items.slice(0, index);
+          // It may have read nothing in the one before but how it came in.
+          const read = [earlier.findLast((each) => each.item.kind !== "rejoined"), earlier.at(-1)];
+          const isBefore = read.some((each) => (each?.log ?? first ?? log) === place.log);
+          if (isBefore && place.seq > item.after) return place.log !== log || place.seq <= item.seq;
           // The part of the new log that was there before it came in.
           return place.log === log && place.seq <= item.seq;
         }
