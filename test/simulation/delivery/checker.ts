@@ -86,7 +86,7 @@ class CheckedConversation {
     this.#root = root;
     this.#logs = logs;
     this.#causes = new Causes(world.oracle, root);
-    if (logs.some((log) => isForeign(world, log))) this.#causes.trouble();
+    if (logs.some((log) => isForeign(world, log) || hasDroppingGarbage(world, log))) this.#causes.trouble();
   }
 
   check(said: readonly Said[]): void {
@@ -283,6 +283,13 @@ class CheckedConversation {
   #find(device: Device, kind: Finding["kind"], why: string, message?: string): void {
     this.#world.oracle.find(kind, device.name, this.#root, why, message);
   }
+}
+
+/** Whether somebody posted garbage that drops members: where more comes before they are taken back, they are put in anew. */
+function hasDroppingGarbage({ oracle }: World, log: string): boolean {
+  return [...(oracle.logs.get(log)?.values() ?? [])].some(
+    ({ entry }) => oracle.garbage.has(entry.id) && entry.kind === "commit" && entry.roster.remove.length > 0,
+  );
 }
 
 /** Whether it was shown that its account was out of the conversation for a time: what waited then was refused, and its sender told. */
