@@ -87,6 +87,9 @@ export class Causes {
           // The part of the new log that was there before it came in.
           return place.log === log && place.seq <= item.seq;
         }
+        // Its application had asked to be put in anew, and nobody did in time.
+        case "noLongerMember":
+          return log === place.log && item.seq < place.seq && this.has(device, "repairAsked");
         default:
           return false;
       }
