@@ -1,5 +1,5 @@
 /** Joining what a Welcome in the inbox invites to. */
-import type { InboxItem } from "@tacit/protocol";
+import { isDirect, type InboxItem } from "@tacit/protocol";
 import type { Connection } from "./connection.ts";
 import type { ConversationBook } from "./conversationBook.ts";
 import { TacitError } from "./errors.ts";
@@ -60,7 +60,9 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   const used = lastResort ? [] : [{ key: keyPackageKey(hash) }];
   const { predecessor } = opened.data;
   const before = predecessor === undefined ? undefined : book.inLog(predecessor);
-  const known = book.inLog(log) ?? before ?? book.get(opened.id);
+  const inLog = book.inLog(log);
+  const isApart = inLog !== undefined && isBroughtBeside(inLog, opened);
+  const known = isApart ? undefined : (inLog ?? before ?? book.get(opened.id));
   if (known !== undefined && mayBeAhead(known, log, seq)) {
     // This device may have been put in anew without having read that it was taken out, or be behind where others go on from.
     const unread = await known.catchUp();
@@ -106,6 +108,15 @@ async function open(deps: WelcomeDeps, item: Welcome, stored: Uint8Array): Promi
   const keyPackage = decodeKeyPackageItem(item.keyPackage, stored);
   const { conversation, seq, turn, at } = item;
   return openInvitation(context, { conversation, seq, turn, at, welcome, tree: sealedTree, keyPackage });
+}
+
+/**
+ * A device that was linked lately can come into a successor that somebody opened before it comes into the log that this goes on from, to where
+ * its account may have stayed with the others: where the account's own device brings it in there, that is another conversation to it.
+ */
+function isBroughtBeside({ snapshot }: LiveConversation, { conversation, by, self }: OpenedInvitation): boolean {
+  const { id, log, data } = snapshot;
+  return !isDirect(conversation) && id === log && data.predecessor === conversation && by.account === self;
 }
 
 /** Whether it is new to this account, or begins again. */

@@ -110,9 +110,13 @@ class CheckedConversation {
     const seen = new Set<string>();
     const lastOf = new Map<string, number>();
     let position = 0;
-    let [log, seq] = ["", 0];
+    let [id, log, seq] = ["", "", 0];
     for (const placed of timeline.items) {
       const { item } = placed;
+      if (placed.id !== id) {
+        [id, log, seq, position] = [placed.id, "", 0, 0];
+        lastOf.clear();
+      }
       if (item.position !== position + 1) this.#find(device, "other", `position ${item.position} follows ${position}`);
       ({ position } = item);
       if (item.kind !== "message") {
@@ -172,7 +176,12 @@ class CheckedConversation {
     const { oracle } = this.#world;
     const { device } = timeline;
     if (timeline.messages.has(message.name)) return;
-    const places = oracle.places.get(message.name) ?? [];
+    // Whoever posts somebody's bytes once more makes them no message.
+    const isCopy = ({ log, seq }: Place): boolean => {
+      const entry = oracle.logs.get(log)?.get(seq)?.entry;
+      return entry !== undefined && oracle.garbage.has(entry.id);
+    };
+    const places = (oracle.places.get(message.name) ?? []).filter((place) => !isCopy(place));
     if (places.length === 0) {
       const isOwn = message.by === device.name;
       if (!message.promised || !isOwn || this.#hasEnded(device)) return;

@@ -5,6 +5,8 @@ import type { Oracle } from "./oracle.ts";
 
 export interface PlacedItem {
   readonly item: TimelineItem;
+  /** The conversation that shows it: a linked device can be in a successor, and apart from that in the log before. */
+  readonly id: string;
   readonly log: string;
   /** When it was shown. */
   readonly at: number;
@@ -27,7 +29,7 @@ export function placedTimeline(oracle: Oracle, device: Device, root: string): Pl
     let log = id;
     for (const { item, at } of shown) {
       log = logOf(oracle, log, item);
-      items.push({ item, log, at });
+      items.push({ item, id, log, at });
       places.add(`${log} ${item.seq}`);
       const message = item.kind === "message" ? oracle.named(item.text) : undefined;
       if (message !== undefined) messages.add(message.name);
