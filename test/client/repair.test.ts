@@ -360,6 +360,37 @@ describe("a commit that expired before anybody read it, its maker included", () 
   });
 });
 
+describe("a linked device that a successor reaches before the log does", () => {
+  it("comes into both: its account, which stays with the others, brings it in there", async () => {
+    const s = stage();
+    const [clients, views] = await group(s, ["alice", "bob", "carol"]);
+    const { id } = views[0]!;
+    clients[1]!.goOffline();
+    await s.clock.until(views[0]!.remove(["carol"]));
+    await said(s, views[0]!, "without carol");
+    expire(s, id, [...s.relay.tables.log.get(id)!.keys()].at(-1)!);
+    // Alice has linked a phone, and is kept from bringing it into the group.
+    s.relay.filter = ({ direction, account, frame }) =>
+      direction === "down" || account !== "alice" || frame.op !== "commit";
+    const { client: phone } = await linked(s, clients[0]!);
+    clients[0]!.goOffline();
+    clients[1]!.goOnline();
+    await s.clock.advance(72 * hour);
+    expect(s.relay.tables.conversations.size).toBe(2);
+    expect(phone.conversations().map((each) => each.id)).not.toContain(id);
+    expect(phone.conversations()).toHaveLength(1);
+    s.relay.filter = () => true;
+    clients[0]!.goOnline();
+    await s.clock.advance(hour);
+    const atPhone = phone.conversations().find((each) => each.id === id);
+    await said(s, views[0]!, "here we are");
+    await s.clock.settle();
+    expect(atPhone!.members).toEqual(["alice", "bob"]);
+    expect((await history(atPhone!)).at(-1)).toMatchObject({ kind: "message", text: "here we are", mine: true });
+    await closeAll([...clients, phone]);
+  });
+});
+
 describe("an account that was taken out while its devices were away, in entries that expired", () => {
   it("is told so, opens nothing of its own, and comes back when it is invited again", async () => {
     const s = stage();
