@@ -34,8 +34,10 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
     return isLeftAlone(asked) && !isLeftAlone(current) ? noted(asked, { kind: "unanswered" }, at) : silent(asked);
   });
   const { others, refused } = await ask(deps, state, { conversation: state.log, at: now, log: undefined });
-  const rounds = others > 0 && refused === others ? (repair.refused ?? 0) + 1 : 0;
+  const before = repair.refused ?? 0;
+  const rounds = others > 0 && refused === others ? before + 1 : 0;
   if (rounds >= refusalsToEnd) return giveUp(deps, steps);
+  if (rounds === before) return;
   await steps.take((current) =>
     current.repair === next ? silent({ ...current, repair: { ...next, refused: rounds } }) : undefined,
   );

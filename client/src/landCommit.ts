@@ -157,12 +157,9 @@ export async function askWhetherLanded(
 ): Promise<Answer<"commit"> | undefined> {
   const { entry, turn, after, add, remove } = pending;
   // Nothing is uploaded, and a relay in whose log the turn is not over after all refuses it: it would land without its Welcomes.
-  const body = { payload: asBlob(pending), welcomes: [], blobs: [] };
+  const bare = { payload: asBlob(pending), welcomes: [], blobs: [], add: [...add], remove: [...remove] };
   try {
-    return await connection.request("commit", {
-      ...{ conversation, entry, turn, after, ...body },
-      ...{ add: [...add], remove: [...remove] },
-    });
+    return await connection.request("commit", { conversation, entry, turn, after, ...bare });
   } catch (error) {
     if (error instanceof Refused && !error.refusal.retryable) return undefined;
     throw error;

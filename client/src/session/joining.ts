@@ -299,7 +299,7 @@ function mayGoOn(known: ConversationState, opened: OpenedInvitation, listing: Li
   const { data, by, accounts, conversation } = opened;
   const areMembers =
     isFamiliar(known, by, mayInvite(known, listing)) &&
-    identities(opened.group).every((leaf) => isFamiliar(known, leaf, mayBeThere(known, opened, listing)));
+    identities(opened.group).every((leaf) => isFamiliar(known, leaf, mayBeThere(known, opened.self, listing)));
   const isHeard = !known.suspended.includes(by.account) || mayAdminister(known.data, by.account);
   if (!areMembers || !isHeard || !isListedIfUnknown(known, by, listing)) return false;
   // Both are in it, and there are no roles (openInvitation).
@@ -326,28 +326,26 @@ function epochOfKnown({ group, anchors }: ConversationState): readonly LeafIdent
   return group === undefined ? anchors : identities(group);
 }
 
+type Vouching = (leaf: LeafIdentity) => boolean;
+
 /** Whether a device that the last epoch did not have may invite to a successor. */
-function mayInvite({ expelled }: ConversationState, { listed }: Listing): (device: string) => boolean {
-  return (device) => listed.has(device) && !expelled.includes(device);
+function mayInvite({ expelled }: ConversationState, { listed }: Listing): Vouching {
+  return ({ device }) => listed.has(device) && !expelled.includes(device);
 }
 
 /**
  * Whether a device that the last epoch did not have may be in a successor: also one that was revoked since that was opened, as it may be in
  * an epoch of the log. Its account takes it out; where that is the own one, before anything is sent.
  */
-function mayBeThere(
-  known: ConversationState,
-  { self, group }: OpenedInvitation,
-  listing: Listing,
-): (device: string) => boolean {
-  const own = new Set(identities(group).flatMap(({ account, device }) => (account === self ? [device] : [])));
+function mayBeThere(known: ConversationState, self: string, listing: Listing): Vouching {
   const isInviting = mayInvite(known, listing);
-  return (device) =>
-    isInviting(device) || (listing.revoked.has(device) && (own.has(device) || !known.expelled.includes(device)));
+  return (leaf) =>
+    isInviting(leaf) ||
+    (listing.revoked.has(leaf.device) && (leaf.account === self || !known.expelled.includes(leaf.device)));
 }
 
 /** Whether a leaf is of somebody who is in the last epoch that this device was in, and of a device that was, or of which that `isVouched`. */
-function isFamiliar(known: ConversationState, leaf: LeafIdentity, isVouched: (device: string) => boolean): boolean {
+function isFamiliar(known: ConversationState, leaf: LeafIdentity, isVouched: Vouching): boolean {
   const epoch = epochOfKnown(known);
   // Never joined here, or known from a backup: names are known, and pins say which keys.
   if (epoch.length === 0) return known.roster.includes(leaf.account);
@@ -355,9 +353,7 @@ function isFamiliar(known: ConversationState, leaf: LeafIdentity, isVouched: (de
   return ofAccount.some(
     (old) =>
       isKeyOf(known, old, leaf) &&
-      (old.accountKey !== leaf.accountKey ||
-        ofAccount.some(({ device }) => device === leaf.device) ||
-        isVouched(leaf.device)),
+      (old.accountKey !== leaf.accountKey || ofAccount.some(({ device }) => device === leaf.device) || isVouched(leaf)),
   );
 }
 

@@ -44,5 +44,5 @@ export function asBefore(state: ConversationState): ConversationState | undefine
 export function withIntentAgain(state: ConversationState): ConversationState {
   const intent = state.unheard?.intent;
   const isMissing = intent !== undefined && !state.intents.some(({ id }) => id === intent.id);
-  return { ...state, unheard: undefined, intents: isMissing ? [intent, ...state.intents] : state.intents };
+  return { ...state, intents: isMissing ? [intent, ...state.intents] : state.intents };
 }
