@@ -492,9 +492,9 @@ describe("a member that puts a device in anew without need", () => {
 
 describe("in a group of more than fifty", () => {
   /** Alice owns it; the others are names that nobody answers for. */
-  async function crowd(s: Stage) {
+  async function crowd(s: Stage, size = 50) {
     const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
-    const names = Array.from({ length: 50 }, (_, index) => `member-${index}`);
+    const names = Array.from({ length: size }, (_, index) => `member-${index}`);
     for (const name of names) {
       const member = await stranger(s, name);
       for (let i = 0; i < 2; i++) await publishKeyPackage(s, member);
@@ -530,6 +530,39 @@ describe("in a group of more than fifty", () => {
       { kind: "message" },
     ]);
     await closeAll([alice, bob]);
+  });
+
+  it("takes everybody along into the successor of a group that no single commit creates", async () => {
+    const s = stage();
+    const zoe = await s.arrive("zoe");
+    const { alice, bob, atAlice, atBob } = await crowd(s, 54);
+    await s.clock.until(atAlice.invite(["zoe"]));
+    await s.clock.settle();
+    const atZoe = zoe.conversations()[0]!;
+    await s.clock.until(atZoe.accept());
+    for (const client of [bob, zoe]) client.goOffline();
+    await s.clock.until(atAlice.repair());
+    await s.clock.advance(76 * hour);
+    const [unreachable] = [...s.relay.tables.keyPackages.keys()].filter((name) => name.startsWith("member-7"));
+    s.relay.tables.keyPackages.get(unreachable!)!.clear();
+    await s.clock.until(atAlice.repair());
+    await s.clock.until(said(s, atAlice, "we go on here"), hour);
+    await s.clock.advance(minute);
+    expect(s.relay.tables.conversations.size).toBe(2);
+    for (const client of [bob, zoe]) client.goOnline();
+    await s.clock.until(zoe.caughtUp());
+    await s.clock.settle();
+    for (const view of [atAlice, atBob, atZoe]) {
+      expect(view.state.current).toBe("open");
+      // Whoever cannot be reached is left behind, and keeps nobody from going on.
+      expect(view.members).toHaveLength(56);
+      expect(view.members).not.toContain("member-7");
+      expect(roleIn(view, "alice")).toBe("owner");
+    }
+    await said(s, atZoe, "so do I");
+    await s.clock.settle();
+    expect((await history(atBob)).at(-1)).toMatchObject({ kind: "message", text: "so do I" });
+    await closeAll([alice, bob, zoe]);
   });
 
   it("a plain member's device goes on asking, also when its user wants more", async () => {

@@ -59,6 +59,14 @@ export function withClaimed(state: ConversationState, id: string, claimed: reado
   };
 }
 
+/** Whoever is to be taken along and cannot be reached is left behind; undefined: they were asked for, so that is to be said. */
+export function withoutInvited(state: ConversationState, id: string, account: string): ConversationState | undefined {
+  const found = state.intents.find((intent) => intent.id === id);
+  if (found?.kind !== "invite" || found.along !== true) return undefined;
+  const rest = { ...found, accounts: found.accounts.filter((each) => each !== account) };
+  return { ...state, intents: state.intents.map((intent) => (intent === found ? rest : intent)) };
+}
+
 /** The relay does not know these claims any more. */
 export function withoutClaims(state: ConversationState, id: string): ConversationState {
   return {
@@ -151,7 +159,7 @@ export function planFor(context: SessionContext, state: ConversationState, inten
 }
 
 /** The first of `accounts`, as many as one commit may name. */
-function fitting(accounts: readonly string[]): readonly string[] {
+export function fitting(accounts: readonly string[]): readonly string[] {
   let used = 0;
   const tooMany = accounts.findIndex((account) => (used += account.length + 3) > namesPerCommit);
   return accounts.slice(0, Math.min(tooMany === -1 ? accounts.length : tooMany, limits.rosterDelta));

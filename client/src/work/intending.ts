@@ -2,7 +2,7 @@
 import { TacitError } from "../errors.ts";
 import { LostAnswer, Refused } from "../relaySocket.ts";
 import { silent, type Claimed, type Intent } from "../session/conversation.ts";
-import { planFor, withClaimed, withoutIntent, type Plan } from "../session/intents.ts";
+import { planFor, withClaimed, withoutIntent, withoutInvited, type Plan } from "../session/intents.ts";
 import { leavePending } from "../session/leaving.ts";
 import { changePending, RuleBroken } from "../session/pendingCommit.ts";
 import { translate } from "../translate.ts";
@@ -66,7 +66,12 @@ async function claimFor(
       const translated = translate(error);
       const mayPass = error instanceof LostAnswer || (error instanceof Refused && !isFinal(error));
       if (mayPass) throw error;
-      return refuse(work, intent, translated);
+      const rest = withoutInvited(work.steps.now, intent.id, account);
+      if (rest === undefined) return refuse(work, intent, translated);
+      return work.steps.take((state) => {
+        const next = withoutInvited(state, intent.id, account);
+        return next && silent(next);
+      });
     }
   }
   await work.steps.take((state) => silent(withClaimed(state, intent.id, claimed)));
