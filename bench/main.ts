@@ -1,22 +1,32 @@
-/** `npm run bench -- NAME [--json] [--quick] [--devices N]` */
+/** `npm run bench -- NAME [--json] [--quick] [--devices N] [--suite N]`: exit code 1 when something is found that must not be. */
 import { parseArgs } from "node:util";
 import { append } from "./append.ts";
 import { commitStorm } from "./commitStorm.ts";
 import { coldStart } from "./coldStart.ts";
 import { mls } from "./mls/main.ts";
 import { thousand } from "./thousand.ts";
-import { render, type BenchOptions, type Report } from "./report.ts";
+import { notZero, render, type BenchOptions, type Report } from "./report.ts";
 
-const benches: Readonly<
-  Record<string, { readonly about: string; readonly run: (options: BenchOptions) => Promise<Report> }>
-> = {
+interface Bench {
+  readonly about: string;
+  readonly run: (options: BenchOptions) => Promise<Report>;
+  /** Fields of the report's JSON that are zero where all is well. */
+  readonly zero?: readonly string[];
+}
+
+const benches: Readonly<Record<string, Bench>> = {
   append: { about: "what one message to two other devices costs on AWS, from the local cloud's meter", run: append },
   "cold-start": { about: "size and import time of each Lambda bundle", run: coldStart },
-  "commit-storm": { about: "all devices of a group commit at the same moment, on the local cloud", run: commitStorm },
+  "commit-storm": {
+    about: "all devices of a group commit at the same moment, on the local cloud",
+    run: commitStorm,
+    zero: ["apart", "lost", "doubled", "unreadable", "failures"],
+  },
   mls: { about: "the MLS engine against its floor and other libraries, in Node and Chromium", run: mls },
   thousand: {
     about: "a group of a thousand devices: times, bytes and what AWS would bill, on the local cloud",
     run: thousand,
+    zero: ["apart", "lost", "doubled", "failures"],
   },
 };
 
@@ -31,7 +41,9 @@ async function main(args: readonly string[]): Promise<number> {
   const report = await bench.run(parsed.options);
   console.log(render(report));
   if (parsed.json) console.log(JSON.stringify(report.json));
-  return 0;
+  const wrong = notZero(report, bench.zero ?? []);
+  if (wrong.length > 0) console.error(`FAILED, for these must be zero: ${wrong.join(", ")}`);
+  return wrong.length > 0 ? 1 : 0;
 }
 
 /** Undefined where it is not understood. */

@@ -10,6 +10,11 @@ export interface Report {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
+/** Of the fields of a report's JSON that are zero where all is well: those that are not, with what they are. */
+export function notZero({ json }: Pick<Report, "json">, zero: readonly string[]): readonly string[] {
+  return zero.filter((name) => json[name] !== 0).map((name) => `${name} ${JSON.stringify(json[name])}`);
+}
+
 export interface BenchOptions {
   readonly quick: boolean;
   /** Where a benchmark has devices: how many. */
@@ -41,6 +46,10 @@ function cell(value: Cell): string {
   if (typeof value === "string") return value;
   if (Number.isInteger(value)) return value.toLocaleString("en-US");
   return value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(2) : value.toPrecision(3);
+}
+
+export function suiteName(suite: number): string {
+  return `0x${suite.toString(16).padStart(4, "0")}`;
 }
 
 export function median(values: readonly number[]): number {

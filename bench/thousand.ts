@@ -1,18 +1,22 @@
 /**
  * A group of a thousand devices from its creation on: real clients in a few processes, over the real sockets and the synthesised functions
- * of the local cloud, whose meter counts what AWS would bill for each phase.
+ * of the local cloud, whose meter counts what AWS would bill for each phase. One more joins after one was removed, for a roster holds a
+ * thousand accounts and no more.
  */
 import { cipherSuites } from "@tacit/mls";
 import { price, usageBetween, type MeterSnapshot, type Usage } from "@tacit/local";
-import { agree, gather, patienceOf, together } from "./crowd/crowd.ts";
+import { gather, patienceOf, together } from "./crowd/crowd.ts";
 import type { Times } from "./crowd/orders.ts";
 import { listed, telling } from "./crowd/progress.ts";
 import { countTraffic, trafficBetween, type Sizes, type Traffic } from "./crowd/traffic.ts";
+import { apart, received } from "./crowd/verdict.ts";
 import { within } from "./crowd/within.ts";
 import { startLocalTacit } from "./localTacit.ts";
-import type { BenchOptions, Report } from "./report.ts";
+import { suiteName, type BenchOptions, type Report } from "./report.ts";
 
 const longest = 60 * 60_000;
+/** Milliseconds in which a device has what is in the log. */
+const following = 10 * 60_000;
 interface Phase {
   readonly name: string;
   /** Until whoever asked for it was told that it is done, and until the last device had it. */
@@ -44,6 +48,7 @@ async function run(devices: number, suite: number): Promise<Report> {
   });
   const counter = countTraffic(cloud);
   const phases: Phase[] = [];
+  const failures: string[] = [];
   const phase = async (name: string, act: () => Promise<unknown>, seen: () => Promise<Times>): Promise<void> => {
     const told = telling(name, counter);
     const [traffic, metered, start] = [counter.snapshot(), cloud.meter.snapshot(), Date.now()];
@@ -61,7 +66,7 @@ async function run(devices: number, suite: number): Promise<Report> {
     });
   };
   try {
-    const accounts = Array.from({ length: devices - 1 }, (_, index) => `device-${String(index).padStart(4, "0")}`);
+    const accounts = Array.from({ length: devices }, (_, index) => `device-${String(index).padStart(4, "0")}`);
     const [lead = "", ...others] = accounts;
     const newcomer = "newcomer";
     const [gone = "", broken = ""] = [others.at(-1), others.at(-2)];
@@ -72,7 +77,7 @@ async function run(devices: number, suite: number): Promise<Report> {
         together(await crowd.tellAll({ do: "awaitMembers", conversation, members: count, except }));
 
     await phase(
-      `${devices - 1} devices register`,
+      `${devices} devices register`,
       async () => {
         await crowd.arrive([lead], true);
         await crowd.arrive(others);
@@ -80,19 +85,23 @@ async function run(devices: number, suite: number): Promise<Report> {
       async () => ({}),
     );
     await phase(
-      `a group of ${devices - 1} is created`,
+      `a group of ${devices} is created`,
       async () => (conversation = await crowd.tell(lead, { do: "create", account: lead, members: others })),
-      members(devices - 1),
+      members(devices),
     );
-    const hear = (text: string, except: readonly string[]) => async (): Promise<Times> =>
-      together(await crowd.tellAll({ do: "awaitText", conversation, text, except }));
+    const hear = (text: string, except: readonly string[]) => async (): Promise<Times> => {
+      const times = together(await crowd.tellAll({ do: "awaitText", conversation, text, within: following, except }));
+      const late = crowd.accounts.filter((account) => !except.includes(account) && times[account] === undefined);
+      failures.push(...late.map((account) => `${account} does not show "${text}" after ${following / 60_000} minutes`));
+      return times;
+    };
     const send = (account: string, text: string) => () =>
       crowd.tell(account, { do: "send", account, conversation, text });
     await phase("a message", send(lead, "hello"), hear("hello", []));
     await phase(
       "one is removed",
       () => crowd.tell(lead, { do: "remove", account: lead, conversation, accounts: [gone] }),
-      members(devices - 2, [gone]),
+      members(devices - 1, [gone]),
     );
     await phase(
       "one is put in anew",
@@ -119,16 +128,25 @@ async function run(devices: number, suite: number): Promise<Report> {
     await phase(
       "one joins",
       () => crowd.tell(lead, { do: "invite", account: lead, conversation, accounts: [newcomer] }),
-      members(devices - 1, [gone]),
+      members(devices, [gone]),
     );
     await phase("a message by the new one", send(newcomer, "here"), hear("here", [gone]));
 
     const standings = (await crowd.tellAll({ do: "standings", conversation })).flat();
-    const inside = standings.filter(({ account }) => account !== gone);
+    const inside = [...accounts.filter((account) => account !== gone), newcomer];
+    const expected = new Map(accounts.map((account) => [account, account === gone ? ["hello"] : ["hello", "here"]]));
+    expected.set(newcomer, ["here"]);
     const usages = await crowd.tellAll({ do: "usage" });
-    const failures = usages.flatMap((usage) => usage.failures);
-    const lost = inside.filter(({ texts }) => !texts.includes("here")).length;
-    return report({ devices, suite, phases, isSame: agree(inside), lost, failures, usages });
+    failures.push(...usages.flatMap((usage) => usage.failures));
+    return report({
+      devices,
+      suite,
+      phases,
+      elsewhere: apart(standings, inside),
+      ...received(standings, expected),
+      failures,
+      usages,
+    });
   } finally {
     crowd.close();
     await cloud.close();
@@ -156,13 +174,15 @@ interface Found {
   readonly devices: number;
   readonly suite: number;
   readonly phases: readonly Phase[];
-  readonly isSame: boolean;
+  /** Devices that are not in the epoch of most. */
+  readonly elsewhere: number;
   readonly lost: number;
+  readonly doubled: number;
   readonly failures: readonly string[];
   readonly usages: readonly { readonly residentBytes: number; readonly processorMs: number }[];
 }
 
-function report({ devices, suite, phases, isSame, lost, failures, usages }: Found): Report {
+function report({ devices, suite, phases, elsewhere, lost, doubled, failures, usages }: Found): Report {
   const kilobytes = (bytes: number): number => Math.round(bytes / 1_000);
   const rows = phases.map(({ name, doneMs, allMs, traffic, metered, sizes }) => {
     const costs = dollars(metered.usage);
@@ -184,7 +204,7 @@ function report({ devices, suite, phases, isSame, lost, failures, usages }: Foun
   const resident = usages.reduce((sum, { residentBytes }) => sum + residentBytes, 0);
   const processor = usages.reduce((sum, { processorMs }) => sum + processorMs, 0);
   return {
-    title: `A group of ${devices} devices, suite 0x${suite.toString(16).padStart(4, "0")}`,
+    title: `A group of ${devices} devices, suite ${suiteName(suite)}`,
     columns: [
       "phase",
       "done s",
@@ -206,7 +226,7 @@ function report({ devices, suite, phases, isSame, lost, failures, usages }: Foun
           `${name}: ${listed(requests)}${Object.keys(refusals).length > 0 ? `; refused ${listed(refusals)}` : ""}`,
       ),
       `The devices wait ${patienceOf(devices)} times longer for answers, as many share these processors.`,
-      `All in one epoch with one authenticator: ${isSame ? "yes" : "NO"}. Devices that miss the last message: ${lost}.`,
+      `All in one epoch with one authenticator: ${elsewhere === 0 ? "yes" : `NO, ${elsewhere} are elsewhere`}. Messages that a device misses: ${lost}; shows twice: ${doubled}.`,
       `Processes of devices: ${(resident / 1e9).toFixed(1)} GB, ${Math.round(processor / 1_000)} s of processor time.`,
       ...failures.slice(0, 5).map((failure) => `FAILURE: ${failure}`),
     ],
@@ -218,8 +238,9 @@ function report({ devices, suite, phases, isSame, lost, failures, usages }: Foun
         usage: metered.usage,
         dollars: dollars(metered.usage),
       })),
-      isSame,
+      apart: elsewhere,
       lost,
+      doubled,
       failures: failures.length,
     },
   };

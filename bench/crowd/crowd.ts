@@ -1,7 +1,7 @@
 /** Many devices, in a few processes beside the one that hosts the cloud: the lead's device in one of its own. */
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Answer, Order, OrderNamed, Standing, Times } from "./orders.ts";
+import type { Answer, Order, OrderNamed, Times } from "./orders.ts";
 
 export interface Crowd {
   /** All accounts; the first one leads. */
@@ -119,9 +119,4 @@ function startProcess(isApart: boolean, execArgv: readonly string[]): Process {
 /** The answers of all processes as one. */
 export function together(times: readonly Times[]): Times {
   return Object.assign({}, ...times) as Times;
-}
-
-/** The same epoch, with the same secrets, in all of them. */
-export function agree(standings: readonly Standing[]): boolean {
-  return new Set(standings.map(({ epoch, authenticator }) => `${epoch} ${authenticator}`)).size === 1;
 }

@@ -53,18 +53,21 @@ export type Order =
       readonly members: number;
       readonly except: readonly string[];
     }
-  /** Until they are in this epoch or a later one. */
+  /** Until they are in this epoch or a later one. Where `within` is given: who is not after so many milliseconds is missing in the answer. */
   | {
       readonly do: "awaitEpoch";
       readonly conversation: string;
       readonly epoch: string;
+      readonly within?: number;
       readonly except: readonly string[];
     }
   | { readonly do: "awaitBack"; readonly account: string; readonly conversation: string }
+  /** Until they show it. Who does not after so many milliseconds is missing in the answer. */
   | {
       readonly do: "awaitText";
       readonly conversation: string;
       readonly text: string;
+      readonly within: number;
       readonly except: readonly string[];
     }
   | { readonly do: "standings"; readonly conversation: string }
@@ -79,6 +82,8 @@ export interface Usage {
 export interface Rotated {
   /** When its own commit was in the log, by account. */
   readonly landed: Times;
+  /** What devices were told to say, whatever came of it. */
+  readonly told: readonly string[];
   readonly failed: readonly string[];
 }
 

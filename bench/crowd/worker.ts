@@ -102,13 +102,18 @@ async function say(order: OrderNamed<"send">): Promise<void> {
 
 async function rotateAll({ conversation, at, talk }: OrderNamed<"rotateAll">): Promise<Rotated> {
   const landed: Record<string, number> = {};
+  const told: string[] = [];
   const failed: string[] = [];
   await new Promise((resolve) => setTimeout(resolve, at - Date.now()));
   const rotations = [...devices.keys()].map(async (account, index) => {
     try {
       const own = conversationOf({ account, conversation });
       const rotated = own.rotateKeys();
-      if (talk && index % 10 === 0) await say({ do: "send", account, conversation, text: `storm ${account}` });
+      if (talk && index % 10 === 0) {
+        const text = `storm ${account}`;
+        told.push(text);
+        await say({ do: "send", account, conversation, text });
+      }
       await rotated;
       landed[account] = Date.now();
     } catch (error) {
@@ -116,7 +121,7 @@ async function rotateAll({ conversation, at, talk }: OrderNamed<"rotateAll">): P
     }
   });
   await Promise.all(rotations);
-  return { landed, failed };
+  return { landed, told, failed };
 }
 
 async function each(except: readonly string[], happens: (account: string) => Promise<Times>): Promise<Times> {
@@ -131,21 +136,27 @@ function membersSeen(account: string, { conversation, members }: OrderNamed<"awa
   });
 }
 
-function epochSeen(account: string, { conversation, epoch }: OrderNamed<"awaitEpoch">): Promise<Times> {
-  return when(account, () => {
+function epochSeen(account: string, { conversation, epoch, within }: OrderNamed<"awaitEpoch">): Promise<Times> {
+  const isThere = (): boolean => {
     const { group, phase } = snapshotOf(account, conversation) ?? {};
     return phase === "open" && group !== undefined && group.epoch.groupContext.epoch >= BigInt(epoch);
-  });
+  };
+  return when(account, isThere, within);
 }
 
-async function when(account: string, holds: () => boolean): Promise<Times> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, glance));
+async function when(account: string, holds: () => boolean, within = Infinity): Promise<Times> {
+  const end = Date.now() + within;
+  while (!holds()) {
+    if (Date.now() > end) return {};
+    await new Promise((resolve) => setTimeout(resolve, glance));
+  }
   return { [account]: Date.now() };
 }
 
-async function textSeen(account: string, { conversation, text }: OrderNamed<"awaitText">): Promise<Times> {
-  for await (const message of conversationOf({ account, conversation }).messages()) if (message.text === text) break;
-  return { [account]: Date.now() };
+async function textSeen(account: string, { conversation, text, within }: OrderNamed<"awaitText">): Promise<Times> {
+  const messages = conversationOf({ account, conversation }).messages({ signal: AbortSignal.timeout(within) });
+  for await (const message of messages) if (message.text === text) return { [account]: Date.now() };
+  return {};
 }
 
 async function standing(account: string, conversation: string): Promise<Standing> {
@@ -153,7 +164,7 @@ async function standing(account: string, conversation: string): Promise<Standing
   const texts: string[] = [];
   let unreadable = 0;
   const own = find(account, conversation);
-  if (own !== undefined) {
+  if (own !== undefined && nextPosition > 1) {
     for await (const item of own.timeline()) {
       if (item.kind === "message") texts.push(item.text);
       if (item.kind === "unreadable" || item.kind === "cannotFollow" || item.kind === "void") unreadable++;

@@ -2,7 +2,7 @@
 import { cpus } from "node:os";
 import { cipherSuites, defaultCipherSuite } from "@tacit/mls";
 import { nodeProvider } from "@tacit/mls/providers/node";
-import type { BenchOptions, Report } from "../report.ts";
+import { suiteName, type BenchOptions, type Report } from "../report.ts";
 import { aims } from "./aims.ts";
 import { benchInChromium, noChromium } from "./chromium.ts";
 import { libsignalMeasures } from "./libsignal.ts";
@@ -15,8 +15,6 @@ import { peerRows, type PeerMeasure, type Row } from "./row.ts";
 import { tsMlsMeasures } from "./tsMls.ts";
 
 const suites = [cipherSuites.MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519, defaultCipherSuite];
-const suiteName = (suite: number | undefined): string =>
-  suite === undefined ? "" : `0x${suite.toString(16).padStart(4, "0")}`;
 
 async function unlessAbsent(
   library: string,
@@ -80,7 +78,7 @@ export async function mls({ quick }: BenchOptions): Promise<Report> {
     rows: rows.map((row) => [
       row.runtime,
       row.library,
-      suiteName(row.suite),
+      row.suite === undefined ? "" : suiteName(row.suite),
       row.operation,
       row.size,
       row.ms,
