@@ -16,7 +16,7 @@ export type OidcConfig = {
 };
 
 export type LimitsConfig = {
-  /** Key packages that one account may claim in an hour: a group of a thousand devices takes as many. Default: 2,000. */
+  /** Key packages that one account may claim in an hour: a group of a thousand devices takes a thousand. Default: 2,000. */
   readonly claimsPerHour: number;
   /** Messages that one device may append in a minute. Default: 300. */
   readonly messagesPerMinute: number;

@@ -35,8 +35,9 @@ export interface Client {
   readonly connection: Observable<ConnectionState>;
   /**
    * The direct conversation with one other account, opened where there is none. With a connection it resolves when the conversation
-   * stands; without one at once, and it is opened later: what is sent waits.
-   * @throws TacitError `unknown_account`, `no_key_packages`, `identity_changed`, `invalid_argument`
+   * stands; without one at once, and it is opened later: what is sent waits. Where there is one that was a request, it is accepted.
+   * @throws TacitError `unknown_account`, `no_key_packages`, `identity_changed`, `invalid_argument`; `cannot_follow` where it was created
+   *   without this device: then it opens by itself, later
    */
   conversation(options: { readonly with: readonly string[] }): Promise<Conversation>;
   /**
@@ -133,7 +134,10 @@ export interface OutgoingMessage {
   readonly sentAt: number;
   /** `queued` until the relay has stored it. */
   readonly status: "queued" | "sent" | "failed";
-  /** Resolves when the log has it. Rejects with a TacitError where it never will. Unhandled rejections are silent. */
+  /**
+   * Resolves when the log has it. Rejects with a TacitError where it never will, and with `closed` where the client is closed first: then
+   * the message is sent after the next start. Unhandled rejections are silent.
+   */
   readonly sent: Promise<Message>;
 }
 

@@ -35,6 +35,7 @@ export type {
   Vault,
   Write,
 } from "./ports.ts";
+export type { CryptoProvider } from "./session/cryptoContext.ts";
 export { verifyEvidence, type RecordEvidence } from "./session/receipt.ts";
 export type { SafetyNumber } from "./session/safetyNumber.ts";
 export type { Role } from "./session/groupData.ts";

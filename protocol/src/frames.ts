@@ -19,7 +19,7 @@ export const refusal = v.object({
   requestId: v.optional(v.string()),
   /** With `stale` and `conversation_exists`: the log as it is now. */
   head: v.optional(v.object({ seq, turn })),
-  /** With `clock_skew`, `token_expired` and `proof_replayed`. */
+  /** With `clock_skew`, `token_expired`, `proof_replayed` and `lease_expired`; with `device_revoked` where the upgrade found that. */
   serverTime: v.optional(time),
   /** With `rate_limited` and `busy`: milliseconds to wait. */
   retryAfter: v.optional(v.number()),

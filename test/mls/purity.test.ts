@@ -1,4 +1,4 @@
-/** Nothing is mutated; what is consumed is really gone and nothing else (RFC 9420, section 9.2 and DESIGN's engine rules). */
+/** Nothing is mutated; what is consumed is really gone and nothing else (RFC 9420, section 9.2). */
 import {
   createCommit,
   createMessage,

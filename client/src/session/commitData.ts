@@ -1,12 +1,13 @@
 /**
  * A commit's `authenticated_data`: UTF-8 JSON `{ "turn", "add", "remove", "unlisted"?, "suspended"?, "strangers"?, "blobs", "log"? }`. It names the turn that the
- * commit ends, repeats the roster delta that the relay was told, names the blobs that belong to the commit, and says how its sender last saw
- * the log. `unlisted` names members whom the relay does not serve after it all the same: they were dropped by a commit that was void, or
- * in their name. `suspended` are those among them that posted such commits; `strangers` are served and not in the group, and could not be
- * taken off yet. In clear text, so nothing in it says who the sender is.
+ * commit ends, repeats the roster delta that the relay was told, and says how its sender last saw the log. `unlisted` names members whom the
+ * relay does not serve after it all the same: they were dropped by a commit that was void, or in their name. `suspended` are those among them
+ * that posted such commits; `strangers` are served and not in the group, and could not be taken off yet. In clear text, so nothing in it says
+ * who the sender is.
  *
  * The turn binds a commit to its one place: shown again at a later turn, after it was void or its sender gave it up, it is void for
- * everybody. `blobs` is for the relay, which keeps what it names; readers pass over it.
+ * everybody. `blobs` has room for hashes of blobs that belong to the commit, and is empty: the hash of a sealed tree is not known before the
+ * commit is made, and the relay keeps what the request names. Readers ask for a list, and pass over what is in it.
  */
 import { decodeMark, type LogMark } from "./content.ts";
 import { isCount, parseJson, utf8 } from "./bytes.ts";

@@ -1,5 +1,5 @@
 /**
- * Ephemeral signals (DESIGN, section 6): UTF-8 JSON `{ "v": 1, "kind": "typing", "active", "at" }`, bound to the sender's leaf and signed with
+ * Ephemeral signals: UTF-8 JSON `{ "v": 1, "kind": "typing", "active", "at" }`, bound to the sender's leaf and signed with
  * its key, sealed for the epoch:
  *
  *     payload = nonce (24) || XChaCha20-Poly1305(key, nonce, aad = epoch (8), leaf (4) || signature length (2) || signature || body)

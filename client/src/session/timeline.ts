@@ -57,7 +57,7 @@ export type TimelineNotice =
   | { readonly kind: "devicesChanged"; readonly accounts: readonly string[]; readonly by: string }
   /** A device that could not follow any more was put in anew. */
   | { readonly kind: "deviceRestored"; readonly account: string; readonly device: string; readonly by: string }
-  /** The relay serves this member no more: it posted a change that was void and brought the relay's roster into disorder. */
+  /** `by` took this member off the relay's roster: as the relay says, it posted a void change that brought the roster into disorder. */
   | { readonly kind: "suspended"; readonly account: string; readonly by: string }
   /** A change that all members ignore, because it broke a rule; `by` is who the relay says posted it. */
   | { readonly kind: "void"; readonly by: string }
