@@ -19,9 +19,7 @@ export async function answerRepair(
   if (request === undefined || conversation === undefined) return;
   // How it read what this device has not read cannot be judged yet.
   if ((request.log?.seq ?? 0) > conversation.snapshot.cursor) await conversation.catchUp();
-  const isNeeded = (): boolean =>
-    conversation.snapshot.log === request.conversation &&
-    isToBeReadmitted(conversation.snapshot, request, self, connection.now());
+  const isNeeded = (): boolean => isToBeReadmitted(conversation.snapshot, request, self, connection.now());
   if (!isNeeded()) return;
   const { account, device } = request.certificate;
   const isOwn = account === self.account;

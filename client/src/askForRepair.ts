@@ -7,6 +7,7 @@ import { uniformOf } from "./session/backoff.ts";
 import { randomId } from "./session/cryptoContext.ts";
 import { noted, silent, type ConversationState } from "./session/conversation.ts";
 import { askedInDoubt, isInDoubt } from "./session/doubt.ts";
+import type { RepairRequest } from "./session/repairRequest.ts";
 import { pauseAfter } from "./session/repairPauses.ts";
 import { isLeftAlone } from "./session/successor.ts";
 
@@ -33,7 +34,7 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
     const at = { seq: current.cursor, storedAt: now };
     return isLeftAlone(asked) && !isLeftAlone(current) ? noted(asked, { kind: "unanswered" }, at) : silent(asked);
   });
-  const { others, refused } = await ask(deps, state, { conversation: state.log, at: now, log: undefined });
+  const { others, refused } = await ask(deps, state, { at: now, log: undefined });
   const before = repair.refused ?? 0;
   const rounds = others > 0 && refused === others ? before + 1 : 0;
   if (rounds >= refusalsToEnd) return giveUp(deps, steps);
@@ -50,15 +51,17 @@ export async function askInDoubt(deps: ConversationDeps, steps: ConversationStep
   const now = deps.connection.now();
   await steps.take((current) => silent({ ...current, doubt: askedInDoubt(current.doubt, now) }));
   const log = state.chain && { seq: state.cursor, hash: encodeBase64Url(state.chain) };
-  await ask(deps, state, { conversation: state.log, at: now, log });
+  await ask(deps, state, { at: now, log });
 }
 
 async function ask(
   deps: ConversationDeps,
   state: ConversationState,
-  body: Parameters<ConversationDeps["repairRequest"]>[0],
+  { at, log }: Pick<RepairRequest, "at" | "log">,
 ): Promise<{ readonly others: number; readonly refused: number }> {
   const { account: self, provider } = deps.context();
+  const { log: conversation, doubt } = state;
+  const body = { conversation, at, log, successor: doubt.successor };
   const payload = { inline: encodeBase64Url(await deps.repairRequest(body)) };
   let others = 0;
   let refused = 0;
@@ -69,10 +72,7 @@ async function ask(
     const isOther = account !== self;
     if (isOther) others++;
     try {
-      await deps.connection.request(
-        "sendInbox",
-        account === self ? request : { ...request, conversation: body.conversation },
-      );
+      await deps.connection.request("sendInbox", account === self ? request : { ...request, conversation });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if (isOther && error.refusal.code === "not_a_member") refused++;

@@ -7,7 +7,8 @@ import type { LiveConversation } from "./liveConversation.ts";
 import { fetched, received } from "./payloads.ts";
 import type { BlobTransfer } from "./ports.ts";
 import type { SealedStore } from "./sealedStore.ts";
-import type { SessionContext, Step } from "./session/conversation.ts";
+import { silent, type SessionContext, type Step } from "./session/conversation.ts";
+import { leftBehind } from "./session/doubt.ts";
 import { identities } from "./session/group.ts";
 import { handedId, importedKey } from "./session/importedHistory.ts";
 import {
@@ -30,7 +31,7 @@ import { behindStored } from "./storedTimeline.ts";
 export interface WelcomeDeps {
   readonly context: () => SessionContext;
   readonly store: SealedStore;
-  readonly connection: Pick<Connection, "request">;
+  readonly connection: Pick<Connection, "request" | "now">;
   readonly blobs: BlobTransfer;
   readonly book: ConversationBook;
   readonly isShunned: (account: string) => boolean;
@@ -83,10 +84,14 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   let outcome: JoinOutcome | undefined;
   await conversation.take((state) => {
     outcome = acceptInvitation(known && state, opened, !isKnown, listing, fresh);
-    return outcome.kind === "joined" ? withoutRevoked(deps.context(), outcome.step, listing) : undefined;
+    if (outcome.kind === "joined") return withoutRevoked(deps.context(), outcome.step, listing);
+    const isPassedOver =
+      outcome.kind === "refused" && state.log !== log && (state.log === predecessor || isDirect(log));
+    return isPassedOver ? silent(leftBehind(deps.context(), state, log, deps.connection.now())) : undefined;
   }, used);
   if (outcome?.kind !== "joined") wipe([...opened.consumed, ...secretsOnlyIn(opened.group, undefined)]);
   if (outcome?.kind === "refused") {
+    known?.run();
     throw new TacitError("cannot_follow", "an invitation would lead back, or away from the others");
   }
   if (outcome?.kind !== "joined") return;

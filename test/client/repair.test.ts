@@ -32,6 +32,16 @@ async function pair(s: Stage, store = memoryStore()) {
   return { alice, bob, chat, atBob: bob.conversations()[0]! };
 }
 
+/** The same in a group. */
+async function pairInGroup(s: Stage) {
+  const [clients, views] = await group(s, ["alice", "bob"]);
+  const [alice, bob] = clients as [Client, Client];
+  const [chat, atBob] = views as [Conversation, Conversation];
+  await said(s, chat, "hello");
+  await s.clock.settle();
+  return { alice, bob, chat, atBob };
+}
+
 async function group(
   s: Stage,
   names: readonly string[],
@@ -210,6 +220,40 @@ describe("a device that missed a commit which expired", () => {
     expect(own?.devices).toEqual([alice.device]);
     await closeAll([alice, bob, phone]);
   });
+
+  it.each([["a direct conversation"], ["a group"]])(
+    "opens a successor of %s, and is revoked before its account goes there: who did go takes the account along",
+    async (kind) => {
+      const s = stage();
+      const { alice, bob, chat, atBob } = kind === "a group" ? await pairInGroup(s) : await pair(s);
+      const { client: phone } = await linked(s, alice);
+      await s.clock.advance(minute);
+      await said(s, atBob, "hi");
+      for (const device of [alice, bob]) device.goOffline();
+      const atPhone = phone.conversations()[0]!;
+      await s.clock.until(atPhone.repair());
+      await s.clock.advance(40 * hour);
+      expect(s.relay.tables.conversations.size).toBe(2);
+      bob.goOnline();
+      await s.clock.until(bob.caughtUp());
+      await s.clock.settle();
+      expect(await kinds(atBob)).toContain("rejoined");
+      phone.goOffline();
+      s.relay.filter = ({ direction, account, frame }) =>
+        direction === "down" || account !== "alice" || frame.op !== "readInbox";
+      alice.goOnline();
+      await s.clock.until(alice.revokeDevice(phone.device), minute);
+      await s.clock.advance(minute);
+      s.relay.filter = () => true;
+      await s.clock.advance(hour);
+      await said(s, chat, "here as well");
+      await s.clock.settle();
+      expect((await history(atBob)).at(-1)).toMatchObject({ kind: "message", text: "here as well" });
+      const own = atBob.info.current.members.find(({ account }) => account === "alice");
+      expect(own?.devices).toEqual([alice.device]);
+      await closeAll([alice, bob, phone]);
+    },
+  );
 
   it("that asks again and again is put in anew less and less often", async () => {
     const s = stage();
@@ -520,13 +564,14 @@ describe("in a group of more than fifty", () => {
     expect(s.relay.tables.conversations.size).toBe(1);
     await s.clock.until(atAlice.repair());
     await s.clock.until(said(s, atAlice, "we go on here"), hour);
-    expect((await kinds(atAlice)).slice(-2)).toEqual(["rejoined", "message"]);
+    expect((await kinds(atAlice)).slice(-3)).toEqual(["rejoined", "membersChanged", "message"]);
     expect(s.relay.tables.conversations.size).toBe(2);
     bob.goOnline();
     await s.clock.until(bob.caughtUp());
     await s.clock.settle();
-    expect((await history(atBob)).slice(-2)).toMatchObject([
+    expect((await history(atBob)).slice(-3)).toMatchObject([
       { kind: "rejoined", successor: true },
+      { kind: "membersChanged" },
       { kind: "message" },
     ]);
     await closeAll([alice, bob]);

@@ -7,6 +7,7 @@
 import { MlsError } from "@tacit/mls";
 import { uniformOf } from "./backoff.ts";
 import type { ConversationState, SessionContext } from "./conversation.ts";
+import type { CryptoProvider } from "./cryptoContext.ts";
 import { isGroupOf } from "./group.ts";
 import { handshakeHeader } from "./handshakeHeader.ts";
 import { notBefore, withinDay } from "./repairPauses.ts";
@@ -18,6 +19,8 @@ export interface Doubt {
   readonly after: number | undefined;
   /** When it asks, where there are enough; by the relay's clock, like all times here. */
   readonly due: number;
+  /** A successor that this device was invited to, and did not go to. */
+  readonly successor?: string;
   /** It has asked since it came in. */
   readonly isAsking: boolean;
   /** When it asked, at most a day before the last time. */
@@ -53,8 +56,33 @@ export function namesGroup(payload: Uint8Array | undefined, kind: "proposal" | "
 /** After one more strange entry. `at`: when it was stored. */
 export function doubting({ provider }: SessionContext, state: ConversationState, at: number): ConversationState {
   if (state.group === undefined || state.phase !== "open") return state;
+  return withStrange(provider, state, state.doubt.strange + 1, at);
+}
+
+/**
+ * After an invitation to the successor `log`, which this device does not follow: whoever opened it was revoked since, say. Members may have gone
+ * there, and take this device along when it asks. `at`: now.
+ */
+export function leftBehind(
+  { provider }: SessionContext,
+  state: ConversationState,
+  log: string,
+  at: number,
+): ConversationState {
+  const { doubt, phase, group } = state;
+  const told = { ...state, doubt: { ...doubt, successor: log } };
+  // Where it cannot follow this log either, it asks anyway.
+  if (group === undefined || phase !== "open" || isInDoubt(state)) return told;
+  return withStrange(provider, told, neededIn(doubt), at);
+}
+
+function withStrange(
+  provider: CryptoProvider,
+  state: ConversationState,
+  strange: number,
+  at: number,
+): ConversationState {
   const { doubt, cursor } = state;
-  const strange = doubt.strange + 1;
   const isEnough = strange === neededIn(doubt);
   const due = isEnough ? notBefore(doubt.asked, at + Math.round(spread * uniformOf(provider.random))) : doubt.due;
   return { ...state, doubt: { ...doubt, strange, due, after: doubt.after ?? cursor } };

@@ -2,10 +2,11 @@
  * "Put me in anew": what a device that cannot follow a conversation sends to the inboxes of others. UTF-8 JSON
  *
  *     { "v": 1, "kind": "repair", "certificate": { payload, signature }, "body", "signature" }
- *     body = base64url of UTF-8 JSON { "conversation": log, "at": milliseconds, "log"?: { "seq", "hash" } }
+ *     body = base64url of UTF-8 JSON { "conversation": log, "at": milliseconds, "log"?: { "seq", "hash" }, "successor"?: log }
  *     signature = Ed25519 by the device key, over "tacit repair request 1" 0x00 body
  *
  * `log` is there where the device follows the conversation and doubts that it is where the others are: how it read the log up to there.
+ * `successor`: one that it was invited to by somebody whom it does not follow; whoever is there takes it along.
  *
  * It is in clear: the relay sees anyway which device asks whom. It grants nothing that the device does not have: it is put in anew where a
  * leaf of it is in, and a leaf of it only; an account under a new key where it proves by the former one that it is the same.
@@ -43,6 +44,8 @@ export interface RepairRequest {
   readonly at: number;
   /** How it read the log, where it does not know that it cannot follow. */
   readonly log: LogMark | undefined;
+  /** One that it does not follow to, and others may be in. */
+  readonly successor?: string | undefined;
   /** Whose device asks, as its certificate says. */
   readonly certificate: DeviceCertificate;
 }
@@ -50,9 +53,9 @@ export interface RepairRequest {
 export async function createRepairRequest(
   provider: CryptoProvider,
   { certificate, deviceKey }: { readonly certificate: Signed; readonly deviceKey: KeyPair },
-  { conversation, at, log }: Omit<RepairRequest, "certificate">,
+  { conversation, at, log, successor }: Omit<RepairRequest, "certificate">,
 ): Promise<Uint8Array> {
-  const body = utf8(JSON.stringify({ conversation, at, log }));
+  const body = utf8(JSON.stringify({ conversation, at, log, successor }));
   const signature = await provider.signatures.Ed25519.sign(deviceKey.privateKey, signedBytes(label, body));
   const { payload, signature: certified } = certificate;
   return utf8(
@@ -94,15 +97,16 @@ export async function openRepairRequest(
   const conversation = parse(conversationId, request?.["conversation"]);
   const at = request?.["at"];
   const log = decodeMark(request?.["log"]);
+  const successor = parse(conversationId, request?.["successor"]);
   if (conversation === undefined || !isCount(at) || (request?.["log"] !== undefined && log === undefined))
     return undefined;
-  return { conversation, at, log, certificate };
+  return { conversation, at, log, successor, certificate };
 }
 
-/** Whether this device may, and need, put the asking one in anew at `now`. */
+/** Whether this device may, and need, put the asking one in anew at `now`. `state`: of the conversation that is, or was, in the log asked for. */
 export function isToBeReadmitted(
   state: ConversationState,
-  { at, certificate, log }: RepairRequest,
+  { conversation, at, certificate, log, successor }: RepairRequest,
   own: { readonly account: string; readonly device: string },
   now: number,
 ): boolean {
@@ -124,8 +128,8 @@ export function isToBeReadmitted(
   // The relay can show an old request again.
   const isDone = isReadmitted(state, device, at);
   const isUnderWay = state.intents.some((intent) => intent.kind === "readmit" && intent.device === device);
-  // Who only doubts goes on, where it is.
-  const isLost = log === undefined || isElsewhere(state, log);
+  // Who only doubts goes on, where it is. Whoever was lost before this log began was taken along, unless it says that it did not follow.
+  const isLost = conversation === state.log ? log === undefined || isElsewhere(state, log) : successor === state.log;
   return isLost && !isDone && !isUnderWay && mayReadmit(state, { device, by: own.account }, now);
 }
 

@@ -248,10 +248,15 @@ export class Device {
     else client.goOffline();
   }
 
-  /** Somebody who had posted garbage opened a successor, and this device does not follow. */
+  /** Whoever opened a successor had posted garbage, or was revoked since: this device waits for somebody else to take it along, if at all. */
   #isRefusal(code: string): boolean {
-    const { successors } = this.#world.oracle.memberships;
-    return code === "cannot_follow" && successors.some((log) => isForeign(this.#world, log));
+    const { devices, oracle } = this.#world;
+    const { memberships } = oracle;
+    const mayBeRevoked = (log: string): boolean =>
+      devices.some(({ isRevoked, account }) => isRevoked && account === memberships.openerOf(log));
+    return (
+      code === "cannot_follow" && memberships.successors.some((log) => isForeign(this.#world, log) || mayBeRevoked(log))
+    );
   }
 
   #stopped(error: unknown): void {
