@@ -30,6 +30,18 @@ export function someone(world: World, isFit: (device: Device) => boolean = () =>
 
 export const hasClient = (device: Device): boolean => device.client !== undefined;
 
+/** What the application asked for: it settles, and where not, the checker says so. */
+export function asked(world: World, device: Device, what: string, call: Promise<unknown> | undefined): void {
+  const { life } = device;
+  if (call === undefined || life === undefined) return;
+  const open = { what };
+  life.asked.add(open);
+  call
+    .catch((error: unknown) => complain(world, device, error))
+    .finally(() => life.asked.delete(open))
+    .catch(() => {});
+}
+
 export function complain(world: World, device: Device, error: unknown): void {
   const code = isTacitError(error) ? error.code : String(error);
   world.oracle.failure(`refused: ${code}`);

@@ -3,7 +3,7 @@
  * (workload.ts) draws them by weight. An action says and promises through the oracle alone, so the checker needs to know nothing of it.
  */
 import { isTacitError, type Conversation } from "@tacit/client";
-import { complain, hasClient, someone, type Action } from "./action.ts";
+import { asked, complain, hasClient, someone, type Action } from "./action.ts";
 import { garbage } from "./garbage.ts";
 import { groupActions, someGroup } from "./groupActions.ts";
 import type { Device } from "./device.ts";
@@ -46,7 +46,8 @@ async function sayTo(world: World, device: Device, peer: Device, count: number):
 
 async function opened(world: World, device: Device, peer: Device, id: string): Promise<Conversation | undefined> {
   const isLinked = device.holder !== undefined;
-  if (isLinked && device.id !== undefined) world.oracle.memberships.because(device.id, id, "askedEarly");
+  if (isLinked && device.id !== undefined)
+    world.oracle.memberships.because(device.id, id, "askedEarly", world.scheduler.now);
   try {
     return await device.client?.conversation({ with: [peer.account] });
   } catch (error) {
@@ -82,7 +83,7 @@ const rotate: Action = {
     const conversation = world.dice.pick(conversations);
     if (conversation.state.current !== "open") return undefined;
     world.trace.note(device.name, `rotates in ${conversation.id}`);
-    conversation.rotateKeys().catch((error: unknown) => complain(world, device, error));
+    asked(world, device, `rotateKeys in ${conversation.id}`, conversation.rotateKeys());
     return undefined;
   },
 };
@@ -94,10 +95,7 @@ const type: Action = {
     const device = someone(world, hasClient);
     const conversations = [...(device?.life?.conversations.values() ?? [])];
     if (device === undefined || conversations.length === 0) return undefined;
-    world.dice
-      .pick(conversations)
-      .sendTyping(true)
-      .catch((error: unknown) => complain(world, device, error));
+    asked(world, device, "sendTyping", world.dice.pick(conversations).sendTyping(true));
     return undefined;
   },
 };
@@ -179,7 +177,9 @@ const sweep: Action = {
         if (ttl * 1_000 > scheduler.now || !dice.chance(0.4)) continue;
         faults.count("ttlDeleted");
         places.delete(id);
-        if (welcome?.kind === "welcome") oracle.memberships.because(owner, welcome.conversation, "welcomeExpired");
+        if (welcome?.kind === "welcome") {
+          oracle.memberships.because(owner, welcome.conversation, "welcomeExpired", scheduler.now);
+        }
       }
     }
     for (const items of tables.messages.values()) {

@@ -7,30 +7,43 @@ import type { Cause } from "./memberships.ts";
 import type { Oracle, Place } from "./oracle.ts";
 import type { PlacedTimeline } from "./placedTimeline.ts";
 
+/** By which of them a device was told, or why it need not be. */
+export type Excuse =
+  /** An entry that expired unread. */
+  | "missing"
+  /** It was put in anew, for a known cause. */
+  | "rejoined"
+  /** It could not follow, for a known cause, and nobody could put it in anew by the end. */
+  | "over"
+  | "notServed"
+  | "revoked"
+  | "declined"
+  | "welcomeExpired";
+
 export class Causes {
   readonly #oracle: Oracle;
   readonly #root: string;
   /** `<device> <log> <seq>` of each `cannotFollow` whose cause is known. */
   readonly #explained = new Set<string>();
-  #troubled = false;
+  #troubledSince = Infinity;
 
   constructor(oracle: Oracle, root: string) {
     this.#oracle = oracle;
     this.#root = root;
   }
 
-  /** Somebody could not follow, for a known cause: then others may be put in anew, or taken along into a successor. */
-  get isTroubled(): boolean {
-    return this.#troubled;
+  /** Whether by then somebody could not follow, for a known cause: others may be put in anew then, or taken along into a successor. */
+  isTroubledAt(time: number): boolean {
+    return this.#troubledSince <= time;
   }
 
   /** A cause that concerns them all. */
-  trouble(): void {
-    this.#troubled = true;
+  trouble(since: number): void {
+    this.#troubledSince = Math.min(this.#troubledSince, since);
   }
 
   learn({ device, items, places }: PlacedTimeline): void {
-    if (this.has(device, "repairAsked") || this.has(device, "welcomeExpired")) this.#troubled = true;
+    this.trouble(Math.min(this.#since(device, "repairAsked"), this.#since(device, "welcomeExpired")));
     const lost = (log: string, at: number, noticeAt?: number): boolean =>
       [...(this.#oracle.logs.get(log)?.values() ?? [])].some(
         ({ entry: { kind, seq, expires } }) =>
@@ -39,13 +52,13 @@ export class Causes {
     for (const [index, { item, log, at }] of items.entries()) {
       if (item.kind === "cannotFollow" && lost(log, at, item.seq)) {
         this.#explained.add(`${device.name} ${log} ${item.seq}`);
-        this.#troubled = true;
+        this.trouble(at);
       }
-      if (item.kind === "rejoined" && this.has(device, "askedEarly")) this.#troubled = true;
+      if (item.kind === "rejoined" && this.has(device, "askedEarly", at)) this.trouble(at);
       // Who created it, or was to get a Welcome for it, has nothing to say so in before it is in.
       const first = item.kind === "rejoined" && item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
       const before = items[index - 1]?.log ?? first;
-      if (item.kind === "rejoined" && before !== undefined && lost(before, at)) this.#troubled = true;
+      if (item.kind === "rejoined" && before !== undefined && lost(before, at)) this.trouble(at);
     }
   }
 
@@ -62,37 +75,48 @@ export class Causes {
     return this.explains(device, log, last.item.seq) && seq >= last.item.seq;
   }
 
-  has({ id }: Device, cause: Cause): boolean {
-    return id !== undefined && this.#oracle.memberships.has(id, this.#root, cause);
+  /** Whether it was so at `time`, or ever. */
+  has(device: Device, cause: Cause, time = Number.MAX_VALUE): boolean {
+    return this.#since(device, cause) <= time;
   }
 
-  /** Whether the device was told that it misses this place, for a reason that is known to be true. */
-  excuses(timeline: PlacedTimeline, place: Place): boolean {
+  #since({ id }: Device, cause: Cause): number {
+    return id === undefined ? Infinity : this.#oracle.memberships.since(id, this.#root, cause);
+  }
+
+  /** Why the device misses this place, as it was told for a reason that is known to be true, or need not be told. Undefined: nothing excuses it. */
+  excuse(timeline: PlacedTimeline, place: Place): Excuse | undefined {
     const { device, items } = timeline;
-    if (device.isRevoked || this.has(device, "declined") || this.has(device, "welcomeExpired")) return true;
-    if (this.#isOver(timeline, place)) return true;
-    return items.some(({ item, log }, index) => {
-      switch (item.kind) {
-        case "missing":
-          return log === place.log && item.after < place.seq && place.seq < item.before;
-        case "rejoined": {
-          if (!this.#troubled) return false;
-          // The place `after` is of the log that it was in before.
-          const first = item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
-          const earlier = items.slice(0, index);
-          // It may have read nothing in the one before but how it came in.
-          const read = [earlier.findLast((each) => each.item.kind !== "rejoined"), earlier.at(-1)];
-          const isBefore = read.some((each) => (each?.log ?? first ?? log) === place.log);
-          if (isBefore && place.seq > item.after) return place.log !== log || place.seq <= item.seq;
-          // The part of the new log that was there before it came in.
-          return place.log === log && place.seq <= item.seq;
-        }
-        // Its application had asked to be put in anew, and nobody did in time.
-        case "noLongerMember":
-          return log === place.log && item.seq < place.seq && this.has(device, "repairAsked");
-        default:
-          return false;
+    if (device.isRevoked) return "revoked";
+    if (this.has(device, "declined")) return "declined";
+    if (this.has(device, "welcomeExpired")) return "welcomeExpired";
+    if (this.#isOver(timeline, place)) return "over";
+    for (const [index, { item, log, at }] of items.entries()) {
+      if (item.kind === "missing" && log === place.log && item.after < place.seq && place.seq < item.before) {
+        return "missing";
       }
-    });
+      if (item.kind === "rejoined" && this.isTroubledAt(at) && this.#isPassedOver(items, index, place)) {
+        return "rejoined";
+      }
+      // Its application had asked to be put in anew, and nobody did in time.
+      const isOut = item.kind === "noLongerMember" && log === place.log && item.seq < place.seq;
+      if (isOut && this.has(device, "repairAsked", at)) return "notServed";
+    }
+    return undefined;
+  }
+
+  /** Whether the device was told by the item at `index`, `rejoined`, that it may miss this place. */
+  #isPassedOver(items: PlacedTimeline["items"], index: number, place: Place): boolean {
+    const { item, log } = items[index]!;
+    if (item.kind !== "rejoined") return false;
+    // The place `after` is of the log that it was in before.
+    const first = item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
+    const earlier = items.slice(0, index);
+    // It may have read nothing in the one before but how it came in.
+    const read = [earlier.findLast((each) => each.item.kind !== "rejoined"), earlier.at(-1)];
+    const isBefore = read.some((each) => (each?.log ?? first ?? log) === place.log);
+    if (isBefore && place.seq > item.after) return place.log !== log || place.seq <= item.seq;
+    // The part of the new log that was there before it came in.
+    return place.log === log && place.seq <= item.seq;
   }
 }

@@ -11,9 +11,9 @@
  *   device that is put in anew without a cause, one that is not in again at the end, or a promise that was told falsely.
  */
 import type { TimelineItem } from "@tacit/client";
-import { Causes } from "./causes.ts";
+import { Causes, type Excuse } from "./causes.ts";
 import type { Device } from "./device.ts";
-import { isForeign } from "./foreign.ts";
+import { disturbedSince, isForeign } from "./foreign.ts";
 import { grouped } from "./grouped.ts";
 import type { Finding, LoggedEntry, Place, Said } from "./oracle.ts";
 import { placedTimeline, type PlacedItem, type PlacedTimeline } from "./placedTimeline.ts";
@@ -22,8 +22,8 @@ import type { World } from "./world.ts";
 export interface Verdict {
   /** Messages shown to a device that did not send them. */
   readonly delivered: number;
-  /** Of promised messages that a device was not shown: how many it was honestly told it misses. */
-  readonly expired: number;
+  /** Of promised messages that a device was not shown: how many it was honestly told it misses, by why. */
+  readonly excused: Readonly<Partial<Record<Excuse, number>>>;
   readonly findings: readonly Finding[];
 }
 
@@ -48,22 +48,28 @@ export function check(world: World): Verdict {
   const said = grouped(oracle.said.values(), ({ conversation }) => conversation);
   const logs = grouped(oracle.logs.keys(), (log) => oracle.memberships.rootOf(log));
   let delivered = 0;
-  let expired = 0;
+  const excused: Partial<Record<Excuse, number>> = {};
   for (const root of new Set([...said.keys(), ...logs.keys()])) {
     const checked = new CheckedConversation(world, root, logs.get(root) ?? []);
     checked.check(said.get(root) ?? []);
     delivered += checked.delivered;
-    expired += checked.expired;
+    for (const [excuse, count] of Object.entries(checked.excused) as [Excuse, number][]) {
+      excused[excuse] = (excused[excuse] ?? 0) + count;
+    }
   }
   for (const device of world.devices) checkDevice(world, device);
   world.searchForPlaintext();
-  return { delivered, expired, findings: oracle.findings };
+  return { delivered, excused, findings: oracle.findings };
 }
 
 function checkDevice({ oracle }: World, device: Device): void {
   if (device.isRevoked) return;
   if (device.client?.connection.current.status !== "online") {
     oracle.find("other", device.name, "", "it is not online at the end");
+  }
+  for (const { what } of device.life?.asked ?? []) oracle.find("other", device.name, "", `it never settled: ${what}`);
+  for (const what of device.isMalicious ? [] : device.work()) {
+    oracle.find("other", device.name, "", `it waits at the end: ${what}`);
   }
   for (const name of device.life?.waiting ?? []) {
     const said = oracle.said.get(name) as Said;
@@ -75,7 +81,7 @@ function checkDevice({ oracle }: World, device: Device): void {
 
 class CheckedConversation {
   delivered = 0;
-  expired = 0;
+  readonly excused: Partial<Record<Excuse, number>> = {};
   readonly #world: World;
   readonly #root: string;
   readonly #logs: readonly string[];
@@ -86,7 +92,7 @@ class CheckedConversation {
     this.#root = root;
     this.#logs = logs;
     this.#causes = new Causes(world.oracle, root);
-    if (logs.some((log) => isForeign(world, log) || hasDroppingGarbage(world, log))) this.#causes.trouble();
+    for (const log of logs) this.#causes.trouble(disturbedSince(world, log));
   }
 
   check(said: readonly Said[]): void {
@@ -153,7 +159,7 @@ class CheckedConversation {
     const isGarbage = logged !== undefined && oracle.garbage.has(logged.entry.id);
     if (accusing.has(item.kind)) this.#find(device, "other", `notice ${item.kind} at place ${item.seq}`);
     if (item.kind === "void" && !isGarbage) this.#find(device, "other", `void at place ${item.seq}, and honest`);
-    if (item.kind === "unreadable" && !isGarbage && !this.#causes.has(device, "declined")) {
+    if (item.kind === "unreadable" && !isGarbage && !this.#causes.has(device, "declined", at)) {
       this.#find(device, "unreadable", `${item.reason} at place ${item.seq}`, logged?.message);
     }
     if (item.kind === "missing") {
@@ -167,7 +173,7 @@ class CheckedConversation {
     if (item.kind === "cannotFollow" && !this.#causes.explains(device, log, item.seq)) {
       this.#find(device, "other", `it cannot follow at place ${item.seq}, without a cause`);
     }
-    if (item.kind === "rejoined" && !this.#causes.isTroubled) {
+    if (item.kind === "rejoined" && !this.#causes.isTroubledAt(at)) {
       this.#find(device, "other", `it was put in anew at place ${item.seq}, without a cause`);
     }
   }
@@ -191,8 +197,9 @@ class CheckedConversation {
     }
     const meant = places.filter((place) => this.#isMeant(timeline, place));
     if (meant.length === 0) return;
-    if (meant.every((place) => this.#causes.excuses(timeline, place))) {
-      this.expired++;
+    const [excuse, ...others] = meant.map((place) => this.#causes.excuse(timeline, place));
+    if (excuse !== undefined && !others.includes(undefined)) {
+      this.excused[excuse] = (this.excused[excuse] ?? 0) + 1;
       return;
     }
     const where = meant.map(({ log, seq }) => `${seq} of ${log}`).join(", ");
@@ -207,10 +214,11 @@ class CheckedConversation {
       if (entry.kind !== "commit" || timeline.places.has(`${log} ${entry.seq}`) || !this.#isMeant(timeline, place)) {
         continue;
       }
-      if (this.#causes.excuses(timeline, place) || this.#wasOvertaken(place)) continue;
-      // Garbage names whatever epoch it likes: whether the device was still there, what it was shown later tells.
+      if (this.#causes.excuse(timeline, place) !== undefined || this.#wasOvertaken(place)) continue;
+      // Garbage names whatever epoch it likes: whether the device was there, what it was shown next tells.
       const isGarbage = this.#world.oracle.garbage.has(entry.id);
-      if (isGarbage && !timeline.items.some((later) => later.log === log && later.item.seq > entry.seq)) continue;
+      const next = timeline.items.find((later) => later.log === log && later.item.seq > entry.seq)?.item.kind;
+      if (isGarbage && (next === undefined || next === "opened")) continue;
       this.#find(device, "other", `the commit at ${entry.seq} of ${log} was not shown`);
     }
   }
@@ -248,6 +256,35 @@ class CheckedConversation {
     }
     if (open.size > 1) {
       this.#find(devices[0]!, "other", `they are in different logs: ${JSON.stringify([...open])}`);
+    }
+    for (const log of open.keys()) this.#checkMembers(log);
+  }
+
+  /** Whoever was revoked or left is out, where somebody is there to see to it; and the devices of an account are in together. */
+  #checkMembers(log: string): void {
+    const { devices, oracle, tables } = this.#world;
+    const { memberships } = oracle;
+    const isHere = (device: Device): boolean => {
+      const conversation = device.isRevoked || device.isMalicious ? undefined : device.conversationIn(this.#root);
+      const isIn = conversation?.state.current === "open" || conversation?.state.current === "requested";
+      return isIn && device.logOf(conversation) === log;
+    };
+    const here = devices.filter(isHere);
+    for (const device of devices) {
+      const { id, account, isRevoked, isMalicious } = device;
+      const sibling = here.find((other) => other !== device && other.account === account);
+      const isIn = id !== undefined && memberships.isInNewest(id, log);
+      const isServed = tables.conversations.get(log)?.roster.includes(account) === true;
+      if (isRevoked && isIn && sibling !== undefined && isServed) {
+        this.#find(device, "other", `it was revoked, and is in the last epoch of ${log}`);
+      }
+      if (isIn && memberships.hasLeft(log, account, Infinity)) {
+        this.#find(device, "other", `its account left, and it is in the last epoch of ${log}`);
+      }
+      const isExpected = !isRevoked && !isMalicious && isServed && !isForeign(this.#world, log);
+      if (isExpected && sibling !== undefined && !here.includes(device) && !this.#causes.has(device, "declined")) {
+        this.#find(device, "other", `${sibling.name} is in ${log}, and it is not`);
+      }
     }
   }
 
@@ -292,13 +329,6 @@ class CheckedConversation {
   #find(device: Device, kind: Finding["kind"], why: string, message?: string): void {
     this.#world.oracle.find(kind, device.name, this.#root, why, message);
   }
-}
-
-/** Whether somebody posted garbage that drops members: where more comes before they are taken back, they are put in anew. */
-function hasDroppingGarbage({ oracle }: World, log: string): boolean {
-  return [...(oracle.logs.get(log)?.values() ?? [])].some(
-    ({ entry }) => oracle.garbage.has(entry.id) && entry.kind === "commit" && entry.roster.remove.length > 0,
-  );
 }
 
 /** Whether it was shown that its account was out of the conversation for a time: what waited then was refused, and its sender told. */

@@ -49,6 +49,8 @@ export class Life {
   readonly conversations = new Map<string, Conversation>();
   /** Messages of which this life will tell what became of them. */
   readonly waiting = new Set<string>();
+  /** Calls of this life that have not settled. */
+  readonly asked = new Set<{ readonly what: string }>();
   readonly #crashes: () => boolean;
   readonly #died: () => void;
 
@@ -289,6 +291,21 @@ export class Device {
     this.#world.oracle.memberships.seen(this.name, log, epochOf(group), devices);
   }
 
+  /** What waits to be done in the conversations that it is in, and that the relay serves it in. */
+  work(): readonly string[] {
+    return [...(this.life?.conversations.values() ?? [])].flatMap((conversation) => {
+      const { phase, intents, pending, leaving, outbox, requestBy, log } = (conversation as LiveConversation).snapshot;
+      if (phase !== "open" || requestBy !== undefined || !this.#isServed(conversation)) return [];
+      const waits = [
+        ...intents.filter((intent) => intent.kind !== "rotate" || intent.unlessBusy !== true).map(({ kind }) => kind),
+        ...(pending === undefined ? [] : [`a commit (${pending.kind})`]),
+        ...(leaving === undefined ? [] : ["a request to leave"]),
+        ...(outbox.length === 0 ? [] : ["messages"]),
+      ];
+      return waits.map((what) => `${what} in ${log}`);
+    });
+  }
+
   /** In the end everybody decides. */
   acceptAll(): void {
     for (const conversation of this.client?.conversations() ?? []) {
@@ -306,7 +323,7 @@ export class Device {
     scheduler.after(dice.next() * 20_000, () => {
       if (life.isDead || conversation.state.current !== "requested") return void this.#decided.delete(id);
       trace.note(this.name, `${accepts ? "accepts" : "declines"} ${id}`);
-      if (!accepts && this.id !== undefined) oracle.memberships.because(this.id, id, "declined");
+      if (!accepts && this.id !== undefined) oracle.memberships.because(this.id, id, "declined", scheduler.now);
       const answer = accepts ? conversation.accept() : conversation.decline();
       answer.catch((error: unknown) => {
         const code = isTacitError(error) ? error.code : String(error);

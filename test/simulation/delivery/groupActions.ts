@@ -1,6 +1,6 @@
 /** What people do with groups and with their devices. */
 import { isTacitError, type Conversation } from "@tacit/client";
-import { complain, hasClient, someone, type Action } from "./action.ts";
+import { asked, hasClient, someone, type Action } from "./action.ts";
 import type { Device } from "./device.ts";
 import type { World } from "./world.ts";
 
@@ -29,7 +29,7 @@ function inGroup(
       const group = device && someGroup(world, device);
       if (device === undefined || group === undefined) return undefined;
       world.trace.note(device.name, `${kind} in ${group.id}`);
-      act(world, device, group)?.catch((error: unknown) => complain(world, device, error));
+      asked(world, device, `${kind} in ${group.id}`, act(world, device, group));
       return undefined;
     },
   };
@@ -43,9 +43,8 @@ export function makeGroup(world: World): void {
   const size = 2 + dice.below(Math.min(others.length, largestGroup - 1) - 1);
   const members = picked(world, others, size);
   world.trace.note(device.name, `makes a group with ${members.join()}`);
-  device.client
-    ?.createGroup({ title: `group of ${device.name}`, members })
-    .catch((error: unknown) => complain(world, device, error));
+  const created = device.client?.createGroup({ title: `group of ${device.name}`, members });
+  asked(world, device, "createGroup", created);
 }
 
 const createGroup: Action = {
@@ -82,7 +81,7 @@ const storm = inGroup("storm", 0.6, (world, _device, group) => {
   for (const device of world.devices) {
     const conversation = device.conversationIn(root);
     if (conversation?.state.current !== "open") continue;
-    conversation.rotateKeys().catch((error: unknown) => complain(world, device, error));
+    asked(world, device, `rotateKeys in ${conversation.id}`, conversation.rotateKeys());
   }
   return undefined;
 });
@@ -98,8 +97,8 @@ const repair: Action = {
     const conversation = world.dice.pick(open);
     world.faults.count("repairAsked");
     world.trace.note(device.name, `repairs ${conversation.id}`);
-    world.oracle.memberships.because(device.id, conversation.id, "repairAsked");
-    conversation.repair().catch((error: unknown) => complain(world, device, error));
+    world.oracle.memberships.because(device.id, conversation.id, "repairAsked", world.scheduler.now);
+    asked(world, device, `repair of ${conversation.id}`, conversation.repair());
     return undefined;
   },
 };

@@ -25,8 +25,8 @@ export class Memberships {
   readonly #leavings = new Map<string, number[]>();
   /** `<log> <account>` -> the seqs of commits that put it on the roster. */
   readonly #admissions = new Map<string, number[]>();
-  /** `<device> <root>` -> causes. */
-  readonly #causes = new Map<string, Set<Cause>>();
+  /** `<device> <root>` -> causes, and since when. */
+  readonly #causes = new Map<string, Map<Cause, number>>();
   readonly #find: (device: string, log: string, why: string) => void;
 
   constructor(find: (device: string, log: string, why: string) => void) {
@@ -79,7 +79,7 @@ export class Memberships {
     return this.#epochs.get(`${log} ${epoch}`);
   }
 
-  /** The last one that anybody was seen in. */
+  /** Whether it is in the last epoch that anybody was seen in. */
   isInNewest(device: string, log: string): boolean {
     const newest = this.#newest.get(log);
     return newest !== undefined && this.devicesIn(log, newest)?.includes(device) === true;
@@ -100,13 +100,16 @@ export class Memberships {
     return last(this.#leavings) > last(this.#admissions);
   }
 
-  because(device: string, conversation: string, cause: Cause): void {
+  because(device: string, conversation: string, cause: Cause, at: number): void {
     const name = `${device} ${this.rootOf(conversation)}`;
-    this.#causes.set(name, new Set([...(this.#causes.get(name) ?? []), cause]));
+    const causes = this.#causes.get(name) ?? new Map<Cause, number>();
+    if (!causes.has(cause)) causes.set(cause, at);
+    this.#causes.set(name, causes);
   }
 
-  has(device: string, root: string, cause: Cause): boolean {
-    return this.#causes.get(`${device} ${root}`)?.has(cause) === true;
+  /** When it first was so; Infinity: it never was. */
+  since(device: string, root: string, cause: Cause): number {
+    return this.#causes.get(`${device} ${root}`)?.get(cause) ?? Infinity;
   }
 }
 

@@ -11,6 +11,8 @@ const sums = ["delivered", "lost", "duplicated", "reordered", "unreadable", "oth
 const wrong = ["lost", "duplicated", "reordered", "unreadable", "other"] as const;
 /** Failing seeds that are explained. */
 const explained = 3;
+/** Findings that the JSON lists, each with its conversation and device. */
+const listed = 100;
 const day = 86_400_000;
 
 export async function deliveryReport({ seed, clients, messages, runs, retention }: SimulateOptions): Promise<Report> {
@@ -23,22 +25,29 @@ export async function deliveryReport({ seed, clients, messages, runs, retention 
   const failing = results.filter((result) => wrong.some((name) => result[name] > 0)).map((result) => result.seed);
   const stories: string[] = [];
   for (const each of failing.slice(0, explained)) stories.push(...(await explain({ seed: each, ...same })), "");
+  const faults = summed(results.map((result) => result.faults));
+  const excused = summed(results.map((result) => result.excused));
   const perSecond = (total["delivered"] as number) / seconds;
   return {
     title: `Delivery: ${runs === 1 ? `seed ${seed}` : `seeds ${seed} to ${seed + runs - 1}`}, ${clients} devices, ${messages} messages said in each`,
     columns: ["what", "count"],
-    rows: Object.entries({ ...total, ...summed(results.map(({ faults }) => faults)) }).map(([name, count]) => [
-      name,
-      count,
-    ]),
+    rows: [
+      ...Object.entries(total),
+      ...Object.entries(excused).map(([why, count]) => [`expired: ${why}`, count] as const),
+      ...Object.entries(faults),
+    ],
     notes: [
       `${perSecond.toFixed(0)} messages delivered per second; trace ${traceOf(results)}`,
       ...(failing.length === 0 ? [] : ["", `Failing seeds: ${failing.join(", ")}`, "", ...stories]),
     ],
     json: {
       ...total,
-      faults: summed(results.map(({ faults }) => faults)),
+      faults,
       failures: summed(results.map(({ failures }) => failures)),
+      excused,
+      findings: results
+        .flatMap(({ seed: of, findings }) => findings.map((finding) => ({ seed: of, ...finding })))
+        .slice(0, listed),
       seed,
       runs,
       clients,

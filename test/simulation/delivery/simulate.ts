@@ -13,6 +13,8 @@ import { World, type WorldOptions } from "./world.ts";
 export interface DeliveryOptions extends WorldOptions {
   /** How many are said before faults end. */
   readonly messages: number;
+  /** Of actions that are to come more often than usual, or less. */
+  readonly weights?: Readonly<Record<string, number>>;
 }
 
 export interface Delivery {
@@ -23,7 +25,9 @@ export interface Delivery {
   readonly reordered: number;
   readonly unreadable: number;
   readonly other: number;
-  /** Not shown, because it had expired, and said to be missing. */
+  /** Not shown, and honestly said to be missing, or excused otherwise: by why (causes.ts). */
+  readonly excused: Readonly<Record<string, number>>;
+  /** The sum of those. */
   readonly expired: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly failures: Readonly<Record<string, number>>;
@@ -35,10 +39,10 @@ export interface Delivery {
 }
 
 export async function simulateDelivery(options: DeliveryOptions): Promise<Delivery> {
-  const { seed, messages } = options;
+  const { seed, messages, weights } = options;
   const world = new World(options);
-  await runWorkload(world, messages);
-  const { delivered, expired, findings } = check(world);
+  await runWorkload(world, messages, weights);
+  const { delivered, excused, findings } = check(world);
   for (const device of world.devices) device.crash();
   const count = (kind: Finding["kind"]): number => findings.filter((finding) => finding.kind === kind).length;
   return {
@@ -49,7 +53,8 @@ export async function simulateDelivery(options: DeliveryOptions): Promise<Delive
     reordered: count("reordered"),
     unreadable: count("unreadable"),
     other: count("other"),
-    expired,
+    excused,
+    expired: Object.values(excused).reduce((sum, each) => sum + each, 0),
     faults: world.faults.counts,
     failures: world.oracle.failures,
     events: world.scheduler.events,

@@ -9,10 +9,16 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-const weights = Object.fromEntries(actions.map(({ kind, weight }) => [kind, weight]));
+const usual = Object.fromEntries(actions.map(({ kind, weight }) => [kind, weight]));
 const byKind = new Map(actions.map((action) => [action.kind, action]));
 
-export async function runWorkload(world: World, messages: number): Promise<void> {
+/** `more`: weights other than the usual ones, by kind of action. */
+export async function runWorkload(
+  world: World,
+  messages: number,
+  more: Readonly<Record<string, number>> = {},
+): Promise<void> {
+  const weights = { ...usual, ...more };
   await arrive(world);
   for (let index = 0; index < world.groups; index++) makeGroup(world);
   world.faults.active = true;
@@ -118,7 +124,9 @@ function unfinished(device: Device): string | undefined {
   if (status !== "online") return status;
   const [conversation] = client.conversations().filter(({ state }) => onItsWay.has(state.current));
   if (conversation !== undefined) return `${conversation.state.current} ${conversation.id}`;
-  return life.waiting.size > 0 ? `waiting for ${life.waiting.size}` : undefined;
+  if (life.waiting.size > 0) return `waiting for ${life.waiting.size}`;
+  const [call] = life.asked;
+  return call?.what ?? device.work()[0];
 }
 
 const onItsWay: ReadonlySet<string> = new Set(["opening", "repairing"]);
