@@ -1,5 +1,7 @@
 /** Groups, over the relay's own rules in one process: who may do what, and what everybody sees of it. */
-import { isTacitError, type Client, type Conversation, type TimelineItem } from "@tacit/client";
+import { isTacitError, type BlobTransfer, type Client, type Conversation, type TimelineItem } from "@tacit/client";
+import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import { bytesWithin } from "../support/bytesWithin.ts";
 import { history, stage, take, type Stage } from "./support/stage.ts";
 
 async function people(s: Stage, names: readonly string[]): Promise<readonly Client[]> {
@@ -241,13 +243,38 @@ describe("a group", () => {
     await closeAll(clients);
   });
 
-  it("has a picture that only members can open", async () => {
+  it("has a title and a picture that only members can open", async () => {
     const s = stage();
-    const clients = await people(s, ["alice", "bob"]);
-    const views = await group(s, clients);
+    const frames: unknown[] = [];
+    const bodies: Uint8Array[] = [];
+    s.relay.filter = ({ frame }) => {
+      frames.push(frame);
+      return true;
+    };
+    const blobs: BlobTransfer = {
+      get: (...asked) => s.relay.blobs.get(...asked),
+      async put(url, headers, body) {
+        bodies.push(body.slice());
+        await s.relay.blobs.put(url, headers, body);
+      },
+    };
+    const clients = [await s.arrive("alice", { blobs }), await s.arrive("bob", { blobs })];
+    const views = await group(s, clients, "The surprise for Carol");
     const picture = new Uint8Array(5_000).map((_, index) => index % 251);
     await s.clock.until(views[0]!.setPicture(picture));
+    await s.clock.until(views[0]!.setTitle("The party for Carol"));
     await s.clock.settle();
+    expect(views[1]!.info.current.title).toBe("The party for Carol");
+    const { key, hash } = (views[1] as LiveConversation).snapshot.data.picture!;
+    const passed = bytesWithin(frames, bodies, Object.values(s.relay.tables));
+    // The search finds what is there: which blob it is, and who is in.
+    for (const known of [Buffer.from(hash, "base64url"), "alice", "bob"]) expect(passed.includes(known)).toBe(true);
+    expect(bodies.some((body) => body.length >= picture.length)).toBe(true);
+    const secrets = ["The surprise for Carol", "The party for Carol", key, Buffer.from(key, "base64url")];
+    for (const secret of secrets) expect(passed.includes(secret)).toBe(false);
+    for (let at = 0; at < picture.length; at += 500) {
+      expect(passed.includes(Buffer.from(picture.subarray(at, at + 24)))).toBe(false);
+    }
     expect(views[1]!.info.current.hasPicture).toBe(true);
     expect(await s.clock.until(views[1]!.picture())).toEqual(picture);
     await s.clock.until(views[0]!.setPicture(undefined));
