@@ -1,5 +1,12 @@
 /** Groups, over the relay's own rules in one process: who may do what, and what everybody sees of it. */
-import { isTacitError, type BlobTransfer, type Client, type Conversation, type TimelineItem } from "@tacit/client";
+import {
+  isTacitError,
+  type BlobTransfer,
+  type Client,
+  type Conversation,
+  type TimelineItem,
+  type Transport,
+} from "@tacit/client";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { bytesWithin } from "../support/bytesWithin.ts";
 import { history, stage, take, type Stage } from "./support/stage.ts";
@@ -163,14 +170,27 @@ describe("a group", () => {
     await closeAll(clients);
   });
 
-  it("accuses nobody whose change was made before somebody left, and landed after", async () => {
+  it.each([
+    ["refused by the relay", false],
+    ["taken by a relay that is not told how far its maker had read", true],
+  ])("accuses nobody whose change was made before somebody left, and came after: %s", async (_, lies) => {
     const s = stage();
-    const clients = await people(s, ["alice", "bob", "carol", "dave"]);
+    const transport: Transport = {
+      open(...args) {
+        const socket = s.relay.transport.open(...args);
+        const lie = (text: string): string =>
+          lies && text.includes('"op":"commit"') ? text.replace(/"after":\d+/, '"after":1000') : text;
+        return { ...socket, send: (text) => socket.send(lie(text)) };
+      },
+    };
+    const clients = [await s.arrive("alice", { transport }), ...(await people(s, ["bob", "carol", "dave"]))];
     const [atAlice, atBob, atCarol] = await group(s, clients);
     clients[1]!.goOffline();
     clients[3]!.goOffline();
     let isLost = false;
+    const refusals: unknown[] = [];
     s.relay.filter = ({ direction, account, frame }) => {
+      if (account === "alice" && "error" in frame) refusals.push((frame["error"] as { code: string }).code);
       if (isLost || direction !== "up" || account !== "alice" || frame.op !== "commit") return true;
       isLost = true;
       return false;
@@ -182,6 +202,7 @@ describe("a group", () => {
     await s.clock.until(atCarol!.leave());
     clients[0]!.goOnline();
     await s.clock.until(removed);
+    expect(refusals).toEqual(lies ? [] : ["invalid_roster"]);
     clients[1]!.goOnline();
     await s.clock.until(clients[1]!.caughtUp());
     for (const view of [atAlice!, atBob!]) {
