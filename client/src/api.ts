@@ -214,7 +214,10 @@ export interface Conversation {
   /** Says that the user is typing (or has stopped). Never stored, never retried; without a connection nothing happens. */
   sendTyping(active: boolean): Promise<void>;
   onTyping(listener: (typing: Typing) => void): () => void;
-  /** Replaces this device's keys in the group, so that a key stolen before is worth nothing after. Resolves when it has happened. */
+  /**
+   * Replaces this device's keys in the group, so that a key stolen before is worth nothing after. Resolves when it has happened. It happens
+   * by itself as well: see the option `renewals` of `connect`.
+   */
   rotateKeys(): Promise<void>;
   /**
    * Asks to be put in anew. It happens by itself where this device notices that it cannot follow. Where that was to no avail in a large group

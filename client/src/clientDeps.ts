@@ -4,6 +4,7 @@ import type { BackupTimes } from "./backup/backupKeeper.ts";
 import type { BlobTransfer, Clock, DeviceHints, Logger, Transport } from "./ports.ts";
 import type { SealedStore } from "./sealedStore.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
+import type { RenewalPace } from "./session/renewal.ts";
 
 export interface ClientDeps {
   readonly url: string;
@@ -20,6 +21,7 @@ export interface ClientDeps {
   readonly receiptKey: string | undefined;
   readonly recover: RecoverDeps | undefined;
   readonly backup: BackupTimes | undefined;
+  readonly renewals: RenewalPace | undefined;
   readonly hints?: DeviceHints | undefined;
   readonly restAfter?: number | undefined;
   readonly patience: number | undefined;

@@ -12,6 +12,7 @@ import type { BlobTransfer, Clock, DeviceHints, Logger, Random, Store, Transport
 import { sealedStore } from "./sealedStore.ts";
 import type { CryptoProvider } from "./session/cryptoContext.ts";
 import { readRecoveryCode } from "./session/recoveryCode.ts";
+import type { RenewalPace } from "./session/renewal.ts";
 
 export interface ConnectOptions {
   /** The deployment's socket URL (`wss://…`; `ws://` for one on this machine). */
@@ -55,6 +56,11 @@ export interface ConnectOptions {
   /** When backups are made. */
   readonly backup?: BackupTimes;
   /**
+   * When this device renews its keys by itself. `commitsPerDay` is a whole number up to 1,000, and 0 turns it off: then a key that was stolen
+   * is worth something until the application calls `rotateKeys`. `interval` is an hour at least. Default: 24 commits a day, once a day.
+   */
+  readonly renewals?: RenewalPace;
+  /**
    * Whether somebody looks at the app, and whether there is a network. Default: the page's own in browsers; in React Native pass
    * `reactNativeHints({ AppState, NetInfo })`, or tell with `client.hint`; elsewhere none.
    */
@@ -97,6 +103,7 @@ async function open(options: ConnectOptions): Promise<Client> {
   if (options.patience !== undefined && !(options.patience >= 1 && options.patience < Infinity)) {
     throw new TacitError("invalid_argument", "connect: patience is a number from 1 on");
   }
+  requirePace(options.renewals);
   const recover = recoverDeps(options.recover);
   const vault = options.vault ?? options.store.vault;
   if (vault === undefined) throw new TacitError("invalid_argument", "connect: this store needs the option vault");
@@ -116,6 +123,7 @@ async function open(options: ConnectOptions): Promise<Client> {
     receiptKey: options.receiptKey,
     recover,
     backup: options.backup,
+    renewals: options.renewals,
     hints: options.hints ?? platformHints(),
     restAfter: options.restAfter,
     patience: options.patience,
@@ -131,6 +139,26 @@ async function open(options: ConnectOptions): Promise<Client> {
   await registered(client, options.link?.signal);
   if (options.online === false) client.goOffline();
   return client;
+}
+
+/** Times of so many commits are stored with each conversation. */
+const mostCommitsPerDay = 1_000;
+/** Devices look four times an hour; what is less was meant in other units. */
+const shortestInterval = 3_600_000;
+
+function requirePace({ commitsPerDay = 0, interval = shortestInterval }: RenewalPace = {}): void {
+  if (!(Number.isInteger(commitsPerDay) && commitsPerDay >= 0 && commitsPerDay <= mostCommitsPerDay)) {
+    throw new TacitError(
+      "invalid_argument",
+      `connect: renewals.commitsPerDay is a whole number from 0 to ${mostCommitsPerDay}`,
+    );
+  }
+  if (!(interval >= shortestInterval && interval < Infinity)) {
+    throw new TacitError(
+      "invalid_argument",
+      "connect: renewals.interval is a number of milliseconds, an hour at least",
+    );
+  }
 }
 
 /** @throws TacitError `recovery_code_invalid` where it has a slip of the pen: then nothing is touched */

@@ -22,7 +22,7 @@ import { takeItem } from "./takeItem.ts";
 
 export interface EnrolledDeviceDeps extends Pick<
   ClientDeps,
-  "store" | "crypto" | "clock" | "blobs" | "logger" | "backup" | "recover"
+  "store" | "crypto" | "clock" | "blobs" | "logger" | "backup" | "renewals" | "recover"
 > {
   readonly connection: Connection;
   readonly peers: PeerBook;
@@ -63,7 +63,7 @@ export async function loadEnrolledDevice(deps: EnrolledDeviceDeps): Promise<Enro
     peers,
     clock,
     logger,
-    context: () => contextOf(crypto, own),
+    context: () => ({ ...contextOf(crypto, own), renewals: deps.renewals }),
     isLinked: () => own.identity.accountKey === undefined,
     claim: (account, devices) => claimKeyPackages({ connection, peers, records }, account, devices),
     devicesOf: async (account) => {

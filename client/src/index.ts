@@ -39,4 +39,5 @@ export type { CryptoProvider } from "./session/cryptoContext.ts";
 export { verifyEvidence, type RecordEvidence } from "./session/receipt.ts";
 export type { SafetyNumber } from "./session/safetyNumber.ts";
 export type { Role } from "./session/groupData.ts";
+export type { RenewalPace } from "./session/renewal.ts";
 export type { TimelineItem, TimelineNotice, UnreadableReason } from "./session/timeline.ts";

@@ -294,7 +294,8 @@ export class LiveConversation implements Conversation {
   /** New keys for the own leaf, where that is due: so that a stolen state is soon worth nothing, and large trees stay warm. */
   async renewIfDue(): Promise<void> {
     const { connection, context } = this.#deps;
-    if (isRenewalDue(this.#steps.now, connection.now(), context().provider.random)) {
+    const { provider, renewals } = context();
+    if (isRenewalDue(this.#steps.now, connection.now(), provider.random, renewals)) {
       await this.intend({ kind: "rotate", unlessBusy: true });
     }
   }

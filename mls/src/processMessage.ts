@@ -21,6 +21,11 @@ export interface ProcessMessageOptions {
   readonly psks?: PskLookup | undefined;
   /** Only if given are the lifetimes of those added checked; clocks differ between members. */
   readonly lifetime?: LifetimePolicy | undefined;
+  /**
+   * Application messages in this member's own name: `opened` where its ratchet has not passed their keys, which it then does, and where its own
+   * signature holds. So a member whose state is an older copy of itself learns which of its keys were used. Default: `refused`.
+   */
+  readonly ownMessages?: "refused" | "opened" | undefined;
 }
 
 interface Processed {
@@ -56,7 +61,8 @@ export type ProcessedMessage = ProcessedApplication | ProcessedProposal | Proces
 export const maximumPendingProposals = 4096;
 
 /**
- * Own messages cannot be processed (code `own_message`): take `next` of createCommit, and keep an own plaintext yourself.
+ * Own messages cannot be processed (code `own_message`), but for what `ownMessages` opens: take `next` of createCommit, and keep an own
+ * plaintext yourself.
  * @throws MlsError; the state given is as good as before.
  */
 export async function processMessage(
@@ -64,7 +70,7 @@ export async function processMessage(
   message: Uint8Array,
   options: ProcessMessageOptions,
 ): Promise<ProcessedMessage> {
-  const unprotected = await unprotect(state, decodeMlsMessage(message));
+  const unprotected = await unprotect(state, decodeMlsMessage(message), options.ownMessages === "opened");
   const { framed } = unprotected.content;
   const common = { authenticatedData: framed.authenticatedData, epoch: framed.epoch };
   switch (framed.content.contentType) {

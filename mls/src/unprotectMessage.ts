@@ -52,13 +52,14 @@ function viewOf(state: GroupState, groupId: Uint8Array, epochNumber: bigint): Ep
   return { groupContext: found.groupContext, tree: found.tree, past };
 }
 
-export async function unprotect(state: GroupState, message: MlsMessage): Promise<Unprotected> {
-  if (message.wireFormat === "privateMessage") return unprotectPrivate(state, message.privateMessage);
+/** `opensOwn`: application messages of this member as well, where their keys are not used up. */
+export async function unprotect(state: GroupState, message: MlsMessage, opensOwn = false): Promise<Unprotected> {
+  if (message.wireFormat === "privateMessage") return unprotectPrivate(state, message.privateMessage, opensOwn);
   if (message.wireFormat === "publicMessage") return unprotectPublic(state, message.publicMessage);
   throw invalid("unexpected_message", "the message is not for members of a group");
 }
 
-async function unprotectPrivate(state: GroupState, message: PrivateMessage): Promise<Unprotected> {
+async function unprotectPrivate(state: GroupState, message: PrivateMessage, opensOwn: boolean): Promise<Unprotected> {
   const { suite, epoch, ratchets } = state;
   const view = viewOf(state, message.groupId, message.epoch);
   if (view.past >= 0 && message.contentType !== "application") {
@@ -72,7 +73,8 @@ async function unprotectPrivate(state: GroupState, message: PrivateMessage): Pro
     message,
     (leafIndex) => {
       requireLeaf(view.tree, leafIndex);
-      if (leafIndex === epoch.ownLeafIndex && view.past < 0) {
+      const isOpened = opensOwn && message.contentType === "application";
+      if (leafIndex === epoch.ownLeafIndex && view.past < 0 && !isOpened) {
         throw invalid("own_message", "the message claims to be this member's own");
       }
     },

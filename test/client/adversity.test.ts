@@ -549,6 +549,29 @@ describe("at the edges", () => {
     }
   });
 
+  it("a pace of renewals that cannot be kept is refused, and the store closed", async () => {
+    const s = stage();
+    const paces = [
+      { commitsPerDay: -1 },
+      { commitsPerDay: 1.5 },
+      { commitsPerDay: NaN },
+      { commitsPerDay: 1_001 },
+      // Hours or days, by mistake.
+      { interval: 24 },
+      { interval: Infinity },
+      { interval: NaN },
+    ];
+    for (const renewals of paces) {
+      const store = memoryStore();
+      const attempt = connect({ ...options(s, "alice", { store }), renewals });
+      await expect(attempt).rejects.toMatchObject({ code: "invalid_argument" });
+      await expect(store.get(["identity"])).rejects.toMatchObject({ code: "closed" });
+    }
+    const renewals = { commitsPerDay: 1_000, interval: 3_600_000 };
+    const alice = await s.clock.until(connect({ ...options(s, "alice", { store: memoryStore() }), renewals }));
+    await alice.close();
+  });
+
   it("a store that is closed during a read says so", async () => {
     const inner = memoryStore();
     const store = await sealedStore(inner, inner.vault!, (length) => new Uint8Array(length));

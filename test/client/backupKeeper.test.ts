@@ -402,6 +402,51 @@ describe("looking after a backup", () => {
     await alice.close();
   });
 
+  it.each(["its looks", "the first look"])("says that it is late where the relay is too busy for %s", async (which) => {
+    const { world, alice, history } = await home();
+    const { clock, relay } = world;
+    if (which === "its looks") await clock.until(alice.keeper.createRecoveryCode());
+    let refused = 0;
+    relay.filter = ({ direction, frame, deliver }) => {
+      if (direction === "down" || frame.op !== "getBackup") return true;
+      // What makes a backup asks as well.
+      if (which === "the first look" && relay.tables.backups.get("alice") === undefined) return true;
+      refused++;
+      deliver(JSON.stringify({ id: frame["id"], error: { code: "busy", retryable: true, message: "" } }));
+      return false;
+    };
+    if (which === "the first look") await clock.until(alice.keeper.createRecoveryCode());
+    await clock.advance(47 * hour);
+    expect(refused).toBeGreaterThan(3);
+    expect(alice.keeper.health.current.status).toBe("ok");
+    await clock.advance(8 * hour);
+    expect(alice.keeper.health.current.status).toBe("late");
+    expect(history.map(({ status }) => status)).not.toContain("failing");
+    relay.filter = () => true;
+    await clock.advance(8 * hour);
+    expect(alice.keeper.health.current.status).toBe("ok");
+    await alice.close();
+  });
+
+  it("says that it is late where nobody could look for two days, also where nothing changed", async () => {
+    const { world, raw, alice } = await home();
+    const { clock, relay } = world;
+    await clock.until(alice.keeper.createRecoveryCode());
+    await clock.advance(hour);
+    relay.reachable = false;
+    relay.cut();
+    await clock.advance(46 * hour);
+    expect(alice.keeper.health.current.status).toBe("ok");
+    await clock.advance(8 * hour);
+    expect(alice.keeper.health.current.status).toBe("late");
+    await alice.close();
+    relay.reachable = true;
+    const again = await clock.until(bareDevice(world, "alice", { store: raw.reopen() }));
+    await clock.advance(hour);
+    expect(again.keeper.health.current.status).toBe("ok");
+    await again.close();
+  });
+
   it("tells why a backup does not work, and tries again", async () => {
     const { world, alice } = await home();
     const { clock, relay } = world;

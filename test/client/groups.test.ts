@@ -1,5 +1,14 @@
 /** Groups, over the relay's own rules in one process: who may do what, and what everybody sees of it. */
-import { isTacitError, type Client, type Conversation, type TimelineItem } from "@tacit/client";
+import {
+  isTacitError,
+  type BlobTransfer,
+  type Client,
+  type Conversation,
+  type TimelineItem,
+  type Transport,
+} from "@tacit/client";
+import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import { bytesWithin } from "../support/bytesWithin.ts";
 import { history, stage, take, type Stage } from "./support/stage.ts";
 
 async function people(s: Stage, names: readonly string[]): Promise<readonly Client[]> {
@@ -161,14 +170,27 @@ describe("a group", () => {
     await closeAll(clients);
   });
 
-  it("accuses nobody whose change was made before somebody left, and landed after", async () => {
+  it.each([
+    ["refused by the relay", false],
+    ["taken by a relay that is not told how far its maker had read", true],
+  ])("accuses nobody whose change was made before somebody left, and came after: %s", async (_, lies) => {
     const s = stage();
-    const clients = await people(s, ["alice", "bob", "carol", "dave"]);
+    const transport: Transport = {
+      open(...args) {
+        const socket = s.relay.transport.open(...args);
+        const lie = (text: string): string =>
+          lies && text.includes('"op":"commit"') ? text.replace(/"after":\d+/, '"after":1000') : text;
+        return { ...socket, send: (text) => socket.send(lie(text)) };
+      },
+    };
+    const clients = [await s.arrive("alice", { transport }), ...(await people(s, ["bob", "carol", "dave"]))];
     const [atAlice, atBob, atCarol] = await group(s, clients);
     clients[1]!.goOffline();
     clients[3]!.goOffline();
     let isLost = false;
+    const refusals: unknown[] = [];
     s.relay.filter = ({ direction, account, frame }) => {
+      if (account === "alice" && "error" in frame) refusals.push((frame["error"] as { code: string }).code);
       if (isLost || direction !== "up" || account !== "alice" || frame.op !== "commit") return true;
       isLost = true;
       return false;
@@ -180,6 +202,7 @@ describe("a group", () => {
     await s.clock.until(atCarol!.leave());
     clients[0]!.goOnline();
     await s.clock.until(removed);
+    expect(refusals).toEqual(lies ? [] : ["invalid_roster"]);
     clients[1]!.goOnline();
     await s.clock.until(clients[1]!.caughtUp());
     for (const view of [atAlice!, atBob!]) {
@@ -241,13 +264,38 @@ describe("a group", () => {
     await closeAll(clients);
   });
 
-  it("has a picture that only members can open", async () => {
+  it("has a title and a picture that only members can open", async () => {
     const s = stage();
-    const clients = await people(s, ["alice", "bob"]);
-    const views = await group(s, clients);
+    const frames: unknown[] = [];
+    const bodies: Uint8Array[] = [];
+    s.relay.filter = ({ frame }) => {
+      frames.push(frame);
+      return true;
+    };
+    const blobs: BlobTransfer = {
+      get: (...asked) => s.relay.blobs.get(...asked),
+      async put(url, headers, body) {
+        bodies.push(body.slice());
+        await s.relay.blobs.put(url, headers, body);
+      },
+    };
+    const clients = [await s.arrive("alice", { blobs }), await s.arrive("bob", { blobs })];
+    const views = await group(s, clients, "The surprise for Carol");
     const picture = new Uint8Array(5_000).map((_, index) => index % 251);
     await s.clock.until(views[0]!.setPicture(picture));
+    await s.clock.until(views[0]!.setTitle("The party for Carol"));
     await s.clock.settle();
+    expect(views[1]!.info.current.title).toBe("The party for Carol");
+    const { key, hash } = (views[1] as LiveConversation).snapshot.data.picture!;
+    const passed = bytesWithin(frames, bodies, Object.values(s.relay.tables));
+    // The search finds what is there: which blob it is, and who is in.
+    for (const known of [Buffer.from(hash, "base64url"), "alice", "bob"]) expect(passed.includes(known)).toBe(true);
+    expect(bodies.some((body) => body.length >= picture.length)).toBe(true);
+    const secrets = ["The surprise for Carol", "The party for Carol", key, Buffer.from(key, "base64url")];
+    for (const secret of secrets) expect(passed.includes(secret)).toBe(false);
+    for (let at = 0; at < picture.length; at += 500) {
+      expect(passed.includes(Buffer.from(picture.subarray(at, at + 24)))).toBe(false);
+    }
     expect(views[1]!.info.current.hasPicture).toBe(true);
     expect(await s.clock.until(views[1]!.picture())).toEqual(picture);
     await s.clock.until(views[0]!.setPicture(undefined));

@@ -272,6 +272,65 @@ describe("a device that missed a commit which expired", () => {
   });
 });
 
+describe("a device that cannot follow while everybody else is away", () => {
+  it.each([
+    ["direct conversation", "linked device", "holder"],
+    ["direct conversation", "holder", "linked device"],
+    ["group", "linked device", "holder"],
+    ["group", "holder", "linked device"],
+  ])("in a %s: the account's %s is put in anew by its %s", async (kind, whose) => {
+    const s = stage();
+    const [alice, bob, carol] = [await s.arrive("alice"), await s.arrive("bob"), await s.arrive("carol")];
+    const created =
+      kind === "group" ? alice.createGroup({ members: ["bob", "carol"] }) : alice.conversation({ with: ["bob"] });
+    const chat = await s.clock.until(created);
+    await said(s, chat, "before");
+    await s.clock.settle();
+    const others = (kind === "group" ? [bob, carol] : [bob]).map((client) => client.conversations()[0]!);
+    for (const view of others) await s.clock.until(view.accept());
+    const { client: phone } = await linked(s, alice);
+    await s.clock.advance(minute);
+    const atPhone = phone.conversations()[0]!;
+    const [lost, atLost, atSibling] = whose === "holder" ? [alice, chat, atPhone] : [phone, atPhone, chat];
+
+    lost.goOffline();
+    await s.clock.until(others[0]!.rotateKeys());
+    await said(s, others[0]!, "missed");
+    expire(s, chat.id, [...s.relay.tables.log.get(chat.id)!.keys()].at(-1)!);
+    await s.clock.settle();
+    for (const client of [bob, carol]) client.goOffline();
+    lost.goOnline();
+    await s.clock.until(lost.caughtUp());
+    await s.clock.advance(minute);
+    expect(atLost.state.current).toBe("open");
+    expect((await kinds(atLost)).slice(-2)).toEqual(["cannotFollow", "rejoined"]);
+    const anew = { kind: "deviceRestored", account: "alice", device: lost.device, by: "alice" };
+    expect((await history(atSibling)).at(-1)).toMatchObject(anew);
+    // In the same log, and by a commit of the account.
+    expect(s.relay.tables.conversations.size).toBe(1);
+    expect(s.relay.tables.conversations.get(chat.id)!.lastCommit.by).toBe("alice");
+
+    await said(s, atLost, "and back");
+    await said(s, atSibling, "welcome");
+    for (const client of [bob, carol]) client.goOnline();
+    for (const client of [bob, carol]) await s.clock.until(client.caughtUp());
+    for (const view of others) {
+      expect((await history(view)).slice(-3)).toMatchObject([
+        anew,
+        { kind: "message", text: "and back" },
+        { kind: "message", text: "welcome" },
+      ]);
+    }
+    await said(s, others[0]!, "here too");
+    await s.clock.settle();
+    for (const view of [atLost, atSibling]) {
+      expect((await history(view)).at(-1)).toMatchObject({ kind: "message", text: "here too" });
+    }
+    expect(s.relay.unexpected).toEqual([]);
+    await closeAll([alice, bob, carol, phone]);
+  });
+});
+
 describe("a commit that expired before anybody read it, its maker included", () => {
   /** All of them go away, and alice's change lands without her, or anybody, hearing of it. */
   async function unheard(

@@ -1,6 +1,8 @@
 /** What members without manners, and a relay that lies, do to a conversation's roster; and what is left of it afterwards. */
-import type { Client, Conversation } from "@tacit/client";
+import type { Client, Conversation, Transport } from "@tacit/client";
 import { encodeBase64Url } from "@tacit/protocol";
+import { seededRandom } from "../support/memoryPorts.ts";
+import { slowTransport } from "./support/latency.ts";
 import { forge, noise, showing } from "./support/liar.ts";
 import { history, stage, type Stage } from "./support/stage.ts";
 import { askForRepair, publishKeyPackage, stranger, type Stranger } from "./support/stranger.ts";
@@ -22,13 +24,14 @@ const served = ({ relay }: Stage, { id }: Conversation): readonly string[] =>
   [...relay.tables.conversations.get(id)!.roster].sort();
 
 /** Alice's group with the others, and Mallory, who is a member with a client of her own making. */
-async function groupWithMallory(s: Stage, names: readonly string[]) {
+async function groupWithMallory(s: Stage, names: readonly string[], networkOf?: (name: string) => Transport) {
   const clients: Client[] = [];
-  for (const name of names) clients.push(await s.arrive(name));
+  for (const name of names) clients.push(await s.arrive(name, networkOf && { transport: networkOf(name) }));
   const mallory = await stranger(s, "mallory");
   await publishKeyPackage(s, mallory);
   const members = [...names.slice(1), "mallory"];
   const created = await s.clock.until(clients[0]!.createGroup({ members }));
+  if (networkOf !== undefined) await s.clock.advance(minute);
   await s.clock.settle();
   const views = [created, ...clients.slice(1).map((client) => client.conversations()[0]!)];
   for (const view of views) await s.clock.until(view.accept());
@@ -45,35 +48,38 @@ async function group(s: Stage, names: readonly string[]) {
   return { clients, views };
 }
 
-/** The answer's code, or "taken". */
-function garbage(
-  { relay, clock }: Stage,
-  { socket }: Stranger,
-  { id }: Conversation,
-  delta: {
-    readonly add?: readonly string[];
-    readonly remove?: readonly string[];
-    readonly welcomes?: readonly object[];
-  },
-  turn = relay.tables.conversations.get(id)!.turn,
-): Promise<string> {
-  const request = {
-    conversation: id,
+interface Delta {
+  readonly add?: readonly string[];
+  readonly remove?: readonly string[];
+  readonly welcomes?: readonly object[];
+}
+
+function garbageFor(conversation: string, turn: number, { add = [], remove = [], welcomes = [] }: Delta = {}) {
+  return {
+    conversation,
     entry: encodeBase64Url(noise(16)),
     turn,
     after: 1_000,
     payload: { inline: encodeBase64Url(noise()) },
-    welcomes: (delta.welcomes ?? []) as never,
+    welcomes: welcomes as never,
     blobs: [],
-    add: [...(delta.add ?? [])],
-    remove: [...(delta.remove ?? [])],
+    add: [...add],
+    remove: [...remove],
   };
-  return clock.until(
-    socket.request("commit", request).then(
-      () => "taken",
-      (error: { readonly refusal: { readonly code: string } }) => error.refusal.code,
-    ),
+}
+
+/** The answer's code, or "taken". */
+function posted({ socket }: Stranger, commit: ReturnType<typeof garbageFor>): Promise<string> {
+  return socket.request("commit", commit).then(
+    () => "taken",
+    (error: { readonly refusal: { readonly code: string } }) => error.refusal.code,
   );
+}
+
+/** At the turn that is. */
+function garbage({ relay, clock }: Stage, mallory: Stranger, { id }: Conversation, delta: Delta): Promise<string> {
+  const { turn } = relay.tables.conversations.get(id)!;
+  return clock.until(posted(mallory, garbageFor(id, turn, delta)));
 }
 
 describe("a member that posts garbage", () => {
@@ -204,6 +210,68 @@ describe("a member that posts garbage", () => {
     expect((await kinds(atAlice)).filter((kind) => kind === "rejoined")).toHaveLength(1);
     for (const client of clients) await client.close();
   });
+});
+
+describe("a member that answers each turn with another garbage commit", () => {
+  it("is out after all, and what others wanted meanwhile is done", async () => {
+    const s = stage();
+    const random = seededRandom("races");
+    /** Milliseconds. */
+    const oneWay = (): number => 30 + random.fraction() * 30;
+    let lost = 0;
+    // Alice's is slow at first, so that she loses every race; then all have the same.
+    const networkOf = (name: string): Transport =>
+      slowTransport(s.relay.transport, s.clock, {
+        shortest: 0,
+        longest: 1,
+        random: () => (name === "alice" && lost < 6 ? 200 : oneWay()),
+      });
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob", "carol"], networkOf);
+    const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
+    const log = atAlice.id;
+    const turnNow = (): number => s.relay.tables.conversations.get(log)!.turn;
+    const answers: string[] = [];
+    let answered = 0;
+    /** Of a turn that she has heard of; to the relay and back it takes its time. */
+    const answer = (turn: number): void => {
+      if (turn <= answered || answers.includes("not_a_member")) return;
+      answered = turn;
+      s.clock.after(oneWay(), () => {
+        void posted(mallory, garbageFor(log, turn)).then((outcome) => {
+          answers.push(outcome);
+          if (outcome === "taken") s.clock.after(oneWay(), () => answer(turn + 1));
+        });
+      });
+    };
+    s.relay.filter = ({ direction, account, frame }) => {
+      if (direction === "down" && account === "mallory" && frame.push === "entries") {
+        const turn = turnNow();
+        s.clock.after(oneWay(), () => answer(turn));
+      }
+      if (direction === "down" && account === "alice" && (frame["error"] as { code?: string })?.code === "stale")
+        lost++;
+      return true;
+    };
+    answer(turnNow());
+    await s.clock.advance(1_000);
+    expect(answers.length).toBeGreaterThan(5);
+    const wanted = [atAlice.remove(["mallory"]), atBob.rotateKeys(), atCarol.rotateKeys()];
+    const spoken = await s.clock.until(Promise.all(views.map((view) => view.send({ text: "through it all" }))));
+    await s.clock.until(Promise.all([...wanted, ...spoken.map(({ sent }) => sent)]), hour);
+    await s.clock.advance(2 * minute);
+    expect(lost).toBeGreaterThanOrEqual(6);
+    expect(await garbage(s, mallory, atAlice, {})).toBe("not_a_member");
+    for (const view of views) {
+      expect(view.members).toEqual(["alice", "bob", "carol"]);
+      expect(await texts(view)).toEqual(Array.from({ length: 3 }, () => "through it all"));
+    }
+    expect(served(s, atAlice)).toEqual(["alice", "bob", "carol"]);
+    await said(s, atBob, "quiet again");
+    await s.clock.advance(minute);
+    expect((await texts(atCarol)).at(-1)).toBe("quiet again");
+    expect(s.relay.unexpected).toEqual([]);
+    for (const client of clients) await client.close();
+  }, 120_000);
 });
 
 describe("a request to leave that is garbage", () => {

@@ -1,5 +1,5 @@
 /** What devices do by themselves over days: trees get warm, and key packages do not run out. */
-import type { Client } from "@tacit/client";
+import type { Client, Conversation } from "@tacit/client";
 import { history, stage, type Stage } from "./support/stage.ts";
 import { invite, publishKeyPackage, stranger } from "./support/stranger.ts";
 
@@ -37,6 +37,46 @@ it("within two days everybody has renewed their keys, once a day, and commits ar
       if (index > 0) expect(at - own[index - 1]!).toBeGreaterThanOrEqual(24 * hour);
   }
   expect(s.relay.unexpected).toEqual([]);
+  for (const client of clients) await client.close();
+}, 120_000);
+
+it("renews keys as each device was told to: often, never, and not where others commit enough", async () => {
+  const s = stage();
+  const clients = [
+    await s.arrive("asks"),
+    await s.arrive("often", { renewals: { interval: 6 * hour, commitsPerDay: 100 } }),
+    await s.arrive("never", { renewals: { commitsPerDay: 0 } }),
+    await s.arrive("usual"),
+    await s.arrive("tolerant", { renewals: { commitsPerDay: 60 } }),
+  ];
+  const [lead, ...others] = clients as [Client, ...Client[]];
+  const calm = await s.clock.until(lead.createGroup({ members: others.map(({ account }) => account) }));
+  await s.clock.settle();
+  const busy = await s.clock.until(lead.createGroup({ members: others.map(({ account }) => account) }));
+  await s.clock.settle();
+  for (const client of others) for (const chat of client.conversations()) await s.clock.until(chat.accept());
+  const lasts = 71 * hour;
+  for (let elapsed = 0; elapsed < lasts; elapsed += hour / 2) {
+    await s.clock.until(busy.rotateKeys());
+    await s.clock.advance(hour / 2);
+  }
+  const renewals = async (chat: Conversation, account: string): Promise<readonly number[]> =>
+    (await history(chat)).flatMap((item) =>
+      item.kind === "keysChanged" && item.by === account ? [item.storedAt] : [],
+    );
+  const counts = async (chat: Conversation): Promise<object> =>
+    Object.fromEntries(
+      await Promise.all(others.map(async ({ account }) => [account, (await renewals(chat, account)).length] as const)),
+    );
+  const often = await renewals(calm, "often");
+  expect(often.length).toBeGreaterThanOrEqual(6);
+  for (const [index, at] of often.entries())
+    if (index > 0) expect(at - often[index - 1]!).toBeGreaterThanOrEqual(6 * hour);
+  expect(await counts(calm)).toEqual({ often: often.length, never: 0, usual: 2, tolerant: 2 });
+  const { usual, never, tolerant } = (await counts(busy)) as Record<string, number>;
+  // 48 commits a day are there already.
+  expect({ usual, never }).toEqual({ usual: 0, never: 0 });
+  expect(tolerant).toBeGreaterThan(0);
   for (const client of clients) await client.close();
 }, 120_000);
 

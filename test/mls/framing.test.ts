@@ -193,6 +193,49 @@ describe("section 6.1: signatures", () => {
   });
 });
 
+describe("application messages in a member's own name", () => {
+  const opening = { authentication, ownMessages: "opened" } as const;
+  const outcome = (state: GroupState, message: Uint8Array): Promise<unknown> =>
+    processMessage(state, message, opening).catch((error: unknown) => error);
+
+  test("are opened by an older copy of it where that is asked for, and their keys are used up", async () => {
+    const world = await groupOf();
+    const older = stateOf(world, "alice");
+    const messages = [await say(world, "alice", "one"), await say(world, "alice", "two")];
+    await refused(older, messages[0]!, "own_message");
+    let state = older;
+    for (const [index, message] of messages.entries()) {
+      const opened = await processMessage(state, message, opening);
+      expect(opened).toMatchObject({ kind: "application", senderLeaf: leafOf(world, "alice"), generation: index });
+      expect(show((opened as ProcessedApplication).plaintext)).toBe(["one", "two"][index]);
+      state = opened.state;
+    }
+    expect(await outcome(state, messages[1]!)).toMatchObject({ code: "generation_consumed" });
+    // What it says next, the others can open.
+    for (const message of messages) await hear(world, "bob", message);
+    world.states.set("alice", state);
+    expect(show((await hear(world, "bob", await say(world, "alice", "three"))).plaintext)).toBe("three");
+  });
+
+  test("are refused where its keys are used up, its signature does not hold, or they are no application messages", async () => {
+    const world = await groupOf();
+    const older = stateOf(world, "alice");
+    const message = await say(world, "alice", "one");
+    expect(await outcome(stateOf(world, "alice"), message)).toMatchObject({ code: "generation_consumed" });
+    const content = { contentType: "application", applicationData: text("x") } as const;
+    const sender = { type: "member", leafIndex: leafOf(world, "alice") } as const;
+    const forged = await send(stateOf(world, "bob"), content, { framed: (framed) => ({ ...framed, sender }) });
+    expect(await outcome(older, forged)).toMatchObject({ code: "signature_invalid" });
+    expect(await outcome(older, (await createCommit(older, { authentication })).commit)).toMatchObject({
+      code: "own_message",
+    });
+    const removal = { contentType: "proposal", proposal: { type: "remove", removed: 2 } } as const;
+    for (const wireFormat of ["privateMessage", "publicMessage"] as const) {
+      expect(await outcome(older, await send(older, removal, { wireFormat }))).toMatchObject({ code: "own_message" });
+    }
+  });
+});
+
 describe("section 6.2: public messages", () => {
   test("with a wrong membership tag, an own name, or of nobody", async () => {
     const world = await groupOf();

@@ -2,12 +2,15 @@
  * After people talked, every item of every table, every object of the bucket and every frame that passed is searched for what the
  * server must not know: plaintext, who sent a message, private keys, and any secret that a client ever derived (docs/threat-model.md).
  */
-import { connect, type Conversation } from "@tacit/client";
+import { connect, type Client, type ConnectOptions, type Conversation } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import type { CryptoProvider } from "@tacit/mls";
 import { nodeProvider } from "@tacit/mls/providers/node";
-import { decodeBase64Url, isBase64Url } from "@tacit/protocol";
+import { isBase64Url } from "@tacit/protocol";
 import { startLocalTacit, type LocalTacit } from "../../bench/localTacit.ts";
+import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import { readRecoveryCode } from "../../client/src/session/recoveryCode.ts";
+import { bytesWithin } from "../support/bytesWithin.ts";
 
 /** Shorter secrets would be found by chance. */
 const shortest = 16;
@@ -58,36 +61,26 @@ function recording(provider: CryptoProvider, secrets: Map<string, string>): Cryp
   };
 }
 
-/** Everything that the value holds, decoded as far as it can be. */
-function bytesWithin(value: unknown, found: Uint8Array[]): void {
-  if (typeof value === "string") {
-    found.push(Buffer.from(value));
-    if (value.length >= shortest && isBase64Url(value)) {
-      const decoded = Buffer.from(decodeBase64Url(value));
-      found.push(decoded);
-      if (decoded[0] === 0x7b) bytesWithin(parsed(decoded.toString()), found);
-    } else if (value.length >= shortest && /^[A-Za-z0-9+/]+=*$/.test(value)) {
-      found.push(Buffer.from(value, "base64"));
-    } else if (value.startsWith("{")) bytesWithin(parsed(value), found);
-  } else if (value instanceof Uint8Array) found.push(value);
-  else if (typeof value === "object" && value !== null)
-    for (const inner of Object.values(value)) bytesWithin(inner, found);
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 async function everythingStored(cloud: LocalTacit, frames: readonly string[]): Promise<Buffer> {
-  const found: Uint8Array[] = [];
-  for (const { items } of await cloud.tables()) bytesWithin(items, found);
-  for (const { key, body } of cloud.bucketObjects()) bytesWithin([key, body], found);
-  for (const frame of frames) bytesWithin(parsed(frame), found);
-  return Buffer.concat(found.flatMap((bytes) => [bytes, Buffer.from("\0|\0")]));
+  const tables = (await cloud.tables()).map(({ items }) => items);
+  const objects = cloud.bucketObjects().map(({ key, body }) => [key, body]);
+  return bytesWithin(tables, objects, frames);
+}
+
+/** A client whose secrets are noted. */
+async function join(
+  cloud: LocalTacit,
+  account: string,
+  secrets: Map<string, string>,
+  more: Partial<ConnectOptions> = {},
+): Promise<Client> {
+  const provider = recording(nodeProvider(), secrets);
+  return connect({ url: cloud.url, token: () => cloud.token(account), store: memoryStore(), provider, ...more });
+}
+
+/** What of `secrets` is in `known`. */
+function leakedFrom(secrets: ReadonlyMap<string, string>, known: Buffer): readonly string[] {
+  return [...secrets].filter(([hex]) => known.includes(Buffer.from(hex, "hex"))).map(([, what]) => what);
 }
 
 const said = [
@@ -102,15 +95,8 @@ test("no plaintext, no sender of a message, no private key, no derived secret", 
   cloud.onFrame(({ data }) => frames.push(data));
   try {
     const secrets = new Map<string, string>();
-    const join = (account: string) =>
-      connect({
-        url: cloud.url,
-        token: () => cloud.token(account),
-        store: memoryStore(),
-        provider: recording(nodeProvider(), secrets),
-      });
-    const alice = await join("alice-the-sender");
-    const bob = await join("bob-the-sender");
+    const alice = await join(cloud, "alice-the-sender", secrets);
+    const bob = await join(cloud, "bob-the-sender", secrets);
     const atAlice = await alice.conversation({ with: [bob.account] });
     for (const text of said) await (await atAlice.send({ text })).sent;
     const atBob = await bob.conversation({ with: [alice.account] });
@@ -138,8 +124,7 @@ test("no plaintext, no sender of a message, no private key, no derived secret", 
     for (const kind of ["Ed25519 private key", "derived secret", "content key", "sealed content"]) {
       expect([...secrets.values()]).toContain(kind);
     }
-    const leaked = [...secrets].filter(([hex]) => known.includes(Buffer.from(hex, "hex"))).map(([, what]) => what);
-    expect(leaked).toEqual([]);
+    expect(leakedFrom(secrets, known)).toEqual([]);
 
     // An entry that names nobody, neither by account nor by device; commits name who posted them.
     const naming = log.filter(
@@ -148,12 +133,7 @@ test("no plaintext, no sender of a message, no private key, no derived secret", 
     const commits = log.filter((item) => item["k"]?.["S"] === "c");
     expect(naming).toEqual(commits);
     expect(commits.length).toBe(2);
-    const parts: Uint8Array[] = [];
-    bytesWithin(
-      log.filter((item) => !commits.includes(item)),
-      parts,
-    );
-    const messages = Buffer.concat(parts);
+    const messages = bytesWithin(log.filter((item) => !commits.includes(item)));
     for (const name of ["alice-the-sender", "bob-the-sender", alice.device, bob.device]) {
       expect(messages.includes(name)).toBe(false);
       if (isBase64Url(name) && name.length === 43)
@@ -163,6 +143,98 @@ test("no plaintext, no sender of a message, no private key, no derived secret", 
     await cloud.close();
   }
 }, 60_000);
+
+test("no title, picture, role, name of a device, or anything of a backup", async () => {
+  const cloud = await startLocalTacit();
+  const frames: string[] = [];
+  cloud.onFrame(({ data }) => frames.push(data));
+  try {
+    const secrets = new Map<string, string>();
+    const alice = await join(cloud, "alice-the-owner", secrets);
+    const bob = await join(cloud, "bob-the-admin", secrets);
+    const carol = await join(cloud, "carol-the-guest", secrets);
+    const titles = ["Surprise for the works council", "Closing of the Hamburg plant"];
+    const pictures = [1, 2].map((step) => new Uint8Array(9_000).map((_, index) => (index * index * step) % 253));
+    const names = ["telephone of the treasurer", "laptop at the summer house", "the old desk"];
+
+    const atAlice = await alice.createGroup({
+      title: titles[0]!,
+      picture: pictures[0]!,
+      members: [bob.account, carol.account],
+    });
+    const keys = [pictureKeyOf(atAlice)];
+    await atAlice.setRole(bob.account, "admin");
+    const atBob = await joined(bob);
+    await atBob.accept();
+    await atBob.setTitle(titles[1]!);
+    await atBob.setPicture(pictures[1]);
+    keys.push(pictureKeyOf(atBob));
+    await (
+      await atBob.send({ text: said[0]! })
+    ).sent;
+    await (
+      await atAlice.send({ text: said[2]! })
+    ).sent;
+    expect(await (await joined(carol)).picture()).toBeDefined();
+
+    const code = await alice.createRecoveryCode();
+    const shown: string[] = [];
+    const phone = await join(cloud, "alice-the-owner", secrets, {
+      link: {
+        name: names[0]!,
+        onCode: ({ text }) => {
+          shown.push(text);
+          alice.linkDevice(text).catch(() => {});
+        },
+      },
+    });
+    await alice.renameDevice(phone.device, names[1]!);
+    await alice.renameDevice(alice.device, names[2]!);
+    const atPhone = await joined(phone);
+    await heard(atPhone, 2);
+    await (
+      await atPhone.send({ text: said[1]! })
+    ).sent;
+    await heard(atAlice, 3);
+    await alice.backupNow();
+    expect(alice.backup.current.status).toBe("ok");
+    await Promise.all([alice, bob, carol, phone].map((client) => client.close()));
+    await cloud.settled();
+
+    const known = await everythingStored(cloud, frames);
+    // The search finds what is there: the roster, the devices, the backup.
+    const objects = cloud.bucketObjects();
+    expect(objects.some(({ key }) => key.startsWith("backup/"))).toBe(true);
+    expect(objects.some(({ body }) => (body?.length ?? 0) >= pictures[1]!.length)).toBe(true);
+    for (const present of [alice, bob, carol, phone].flatMap(({ account, device }) => [account, device])) {
+      expect(known.includes(present)).toBe(true);
+    }
+
+    expect(shown).toHaveLength(1);
+    const texts = [...titles, ...names, ...said.map((text) => text.slice(0, 24)), ...keys, code, ...shown];
+    for (const text of [...texts, '"owners"', '"admins"'])
+      expect({ text, isKnown: known.includes(text) }).toEqual({ text, isKnown: false });
+    const bytes = [
+      ...keys.map((key) => Buffer.from(key, "base64url")),
+      Buffer.from(readRecoveryCode(code)!),
+      ...pictures.flatMap((picture) => [0, 3_000, 8_900].map((at) => Buffer.from(picture.subarray(at, at + 24)))),
+    ];
+    for (const each of bytes) expect(known.includes(each)).toBe(false);
+    expect(leakedFrom(secrets, known)).toEqual([]);
+  } finally {
+    await cloud.close();
+  }
+}, 90_000);
+
+/** Its one conversation, as soon as it is in. */
+async function joined(client: Client): Promise<Conversation> {
+  const [known] = client.conversations();
+  return known ?? new Promise((resolve) => client.on("conversation", resolve));
+}
+
+function pictureKeyOf(conversation: Conversation): string {
+  return (conversation as LiveConversation).snapshot.data.picture!.key;
+}
 
 async function heard(conversation: Conversation, count: number): Promise<void> {
   let left = count;

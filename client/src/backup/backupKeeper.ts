@@ -17,7 +17,7 @@ export interface BackupHealth {
     /** There is no recovery code, or another device holds the account key. */
     | "off"
     | "ok"
-    /** What changed has waited long: for a connection, or for the application to run. */
+    /** What changed, or the next look at the relay's copy, has waited long: for a connection, for a relay that answers, or for the application to run. */
     | "late"
     /** It did not work, or the relay has lost what it was given: see `error`. It is tried again. */
     | "failing";
@@ -34,7 +34,7 @@ export interface BackupTimes {
   readonly quiet?: number;
   /** Between two looks at a backup that did not change. Default: a day. */
   readonly checkInterval?: number;
-  /** How long changes may wait. Default: a day. */
+  /** How long changes, and looks that are due, may wait. Default: a day. */
   readonly lateAfter?: number;
 }
 
@@ -174,13 +174,20 @@ export class BackupKeeper {
 
   /** What is due next, and when: this device's clock. */
   #due(): { readonly what: "backup" | "check"; readonly at: number } {
-    const { lastAt = 0, lastCheckedAt = 0 } = this.#state;
-    const { interval, checkInterval } = this.#times;
-    const stretch = 1 + jitter * this.#spread;
-    const check = Math.max(lastCheckedAt + checkInterval * stretch, this.#retryAt);
-    if (this.#changedAt === undefined && this.#state.lost.length === 0) return { what: "check", at: check };
-    const earliest = this.#state.lost.length > 0 ? 0 : Math.max(lastAt + interval * stretch, this.#quietUntil);
+    const { lastAt = 0, lastCheckedAt = 0, lost } = this.#state;
+    if (this.#changedAt === undefined && lost.length === 0) {
+      return { what: "check", at: Math.max(this.#checkDueAfter(lastCheckedAt), this.#retryAt) };
+    }
+    const earliest = lost.length > 0 ? 0 : Math.max(lastAt + this.#times.interval * this.#stretch, this.#quietUntil);
     return { what: "backup", at: Math.max(earliest, this.#retryAt) };
+  }
+
+  get #stretch(): number {
+    return 1 + jitter * this.#spread;
+  }
+
+  #checkDueAfter(last: number): number {
+    return last + this.#times.checkInterval * this.#stretch;
   }
 
   #plan(): void {
@@ -189,10 +196,10 @@ export class BackupKeeper {
     this.#tell();
     if (!this.#isOn || this.#ending.signal.aborted) return;
     const now = this.#deps.clock.now();
-    const due = this.#due().at;
+    const lateAt = this.#lateAt();
     // Without a connection only the time at which it is late matters; `connected` plans anew.
-    const next = this.#deps.connection.isUp ? due : this.#lateAt();
-    if (next === undefined || (next <= now && !this.#deps.connection.isUp)) return;
+    const next = Math.min(this.#deps.connection.isUp ? this.#due().at : Infinity, lateAt > now ? lateAt : Infinity);
+    if (next === Infinity) return;
     this.#cancelTimer = this.#deps.clock.after(Math.max(0, next - now), () => {
       this.#alone(() => this.#runDue()).catch((error: unknown) => this.#failed(error));
     });
@@ -263,14 +270,17 @@ export class BackupKeeper {
     this.#plan();
   }
 
-  #lateAt(): number | undefined {
-    return this.#changedAt === undefined ? undefined : this.#changedAt + this.#times.lateAfter;
+  /** A copy that nobody could look at for long is not known to be whole, also where nothing changed. */
+  #lateAt(): number {
+    const { lastAt, lastCheckedAt = lastAt } = this.#state;
+    const changes = this.#changedAt ?? Infinity;
+    const check = lastCheckedAt === undefined ? Infinity : this.#checkDueAfter(lastCheckedAt);
+    return Math.min(changes, check) + this.#times.lateAfter;
   }
 
   #tell(): void {
     const { lastAt, lastCheckedAt } = this.#state;
-    const lateAt = this.#lateAt();
-    const isLate = lateAt !== undefined && lateAt <= this.#deps.clock.now();
+    const isLate = this.#lateAt() <= this.#deps.clock.now();
     const error = this.#error;
     const status = !this.#isOn ? "off" : error !== undefined ? "failing" : isLate ? "late" : "ok";
     const health: BackupHealth = {

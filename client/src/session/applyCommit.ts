@@ -29,13 +29,12 @@ import type { LeafIdentity } from "./authenticate.ts";
 import { mayAdminister, memberChange, type MemberChange } from "./memberChange.ts";
 import { secretsIn, secretsOfPending } from "./remains.ts";
 import { isTooLarge } from "./payloadSize.ts";
+import { withCommitTime } from "./renewal.ts";
 import type { TimelineNotice } from "./timeline.ts";
 import { withOthers } from "./unheard.ts";
 
 type CommitEntry = Extract<Entry, { kind: "commit" }>;
 
-/** Commits whose times are kept: as many as a conversation has in a day of background updates. */
-const rememberedCommits = 24;
 const rememberedReadmissions = 64;
 const rememberedExpelled = 1_000;
 
@@ -97,7 +96,6 @@ export async function applyCommit(
 
   const consumed = own === undefined ? [...found.consumed, ...lost] : found.consumed;
   const notices = noticesOf(state, found, change, { own, data });
-  const times = [...state.commitTimes, entry.at].slice(-rememberedCommits);
   const readmitted = restoredBy(found).map(({ device }) => ({ device, at: entry.at, by: found.from }));
   const readmissions =
     readmitted.length === 0
@@ -105,7 +103,7 @@ export async function applyCommit(
       : [...state.readmissions, ...readmitted].slice(-rememberedReadmissions);
   const settled = {
     ...following,
-    commitTimes: times,
+    commitTimes: withCommitTime(state.commitTimes, entry.at, context.renewals),
     expelled: expelledAfter(state, found),
     readmissions,
     unlisted: data.unlisted ?? [],

@@ -44,8 +44,11 @@ export async function applyMessage(
   if (processed.kind !== "message") return unreadable(state, entry, "unknown_content");
   const { from, consumed } = processed;
   const { account } = from;
-  const read = { ...withOthers(state), group: processed.group };
   const content = decodeContent(processed.plaintext);
+  // Said by this device after its store was copied. What waits to be said was said, then.
+  const isOwn = from.account === context.account && from.device === context.device;
+  const others = isOwn ? { ...state, outbox: unsaid(state.outbox, content?.id) } : withOthers(state);
+  const read = { ...others, group: processed.group };
   if (content === undefined) return { ...unreadable(read, entry, "unknown_content"), consumed };
   const sender = `${from.account} ${from.device}`;
   const isCopy =
@@ -66,6 +69,10 @@ export async function applyMessage(
     ...(remembered === undefined ? {} : { message: remembered }),
     ...(content.log?.seq === entry.prev ? { chainBefore: decodeBase64Url(content.log.hash) } : {}),
   };
+}
+
+function unsaid(outbox: ConversationState["outbox"], id: string | undefined): ConversationState["outbox"] {
+  return outbox.some((item) => item.id === id) ? outbox.filter((item) => item.id !== id) : outbox;
 }
 
 function shown(

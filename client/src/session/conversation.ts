@@ -12,6 +12,7 @@ import type { Member } from "./member.ts";
 import { plainData, type GroupData, type Picture, type Role } from "./groupData.ts";
 import type { Readmission } from "./readmissions.ts";
 import type { RecordMark } from "./recordMark.ts";
+import type { RenewalPace } from "./renewal.ts";
 import type { TimelineItem, TimelineNotice } from "./timeline.ts";
 import type { Unheard } from "./unheard.ts";
 
@@ -22,6 +23,8 @@ export interface SessionContext extends CryptoContext {
   readonly member: Member;
   /** The own account's record. */
   readonly record: RecordMark;
+  /** When it renews its keys by itself; nothing that others do is judged by it. */
+  readonly renewals?: RenewalPace | undefined;
 }
 
 export type Phase =

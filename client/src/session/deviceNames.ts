@@ -29,7 +29,8 @@ export interface NamesPlace {
 const label = "tacit device names 1";
 const nonceLength = 24;
 const padding = 256;
-const longestName = 48;
+/** Bytes. */
+export const longestName = 48;
 
 /** Visible, and at most 48 bytes, so that the names of all devices fit a record. */
 export function isDeviceName(name: unknown): name is string {

@@ -41,7 +41,9 @@ export type Processed =
 
 /** @throws MlsError; `everyone` says whether all members would find the same. */
 export async function receive(context: CryptoContext, group: Group, message: Uint8Array): Promise<Processed> {
-  const processed = await processMessage(group, message, { authentication: authentication(context) });
+  // What this device said and does not know of: its store is an older copy of itself.
+  const options = { authentication: authentication(context), ownMessages: "opened" } as const;
+  const processed = await processMessage(group, message, options);
   const { state, consumed } = processed;
   switch (processed.kind) {
     case "application": {

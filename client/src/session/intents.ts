@@ -120,7 +120,7 @@ export function planFor(context: SessionContext, state: ConversationState, inten
   const { account: self } = context;
   switch (intent.kind) {
     case "rotate":
-      if (intent.unlessBusy && isBusy(state)) return { kind: "done" };
+      if (intent.unlessBusy && isBusy(state, context.renewals)) return { kind: "done" };
       return commitOf(state, leaves, intent, {});
     case "tidy":
       return isUntidy(state) ? commitOf(state, leaves, intent, {}) : { kind: "done" };

@@ -5,7 +5,8 @@
  *     offer = UTF-8 JSON { "v": 1, "account", "deviceKey", "signatureKeys", "hpkeKey", "issuedAt", "name"? }
  *     mac   = HMAC-SHA256(HKDF-SHA256(secret, no salt, "tacit link mac 1", 32), offer)
  *
- * `hpkeKey`: X-Wing. `issuedAt`: the relay's clock, as the new device heard it.
+ * `hpkeKey`: X-Wing. `issuedAt`: the relay's clock, as the new device heard it. `name`: sealed (offeredName.ts) under
+ * HKDF-SHA256(secret, no salt, "tacit link name 1", 32).
  */
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
@@ -16,10 +17,10 @@ import type { LinkOfferMessage } from "./accountMessage.ts";
 import { isCount, parseJson, sameBytes, utf8 } from "./bytes.ts";
 import { deviceIdOf } from "./certificate.ts";
 import { sha256, type CryptoProvider } from "./cryptoContext.ts";
-import { isDeviceName } from "./deviceNames.ts";
 import { deviceKeysOf, pairFromJson, pairToJson, type Identity, type StoredPair } from "./identity.ts";
 import { linkHashLength, linkSecretLength, type LinkCode } from "./linkCode.ts";
 import type { DeviceKeys } from "./nextRecord.ts";
+import { openOfferedName, sealOfferedName } from "./offeredName.ts";
 import { bytesOf, parse } from "./parse.ts";
 
 /** Milliseconds that a code may be used for. */
@@ -64,8 +65,11 @@ export async function createLinkSession(
   const hpkeKey = await linkHpke(provider).kem.generateKeyPair();
   const { deviceKey, signatureKeys } = deviceKeysOf(identity);
   const key = encodeBase64Url(hpkeKey.publicKey);
-  const offer = utf8(JSON.stringify({ v: 1, account, deviceKey, signatureKeys, hpkeKey: key, issuedAt, name }));
-  return { secret: provider.random(linkSecretLength), hpkeKey, offer, createdAt };
+  const secret = provider.random(linkSecretLength);
+  const sealed = name === undefined ? undefined : sealOfferedName(provider.random, nameKeyOf(secret), name);
+  const named = sealed && encodeBase64Url(sealed);
+  const body = { v: 1, account, deviceKey, signatureKeys, hpkeKey: key, issuedAt, name: named };
+  return { secret, hpkeKey, offer: utf8(JSON.stringify(body)), createdAt };
 }
 
 export function linkCodeOf(provider: CryptoProvider, { secret, offer }: LinkSession): LinkCode {
@@ -89,10 +93,12 @@ export function openOffer(
   if (!isSameMac(macOf(secret, offer), mac)) return undefined;
   const body = parseJson(offer);
   if (body?.["v"] !== 1) return undefined;
-  const { account, deviceKey, signatureKeys, issuedAt, name } = body;
+  const { account, deviceKey, signatureKeys, issuedAt } = body;
   const hpkeKey = bytesOf(body["hpkeKey"]);
   if (parse(accountId, account) === undefined || !isCount(issuedAt)) return undefined;
-  if (name !== undefined && !isDeviceName(name)) return undefined;
+  const sealed = body["name"] === undefined ? undefined : (bytesOf(body["name"]) ?? new Uint8Array(0));
+  const name = sealed && openOfferedName(nameKeyOf(secret), sealed);
+  if (sealed !== undefined && name === undefined) return undefined;
   if (hpkeKey === undefined || !linkHpke(provider).kem.isValidPublicKey(hpkeKey)) return undefined;
   const keys = {
     deviceKey: parse(deviceCertificate.entries.deviceKey, deviceKey),
@@ -119,6 +125,10 @@ export function isOfferCurrent({ issuedAt }: LinkOffer, now: number): boolean {
 
 function macOf(secret: Uint8Array, offer: Uint8Array): Uint8Array {
   return hmac(nobleSha256, derivedFromCode(secret, "tacit link mac 1"), offer);
+}
+
+function nameKeyOf(secret: Uint8Array): Uint8Array {
+  return derivedFromCode(secret, "tacit link name 1");
 }
 
 /** 32 bytes under a label of their own. */

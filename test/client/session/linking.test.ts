@@ -16,6 +16,7 @@ import {
   openOffer,
 } from "../../../client/src/session/linkOffer.ts";
 import { openSecret, sealSecret } from "../../../client/src/session/renewedSecret.ts";
+import { bytesWithin } from "../../support/bytesWithin.ts";
 import { now, provider, suite } from "../support/primitives.ts";
 
 const context = { provider, suite };
@@ -60,6 +61,11 @@ describe("an offer", () => {
       keys: { device: phone.identity.device },
     });
     expect(offer.hpkeKey).toEqual(phone.session.hpkeKey.publicKey);
+    // Who sees the offer and not the code learns no name, nor how long it is.
+    const longest = await newDevice("alice", "x".repeat(48));
+    expect(openOffer(provider, longest.code, longest.message)!.name).toBe("x".repeat(48));
+    expect(longest.message.offer.length).toBe(phone.message.offer.length);
+    expect(bytesWithin(Buffer.from(phone.message.offer).toString()).includes("phone")).toBe(false);
     expect([0, 599_999, 600_000, -120_000, -119_999].map((later) => isOfferCurrent(offer, now + later))).toEqual([
       true,
       true,
@@ -106,6 +112,8 @@ describe("an offer", () => {
       { issuedAt: "now" },
       { name: "" },
       { name: 1 },
+      { name: "phone" },
+      { name: encodeBase64Url(new Uint8Array(88)) },
     ]) {
       expect(open(wrong)).toBeUndefined();
     }

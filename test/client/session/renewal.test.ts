@@ -4,7 +4,16 @@ import { newIntent, planFor } from "../../../client/src/session/intents.ts";
 import { createPending } from "../../../client/src/session/pendingCommit.ts";
 import { isRenewalDue } from "../../../client/src/session/renewal.ts";
 import { seededRandom } from "../../support/memoryPorts.ts";
-import { couple, device, groupOfTwo, keyPackageOf, now as start, type Couple } from "../support/devices.ts";
+import {
+  apply,
+  couple,
+  device,
+  groupOfTwo,
+  keyPackageOf,
+  now as start,
+  rotatePending,
+  type Couple,
+} from "../support/devices.ts";
 
 const minute = 60_000;
 const day = 86_400_000;
@@ -76,4 +85,62 @@ it("not before it is in, nor while the application has not said whether it wants
   expect(isRenewalDue({ ...due, requestBy: "bob" }, start + day, always)).toBe(false);
   expect(isRenewalDue({ ...due, phase: "stuck" }, start + day, always)).toBe(false);
   expect(isRenewalDue(newConversation("g-none", ["alice"]), start + day, always)).toBe(false);
+});
+
+describe("a pace of one's own", () => {
+  const hour = 3_600_000;
+  const always = (length: number): Uint8Array => new Uint8Array(length);
+  /** With `count` commits, the last six minutes ago. */
+  const after = (count: number, renewedAt = 0): ConversationState => {
+    const commitTimes = Array.from({ length: count }, (_, index) => start - (count - index) * (hour / 10));
+    return { ...pair.atAlice, renewedAt, commitTimes };
+  };
+
+  it("is 24 commits and a day, where nothing is said", () => {
+    for (const pace of [undefined, {}, { commitsPerDay: 24, interval: day }]) {
+      expect(isRenewalDue(after(23), start, always, pace)).toBe(true);
+      expect(isRenewalDue(after(24), start, always, pace)).toBe(false);
+      expect(isRenewalDue(after(0, start - day), start, always, pace)).toBe(true);
+      expect(isRenewalDue(after(0, start - day + 1), start, always, pace)).toBe(false);
+    }
+  });
+
+  it("is kept, also by what was planned before", () => {
+    expect(isRenewalDue(after(24), start, always, { commitsPerDay: 25 })).toBe(true);
+    expect(isRenewalDue(after(25), start, always, { commitsPerDay: 25 })).toBe(false);
+    expect(isRenewalDue(after(0, start - 2 * hour), start, always, { interval: 2 * hour })).toBe(true);
+    expect(isRenewalDue(after(0, start - 2 * hour + 1), start, always, { interval: 2 * hour })).toBe(false);
+    const background = newIntent(pair.alice, { kind: "rotate", unlessBusy: true });
+    const planned = (commits: number, commitsPerDay: number): string =>
+      planFor({ ...pair.alice, renewals: { commitsPerDay } }, after(commits), background).kind;
+    expect(planned(24, 25)).toBe("commit");
+    expect(planned(25, 25)).toBe("done");
+    expect(planned(2, 2)).toBe("done");
+  });
+
+  it("of no commit a day is none; who asks for a renewal gets it", () => {
+    const off = { commitsPerDay: 0 };
+    expect(isRenewalDue(after(0), start + 400 * day, always, off)).toBe(false);
+    const alice = { ...pair.alice, renewals: off };
+    expect(planFor(alice, after(0), newIntent(alice, { kind: "rotate", unlessBusy: true })).kind).toBe("done");
+    expect(planFor(alice, after(0), newIntent(alice, { kind: "rotate" })).kind).toBe("commit");
+  });
+
+  it("decides nothing about the commits of others", async () => {
+    const { log, alice, bob, ...ends } = await couple();
+    let { atAlice } = ends;
+    for (let i = 0; i < 30; i++) {
+      const { state } = await rotatePending(alice, atAlice);
+      log.commit(state.pending!.commit, "alice", { id: state.pending!.entry });
+      atAlice = (await apply(alice, state, log.entries.slice(-1))).state;
+    }
+    const paces = [undefined, { commitsPerDay: 0 }, { commitsPerDay: 2 }, { commitsPerDay: 1_000, interval: hour }];
+    const steps = await Promise.all(
+      paces.map((renewals) => apply({ ...bob, renewals }, ends.atBob, log.entries.slice(1))),
+    );
+    expect(steps.map(({ state }) => state.commitTimes.length)).toEqual([24, 0, 2, 30]);
+    const judged = steps.map(({ items, state }) => ({ items, state: { ...state, commitTimes: [] } }));
+    for (const each of judged) expect(each).toEqual(judged[0]);
+    expect(judged[0]!.items.map(({ kind }) => kind)).toEqual(Array.from({ length: 30 }, () => "keysChanged"));
+  });
 });

@@ -57,8 +57,8 @@ export class TestLog {
   message(payload: Uint8Array, turn = this.turn): ReadEntry {
     return this.#add(payload, { kind: "message", turn });
   }
-  proposal(payload: Uint8Array, account: string): ReadEntry {
-    return this.#add(payload, { kind: "proposal", turn: this.turn, account });
+  proposal(payload: Uint8Array, account: string, more: { readonly leave?: true } = {}): ReadEntry {
+    return this.#add(payload, { kind: "proposal", turn: this.turn, account, ...more });
   }
   commit(
     payload: Uint8Array,
@@ -73,7 +73,7 @@ export class TestLog {
     payload: Uint8Array,
     kind:
       | { kind: "message"; turn: number }
-      | { kind: "proposal"; turn: number; account: string }
+      | { kind: "proposal"; turn: number; account: string; leave?: true }
       | { kind: "commit"; turn: number; account: string; roster: { add: string[]; remove: string[] } },
     id = encodeBase64Url(provider.random(16)),
   ): ReadEntry {

@@ -5,6 +5,7 @@ import {
   type Client,
   type Conversation,
   type Message,
+  type RenewalPace,
   type Store,
   type TimelineItem,
   type Transport,
@@ -23,7 +24,12 @@ export interface Stage {
   /** Connects and catches up. */
   readonly arrive: (
     account: string,
-    more?: { readonly store?: Store; readonly transport?: Transport; readonly blobs?: BlobTransfer },
+    more?: {
+      readonly store?: Store;
+      readonly transport?: Transport;
+      readonly blobs?: BlobTransfer;
+      readonly renewals?: RenewalPace;
+    },
   ) => Promise<Client>;
 }
 
@@ -33,10 +39,19 @@ export function stage(): Stage {
   return {
     clock,
     relay,
-    async arrive(account, { store = memoryStore(), transport = relay.transport, blobs = relay.blobs } = {}) {
+    async arrive(account, { store = memoryStore(), transport = relay.transport, blobs = relay.blobs, renewals } = {}) {
       const { url } = relay;
       const client = await clock.until(
-        connect({ url, token: relay.token(account), store, suite, transport, blobs, clock }),
+        connect({
+          url,
+          token: relay.token(account),
+          store,
+          suite,
+          transport,
+          blobs,
+          clock,
+          ...(renewals && { renewals }),
+        }),
       );
       await clock.until(client.caughtUp());
       return client;
