@@ -70,7 +70,7 @@ const clients: readonly (readonly [
   fault: Fault,
   kind: Kind,
   finding: RegExp,
-  weights?: Weights,
+  more: More,
 ])[] = [
   [
     "shows a message twice",
