@@ -62,21 +62,21 @@ export class Housekeeping {
   }
 
   /** Renewed keys, and the own devices in all conversations. One at a time. */
-  keepUp(): Promise<void> {
-    const done = this.#keptUp.then(() => this.#keepUpNow());
+  keepUp({ isNews = false } = {}): Promise<void> {
+    const done = this.#keptUp.then(() => this.#keepUpNow(isNews));
     this.#keptUp = done.catch(() => {});
     return done;
   }
 
-  /** The own devices are others than before. */
+  /** The own devices are others than before, or one can be reached that could not. */
   keepUpSoon(): void {
-    if (this.#deps.conversation.connection.isUp) this.keepUp().catch(this.#deps.report);
+    if (this.#deps.conversation.connection.isUp) this.keepUp({ isNews: true }).catch(this.#deps.report);
   }
 
-  async #keepUpNow(): Promise<void> {
+  async #keepUpNow(isNews: boolean): Promise<void> {
     const own = this.#deps.ownDevices();
     for (const conversation of this.#deps.book.all()) {
-      await conversation.reconcile(own);
+      await conversation.reconcile(own, { isNews });
       await conversation.renewIfDue();
     }
   }

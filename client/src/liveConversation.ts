@@ -35,6 +35,8 @@ import { identityChanged } from "./translate.ts";
 const longestText = 256 * 1024;
 /** A typing signal that is older than this is over. */
 const signalLife = 30_000;
+/** Milliseconds after which an own device that had no key packages out is looked for again, where nothing was heard of it. */
+const untilTriedAgain = 6 * 3_600_000;
 /** Accounts that one call invites. */
 const mostInvited = 1_000;
 
@@ -50,6 +52,8 @@ export class LiveConversation implements Conversation {
   readonly #grown = listenerSet<void>();
   readonly #typing = listenerSet<Typing>();
   readonly #lastSignals = new Map<string, number>();
+  /** When own devices that are not in were last to be brought in. */
+  readonly #tried = new Map<string, number>();
 
   constructor(deps: ConversationDeps, state: ConversationState, stored: ConversationState | undefined) {
     this.#deps = deps;
@@ -279,14 +283,22 @@ export class LiveConversation implements Conversation {
     await this.#work.intend(body);
   }
 
-  /** Brings the own account's devices in the group to what its record lists. */
-  async reconcile(own: readonly string[]): Promise<void> {
+  /**
+   * Brings the own account's devices in the group to what its record lists. One that has no key packages out is tried again some hours later, or
+   * where there `isNews` of the account.
+   */
+  async reconcile(own: readonly string[], { isNews = false } = {}): Promise<void> {
     const { group, phase, requestBy, intents } = this.#steps.now;
     if (phase !== "open" || group === undefined || requestBy !== undefined) return;
     if (intents.some(({ kind }) => kind === "devices")) return;
     const { account } = this.#deps.context();
+    const now = this.#deps.connection.now();
     const inside = identities(group).filter((leaf) => leaf.account === account);
-    const add = own.filter((device) => !inside.some((leaf) => leaf.device === device));
+    for (const { device } of inside) this.#tried.delete(device);
+    const isDue = (device: string): boolean =>
+      isNews || now - (this.#tried.get(device) ?? -Infinity) >= untilTriedAgain;
+    const add = own.filter((device) => !inside.some((leaf) => leaf.device === device) && isDue(device));
+    for (const device of add) this.#tried.set(device, now);
     const remove = inside.filter(({ device }) => !own.includes(device)).map(({ device }) => device);
     if (add.length + remove.length > 0) await this.intend({ kind: "devices", add, remove, claimed: [] });
   }

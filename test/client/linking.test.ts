@@ -171,6 +171,32 @@ describe("a linked device", () => {
     for (const client of [alice, bob, phone]) await client.close();
   });
 
+  it("comes in though another one, which was never finished, has no key packages; that one is asked for a few times a day", async () => {
+    const world = stage();
+    const { clock, relay, arrive } = world;
+    const [alice, bob] = [await arrive("alice"), await arrive("bob")];
+    const { client: phone } = await linked(world, alice);
+    await phone.close();
+    const [ofPhone] = [...relay.tables.keyPackages.keys()].filter((name) => name.includes(phone.device));
+    relay.tables.keyPackages.get(ofPhone!)!.clear();
+    expect(relay.tables.lastResorts.delete(ofPhone!)).toBe(true);
+    const chat = await clock.until(alice.conversation({ with: ["bob"] }));
+    await clock.until((await clock.until(chat.send({ text: "one" }))).sent);
+    let claims = 0;
+    relay.filter = ({ direction, account, frame }) => {
+      if (direction === "up" && account === "alice" && frame.op === "claimKeyPackages") claims++;
+      return true;
+    };
+    await clock.advance(24 * 3_600_000);
+    expect(claims).toBeGreaterThan(1);
+    expect(claims).toBeLessThan(8);
+    const { client: tablet } = await linked(world, alice);
+    await clock.advance(60_000);
+    expect(tablet.conversations().map(({ id, state }) => [id, state.current])).toEqual([[chat.id, "open"]]);
+    expect(alice.devices()).toHaveLength(3);
+    for (const client of [alice, bob, tablet]) await client.close();
+  });
+
   it("keeps what it was handed where it asks for a conversation before it has been put in", async () => {
     const world = stage();
     const { clock, relay, arrive } = world;

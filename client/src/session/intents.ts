@@ -67,6 +67,17 @@ export function withoutInvited(state: ConversationState, id: string, account: st
   return { ...state, intents: state.intents.map((intent) => (intent === found ? rest : intent)) };
 }
 
+/** Own devices that have no key package out are left for another time, and keep no other from coming in. */
+export function withoutUnclaimed(state: ConversationState, id: string): ConversationState {
+  return {
+    ...state,
+    intents: state.intents.map((intent) => {
+      if (intent.id !== id || intent.kind !== "devices") return intent;
+      return { ...intent, add: intent.add.filter((device) => intent.claimed.some((each) => each.device === device)) };
+    }),
+  };
+}
+
 /** The relay does not know these claims any more. */
 export function withoutClaims(state: ConversationState, id: string): ConversationState {
   return {

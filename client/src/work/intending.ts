@@ -1,8 +1,15 @@
 /** From what is wanted to a commit that waits to land: planning, claiming key packages, refusing. */
 import { TacitError } from "../errors.ts";
 import { LostAnswer, Refused } from "../relaySocket.ts";
-import { silent, type Claimed, type Intent } from "../session/conversation.ts";
-import { planFor, withClaimed, withoutIntent, withoutInvited, type Plan } from "../session/intents.ts";
+import { silent, type Claimed, type ConversationState, type Intent } from "../session/conversation.ts";
+import {
+  planFor,
+  withClaimed,
+  withoutIntent,
+  withoutInvited,
+  withoutUnclaimed,
+  type Plan,
+} from "../session/intents.ts";
 import { leavePending } from "../session/leaving.ts";
 import { changePending, RuleBroken } from "../session/pendingCommit.ts";
 import { translate } from "../translate.ts";
@@ -66,13 +73,19 @@ async function claimFor(
       const translated = translate(error);
       const mayPass = error instanceof LostAnswer || (error instanceof Refused && !isFinal(error));
       if (mayPass) throw error;
-      const rest = withoutInvited(work.steps.now, intent.id, account);
-      if (rest === undefined) return refuse(work, intent, translated);
-      return work.steps.take((state) => {
-        const next = withoutInvited(state, intent.id, account);
-        return next && silent(next);
-      });
+      return passOver(work, intent, account, translated);
     }
   }
-  await work.steps.take((state) => silent(withClaimed(state, intent.id, claimed)));
+  await work.steps.take((state) => silent(withoutUnclaimed(withClaimed(state, intent.id, claimed), intent.id)));
+}
+
+/** Goes on without what cannot be claimed, where nobody asked for just that. */
+async function passOver(work: Work, intent: Intent, account: string, error: TacitError): Promise<void> {
+  const without = (state: ConversationState): ConversationState | undefined =>
+    intent.kind === "devices" ? withoutUnclaimed(state, intent.id) : withoutInvited(state, intent.id, account);
+  if (without(work.steps.now) === undefined) return refuse(work, intent, error);
+  await work.steps.take((state) => {
+    const rest = without(state);
+    return rest && silent(rest);
+  });
 }
