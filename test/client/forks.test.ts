@@ -1,38 +1,20 @@
 /** Devices that a lying relay has led into an epoch of their own; and members who only make it look so. docs/decisions/0039 */
-import type { Client, Conversation } from "@tacit/client";
+import type { Conversation } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { createMessage } from "@tacit/mls";
 import type { Entry } from "@tacit/protocol";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { commitBy } from "../scenario/attacks/attacker.ts";
+import { closeAll, group, kinds, said, texts } from "./support/conversations.ts";
 import { forge, hiding, showing } from "./support/liar.ts";
-import { history, stage, type Stage } from "./support/stage.ts";
+import { stage, type Stage } from "./support/stage.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
 
-const kinds = async (conversation: Conversation): Promise<readonly string[]> =>
-  (await history(conversation)).map(({ kind }) => kind);
-const texts = async (conversation: Conversation): Promise<readonly string[]> =>
-  (await history(conversation)).flatMap((item) => (item.kind === "message" ? [item.text] : []));
 const count = async (conversation: Conversation, wanted: string): Promise<number> =>
   (await kinds(conversation)).filter((kind) => kind === wanted).length;
 const snapshot = (conversation: Conversation) => (conversation as LiveConversation).snapshot;
-
-async function said(s: Stage, conversation: Conversation, text: string): Promise<void> {
-  await s.clock.until((await s.clock.until(conversation.send({ text }))).sent, hour);
-  await s.clock.settle();
-}
-
-async function group(s: Stage, names: readonly string[]) {
-  const clients: Client[] = [];
-  for (const name of names) clients.push(await s.arrive(name));
-  const created = await s.clock.until(clients[0]!.createGroup({ members: names.slice(1) }));
-  await s.clock.settle();
-  const views = [created, ...clients.slice(1).map((client) => client.conversations()[0]!)];
-  for (const view of views) await s.clock.until(view.accept());
-  return { clients, views: views as [Conversation, Conversation, Conversation, ...Conversation[]] };
-}
 
 async function pair(s: Stage) {
   const clients = [await s.arrive("alice"), await s.arrive("bob")];
@@ -58,10 +40,6 @@ function counting(s: Stage): { readonly asked: () => number } {
     return before(on);
   };
   return { asked: () => asked };
-}
-
-async function closeAll(clients: readonly Client[]): Promise<void> {
-  for (const client of clients) await client.close();
 }
 
 describe("a device that alone found a commit void", () => {

@@ -9,6 +9,7 @@ import {
 } from "@tacit/client";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { bytesWithin } from "../support/bytesWithin.ts";
+import { closeAll } from "./support/conversations.ts";
 import { history, stage, take, type Stage } from "./support/stage.ts";
 
 async function people(s: Stage, names: readonly string[]): Promise<readonly Client[]> {
@@ -45,10 +46,6 @@ function describeItem(item: TimelineItem): string {
     default:
       return "by" in item ? `${item.kind} by ${item.by}` : item.kind;
   }
-}
-
-async function closeAll(clients: readonly Client[]): Promise<void> {
-  for (const client of clients) await client.close();
 }
 
 describe("a group", () => {

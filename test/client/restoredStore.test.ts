@@ -3,7 +3,8 @@
  * log has left behind. Copying a store is not supported; what happens then is stated here.
  */
 import { memoryStore } from "@tacit/client/memory";
-import type { Client, Conversation, Store } from "@tacit/client";
+import type { Conversation, Store } from "@tacit/client";
+import { closeAll, kinds, said } from "./support/conversations.ts";
 import { history, stage, type Stage } from "./support/stage.ts";
 
 const minute = 60_000;
@@ -15,15 +16,9 @@ async function copyOf(store: Store): Promise<Store> {
   return copy;
 }
 
-async function said(s: Stage, conversation: Conversation, ...texts: readonly string[]): Promise<void> {
-  for (const text of texts) await s.clock.until((await s.clock.until(conversation.send({ text }))).sent, 60 * minute);
-  await s.clock.settle();
-}
-
-const texts = async (conversation: Conversation): Promise<readonly string[]> =>
+/** Each with who said it. */
+const lines = async (conversation: Conversation): Promise<readonly string[]> =>
   (await history(conversation)).flatMap((item) => (item.kind === "message" ? [`${item.from}: ${item.text}`] : []));
-const kinds = async (conversation: Conversation): Promise<readonly string[]> =>
-  (await history(conversation)).map(({ kind }) => kind);
 
 /** A group of three; Bob has said "one" when his store is copied, and goes on. */
 async function copiedEarly(s: Stage) {
@@ -35,10 +30,6 @@ async function copiedEarly(s: Stage) {
   for (const view of [atBob, atCarol]) await s.clock.until(view.accept());
   await said(s, atBob, "one");
   return { alice, bob, carol, atAlice, atBob, atCarol, copy: await copyOf(store) };
-}
-
-async function closeAll(clients: readonly Client[]): Promise<void> {
-  for (const client of clients) await client.close();
 }
 
 describe("a device whose store comes back from an old copy", () => {
@@ -58,7 +49,7 @@ describe("a device whose store comes back from an old copy", () => {
     await said(s, atAlice, "seven");
     const all = ["bob: one", "bob: two", "bob: three", "carol: four", "bob: five", "bob: six", "alice: seven"];
     for (const each of [view, atAlice, atCarol]) {
-      expect(await texts(each)).toEqual(all);
+      expect(await lines(each)).toEqual(all);
       expect(await kinds(each)).not.toContain("unreadable");
       expect(await kinds(each)).not.toContain("logMismatch");
     }
@@ -96,7 +87,7 @@ describe("a device whose store comes back from an old copy", () => {
     expect(appended).toBe(0);
     await said(s, view, "three");
     for (const each of [view, atAlice]) {
-      expect(await texts(each)).toEqual(["alice: hello", "bob: one", "bob: two", "bob: three"]);
+      expect(await lines(each)).toEqual(["alice: hello", "bob: one", "bob: two", "bob: three"]);
       expect(await kinds(each)).not.toContain("unreadable");
     }
     await closeAll([alice, restored]);
@@ -116,7 +107,7 @@ describe("a device whose store comes back from an old copy", () => {
     await said(s, atAlice, "six");
     expect(view.state.current).toBe("open");
     for (const each of [atAlice, atCarol]) {
-      expect(await texts(each)).toEqual([
+      expect(await lines(each)).toEqual([
         "bob: one",
         "bob: two",
         "bob: three",
@@ -128,7 +119,7 @@ describe("a device whose store comes back from an old copy", () => {
       expect(await kinds(each)).not.toContain("unreadable");
     }
     // What came between is lost to it, and it says so.
-    expect(await texts(view)).toEqual(["bob: one", "bob: two", "bob: five", "alice: six"]);
+    expect(await lines(view)).toEqual(["bob: one", "bob: two", "bob: five", "alice: six"]);
     expect((await kinds(view)).slice(3, 5)).toEqual(["cannotFollow", "rejoined"]);
     await closeAll([alice, restored, carol]);
   });

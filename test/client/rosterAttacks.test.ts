@@ -1,24 +1,16 @@
-/** What members without manners, and a relay that lies, do to a conversation's roster; and what is left of it afterwards. */
-import type { Client, Conversation, Transport } from "@tacit/client";
+/** What members without manners, and a relay that lies, do to a conversation and its roster; and what is left of both. */
+import type { Client, Conversation, TimelineItem, Transport } from "@tacit/client";
 import { encodeBase64Url } from "@tacit/protocol";
+import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { seededRandom } from "../support/memoryPorts.ts";
+import { closeAll, group, kinds, said, say, texts } from "./support/conversations.ts";
 import { slowTransport } from "./support/latency.ts";
 import { forge, noise, showing } from "./support/liar.ts";
-import { history, stage, type Stage } from "./support/stage.ts";
+import { history, stage, take, type Stage } from "./support/stage.ts";
 import { askForRepair, publishKeyPackage, stranger, type Stranger } from "./support/stranger.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
-
-const kinds = async (conversation: Conversation): Promise<readonly string[]> =>
-  (await history(conversation)).map(({ kind }) => kind);
-const texts = async (conversation: Conversation): Promise<readonly string[]> =>
-  (await history(conversation)).flatMap((item) => (item.kind === "message" ? [item.text] : []));
-
-async function said(s: Stage, conversation: Conversation, text: string): Promise<void> {
-  await s.clock.until((await s.clock.until(conversation.send({ text }))).sent, hour);
-  await s.clock.settle();
-}
 
 const served = ({ relay }: Stage, { id }: Conversation): readonly string[] =>
   [...relay.tables.conversations.get(id)!.roster].sort();
@@ -36,16 +28,6 @@ async function groupWithMallory(s: Stage, names: readonly string[], networkOf?: 
   const views = [created, ...clients.slice(1).map((client) => client.conversations()[0]!)];
   for (const view of views) await s.clock.until(view.accept());
   return { clients, views, mallory };
-}
-
-async function group(s: Stage, names: readonly string[]) {
-  const clients: Client[] = [];
-  for (const name of names) clients.push(await s.arrive(name));
-  const created = await s.clock.until(clients[0]!.createGroup({ members: names.slice(1) }));
-  await s.clock.settle();
-  const views = [created, ...clients.slice(1).map((client) => client.conversations()[0]!)];
-  for (const view of views) await s.clock.until(view.accept());
-  return { clients, views };
 }
 
 interface Delta {
@@ -83,6 +65,39 @@ function garbage({ relay, clock }: Stage, mallory: Stranger, { id }: Conversatio
 }
 
 describe("a member that posts garbage", () => {
+  it("is passed over by all, and the roster is restored by who was dropped", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob"]);
+    const [atAlice, atBob] = views;
+    const mallory = await stranger(s, "mallory");
+    await publishKeyPackage(s, mallory);
+    await s.clock.until(atAlice.invite(["mallory"]));
+    await said(s, atAlice, "welcome");
+    const commit = {
+      conversation: atAlice.id,
+      entry: encodeBase64Url(new Uint8Array(16).fill(7)),
+      turn: 2,
+      after: 1_000,
+      payload: { inline: encodeBase64Url(new Uint8Array(100).fill(3)) },
+      welcomes: [],
+      blobs: [],
+      add: [],
+      remove: ["alice", "bob"],
+    };
+    await s.clock.until(mallory.socket.request("commit", commit));
+    await s.clock.settle();
+    await s.clock.advance(minute);
+    // Nobody serves the disturber any more; taking her out of the group is for Alice to decide, who owns it.
+    expect(served(s, atAlice)).toEqual(["alice", "bob"]);
+    expect((await kinds(atBob)).slice(-2)).toEqual(["void", "suspended"]);
+    await s.clock.until(atAlice.remove(["mallory"]));
+    await s.clock.settle();
+    expect(atBob.members).toEqual(["alice", "bob"]);
+    await said(s, atBob, "still talking");
+    expect((await s.clock.until(take(atAlice, 2))).map(({ text }) => text)).toEqual(["welcome", "still talking"]);
+    await closeAll(clients);
+  });
+
   it("twice, before anybody can restore whom the first dropped: they are taken back, and miss nothing", async () => {
     const s = stage();
     const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob", "carol"]);
@@ -101,7 +116,7 @@ describe("a member that posts garbage", () => {
     expect(served(s, atAlice)).toContain("bob");
     await said(s, atBob, "back");
     for (const view of [atAlice, atBob, atCarol]) expect(await texts(view)).toEqual(["while Bob is out", "back"]);
-    for (const client of clients) await client.close();
+    await closeAll(clients);
   });
 
   it("that drops everybody, with the owner away: who is there restores the roster, and she is served no more", async () => {
@@ -126,7 +141,7 @@ describe("a member that posts garbage", () => {
     expect(atCarol.members).toEqual(["alice", "bob", "carol"]);
     expect(await texts(atAlice)).toEqual(["quiet again"]);
     expect(s.relay.unexpected).toEqual([]);
-    for (const client of clients) await client.close();
+    await closeAll(clients);
   });
 
   it("and puts herself back after she was suspended: that is void, and the fight is over", async () => {
@@ -142,7 +157,7 @@ describe("a member that posts garbage", () => {
     expect(served(s, atAlice)).toEqual(["alice", "bob", "carol"]);
     expect(await garbage(s, mallory, atAlice, { add: ["mallory"] })).toBe("not_a_member");
     for (const view of views) await said(s, view, "here");
-    for (const client of clients) await client.close();
+    await closeAll(clients);
   });
 
   it("and had asked an honest member to put her in anew: nobody does, and nobody is suspended for it", async () => {
@@ -166,7 +181,7 @@ describe("a member that posts garbage", () => {
       ]);
       expect(await texts(view)).toEqual(["still served"]);
     }
-    for (const client of clients) await client.close();
+    await closeAll(clients);
   });
 
   it("that brings a stranger onto the roster: the stranger is taken off it", async () => {
@@ -189,7 +204,7 @@ describe("a member that posts garbage", () => {
     expect(await garbage(s, eve, atAlice, { remove: ["alice"] })).not.toBe("taken");
     await said(s, atAlice, "among ourselves");
     expect(await texts(atBob)).toEqual(["among ourselves"]);
-    for (const client of clients) await client.close();
+    await closeAll(clients);
   });
 
   it("with an accomplice, so that nobody may restore: those who were dropped go on without the roster", async () => {
@@ -208,7 +223,7 @@ describe("a member that posts garbage", () => {
     await said(s, atAlice, "and I with you");
     expect(await texts(atBob)).toEqual(["still with you", "and I with you"]);
     expect((await kinds(atAlice)).filter((kind) => kind === "rejoined")).toHaveLength(1);
-    for (const client of clients) await client.close();
+    await closeAll(clients);
   });
 });
 
@@ -270,8 +285,36 @@ describe("a member that answers each turn with another garbage commit", () => {
     await s.clock.advance(minute);
     expect((await texts(atCarol)).at(-1)).toBe("quiet again");
     expect(s.relay.unexpected).toEqual([]);
-    for (const client of clients) await client.close();
+    await closeAll(clients);
   }, 120_000);
+});
+
+describe("a member that puts a device in anew without need", () => {
+  it("spends nobody's times but its own: when the device needs it, others do it", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol", "mallory"]);
+    const [atAlice, atBob, , atMallory] = views;
+    const { account, device } = clients[1];
+    for (let i = 0; i < 4; i++) {
+      // By a client of her own making: nobody asked for it.
+      const since = s.clock.now();
+      await s.clock.until(
+        (atMallory as LiveConversation).intend({ kind: "readmit", account, device, since, claimed: [] }),
+      );
+      await s.clock.advance(minute);
+    }
+    const restored = async (): Promise<readonly TimelineItem[]> =>
+      (await history(atAlice)).filter(({ kind }) => kind === "deviceRestored");
+    expect(await restored()).toHaveLength(4);
+    expect(atBob.state.current).toBe("open");
+    await clients[3].close();
+    await s.clock.until(atBob.repair());
+    await s.clock.advance(minute);
+    expect(atBob.state.current).toBe("open");
+    expect(await restored()).toHaveLength(5);
+    await say(s, atBob, "in again");
+    await closeAll(clients.slice(0, 3));
+  });
 });
 
 describe("a request to leave that is garbage", () => {
@@ -308,7 +351,7 @@ describe("a request to leave that is garbage", () => {
     await said(s, atAlice, "I do");
     for (const view of views) expect((await texts(view)).slice(-2)).toEqual(["whoever follows", "I do"]);
     expect(atCarol.members).toEqual(["alice", "bob", "carol", "mallory"]);
-    for (const client of clients) await client.close();
+    await closeAll(clients);
   });
 });
 
@@ -316,7 +359,7 @@ describe("a relay", () => {
   it("that forges garbage in Bob's name does not make the owner remove him; she can take him back", async () => {
     const s = stage();
     const { clients, views } = await group(s, ["alice", "bob", "carol"]);
-    const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
+    const [atAlice, atBob, atCarol] = views;
     forge(s, atAlice.id, { kind: "commit", account: "bob", remove: ["carol"] });
     await s.clock.advance(minute);
     expect(atAlice.members).toEqual(["alice", "bob", "carol"]);
@@ -328,13 +371,13 @@ describe("a relay", () => {
     expect(await texts(atCarol)).toEqual(["it was not me"]);
     // Whoever did it tells it like everybody else.
     for (const view of [atAlice, atCarol]) expect((await kinds(view)).slice(-2)).toEqual(["deviceRestored", "message"]);
-    for (const client of clients) await client.close();
+    await closeAll(clients);
   });
 
   it("that says Bob left does not end the conversation on his device: he is taken back", async () => {
     const s = stage();
     const { clients, views } = await group(s, ["alice", "bob", "carol"]);
-    const [atAlice, atBob, atCarol] = views as [Conversation, Conversation, Conversation];
+    const [atAlice, atBob, atCarol] = views;
     forge(s, atAlice.id, { kind: "proposal", account: "bob", leave: true });
     await s.clock.settle();
     expect(atBob.state.current).toBe("open");
@@ -342,7 +385,7 @@ describe("a relay", () => {
     await said(s, atBob, "I am here");
     expect(await texts(atCarol)).toEqual(["I am here"]);
     expect(atAlice.members).toContain("bob");
-    for (const client of clients) await client.close();
+    await closeAll(clients);
   });
 
   it("that tells of another roster in a direct conversation harms it no longer than it lies", async () => {

@@ -2,6 +2,7 @@
 import { connect, type Client, type ClientEvents, type Conversation, type Store } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { newRecoveryCode } from "../../client/src/session/recoveryCode.ts";
+import { say } from "./support/conversations.ts";
 import { provider } from "./support/devices.ts";
 import { codeOf } from "./support/household.ts";
 import { history, stage, suite, take, type Stage } from "./support/stage.ts";
@@ -13,10 +14,6 @@ type More = Omit<Partial<Parameters<typeof connect>[0]>, "store">;
 function connected({ relay, clock }: Stage, account: string, store: Store, more: More): Promise<Client> {
   const { url, transport, blobs } = relay;
   return connect({ url, token: relay.token(account), store, suite, transport, blobs, clock, ...more });
-}
-
-async function say({ clock }: Stage, conversation: Conversation, text: string): Promise<void> {
-  await clock.until((await clock.until(conversation.send({ text }))).sent);
 }
 
 /** The first message in the conversation that is `text`. */

@@ -1,0 +1,136 @@
+/** Commits that expire before those whom they concern have read them; over the relay's own rules in one process. */
+import type { Client, Conversation } from "@tacit/client";
+import { encodeBase64Url } from "@tacit/protocol";
+import { closeAll, expire, group, kinds, roleIn, said, say } from "./support/conversations.ts";
+import { history, stage, type Stage } from "./support/stage.ts";
+
+const minute = 60_000;
+const hour = 60 * minute;
+
+describe("a commit that expired before anybody read it, its maker included", () => {
+  /** All of them go away, and alice's change lands without her, or anybody, hearing of it. */
+  async function unheard(
+    s: Stage,
+    clients: readonly Client[],
+    [atAlice]: readonly Conversation[],
+    change = (conversation: Conversation): Promise<void> => conversation.rotateKeys(),
+  ): Promise<void> {
+    for (const client of clients.slice(1)) client.goOffline();
+    let hasCommitted = false;
+    s.relay.filter = ({ direction, account, frame }) => {
+      if (account !== "alice") return true;
+      hasCommitted ||= frame.op === "commit";
+      return direction === "up" || !hasCommitted;
+    };
+    change(atAlice!).catch(() => {});
+    await s.clock.settle();
+    clients[0]!.goOffline();
+    s.relay.filter = () => true;
+    const log = s.relay.tables.log.get(atAlice!.id)!;
+    const [seq, { kind }] = [...log].at(-1)!;
+    expect([seq > 1, kind]).toEqual([true, "commit"]);
+    expire(s, atAlice!.id, seq);
+  }
+
+  it("is known to its maker by the relay's answer: the others are put in anew, and nobody goes elsewhere", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    await said(s, views[0], "before");
+    await unheard(s, clients, views);
+    for (const client of clients.slice(1)) client.goOnline();
+    await s.clock.advance(minute);
+    for (const view of views.slice(1)) expect(view.state.current).toBe("repairing");
+    clients[0].goOnline();
+    await s.clock.advance(hour);
+    await said(s, views[1], "after");
+    expect(s.relay.tables.conversations.size).toBe(1);
+    // The log came to life again after all of it had expired: whether anything stood in between, nobody knows.
+    expect((await kinds(views[0])).slice(2)).toEqual([
+      ...["keysChanged", "missing", "deviceRestored", "deviceRestored", "message"],
+    ]);
+    for (const view of views) {
+      expect(view.state.current).toBe("open");
+      expect((await history(view)).at(-1)).toMatchObject({ kind: "message", text: "after" });
+    }
+    await closeAll(clients);
+  });
+
+  it.each<[string, boolean, (conversation: Conversation) => Promise<void>, (conversation: Conversation) => boolean]>([
+    ["a title", false, (at) => at.setTitle("Tea"), (at) => at.info.current.title === "Tea"],
+    [
+      "a title, and its maker was back for a moment",
+      true,
+      (at) => at.setTitle("Tea"),
+      (at) => at.info.current.title === "Tea",
+    ],
+    ["a removal", false, (at) => at.remove(["dave"]), (at) => !at.members.includes("dave")],
+    [
+      "a removal, and its maker was back for a moment",
+      true,
+      (at) => at.remove(["dave"]),
+      (at) => !at.members.includes("dave"),
+    ],
+    ["an invitation", false, (at) => at.invite(["eve"]), (at) => at.members.includes("eve")],
+    ["a role", false, (at) => at.setRole("bob", "admin"), (at) => roleIn(at, "bob") === "admin"],
+  ])("with %s: where the others went on without it, its maker follows, and it becomes true there", async (...row) => {
+    const [, wasBack, change, isTrue] = row;
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol", "dave"]);
+    const eve = await s.arrive("eve");
+    await unheard(s, clients, views, change);
+    if (wasBack) {
+      clients[0].goOnline();
+      await s.clock.advance(minute);
+      clients[0].goOffline();
+    }
+    for (const client of clients.slice(1, 3)) client.goOnline();
+    await s.clock.advance(72 * hour);
+    expect(s.relay.tables.conversations.size).toBe(2);
+    clients[0].goOnline();
+    await s.clock.until(clients[0].caughtUp());
+    await said(s, views[0], "here I am");
+    for (const view of views.slice(0, 3)) {
+      expect(isTrue(view)).toBe(true);
+      expect((await history(view)).at(-1)).toMatchObject({ kind: "message", text: "here I am" });
+    }
+    expect(s.relay.tables.conversations.size).toBe(2);
+    await closeAll([...clients, eve]);
+  });
+
+  it("and what others said after it, its maker reads", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob"]);
+    s.relay.filter = ({ direction, account }) => direction === "up" || account !== "alice";
+    views[0].rotateKeys().catch(() => {});
+    await s.clock.settle();
+    clients[0].goOffline();
+    s.relay.filter = () => true;
+    const [seq] = [...s.relay.tables.log.get(views[0].id)!.keys()].slice(-1);
+    await say(s, views[1], "before it expired");
+    await say(s, views[1], "after it expired");
+    expire(s, views[0].id, seq!);
+    clients[0].goOnline();
+    await s.clock.until(clients[0].caughtUp());
+    expect((await kinds(views[0])).slice(-3)).toEqual(["keysChanged", "message", "message"]);
+    expect(views[0].state.current).toBe("open");
+    await closeAll(clients);
+  });
+
+  it("that was another's leaves its maker as lost as the others: the relay says so", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    await said(s, views[0], "before");
+    await unheard(s, clients, views);
+    // As if it had been bob's.
+    const log = s.relay.tables.conversations.get(views[0].id)!;
+    s.relay.tables.conversations.set(views[0].id, {
+      ...log,
+      lastCommit: { ...log.lastCommit, id: encodeBase64Url(new Uint8Array(16)), by: "bob" },
+    });
+    clients[0].goOnline();
+    await s.clock.advance(minute);
+    expect(views[0].state.current).toBe("repairing");
+    expect((await kinds(views[0])).slice(-2)).toEqual(["missing", "cannotFollow"]);
+    await closeAll(clients);
+  });
+});
