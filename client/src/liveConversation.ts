@@ -52,7 +52,7 @@ export class LiveConversation implements Conversation {
   readonly #grown = listenerSet<void>();
   readonly #typing = listenerSet<Typing>();
   readonly #lastSignals = new Map<string, number>();
-  /** When own devices that are not in were last to be brought in. */
+  /** `<log> <device>` -> when that own device, which was not in, was last to be brought in. */
   readonly #tried = new Map<string, number>();
 
   constructor(deps: ConversationDeps, state: ConversationState, stored: ConversationState | undefined) {
@@ -288,17 +288,18 @@ export class LiveConversation implements Conversation {
    * where there `isNews` of the account.
    */
   async reconcile(own: readonly string[], { isNews = false } = {}): Promise<void> {
-    const { group, phase, requestBy, intents } = this.#steps.now;
+    const { group, log, phase, requestBy, intents } = this.#steps.now;
+    if (isNews) this.#tried.clear();
     if (phase !== "open" || group === undefined || requestBy !== undefined) return;
     if (intents.some(({ kind }) => kind === "devices")) return;
     const { account } = this.#deps.context();
     const now = this.#deps.connection.now();
     const inside = identities(group).filter((leaf) => leaf.account === account);
-    for (const { device } of inside) this.#tried.delete(device);
+    for (const { device } of inside) this.#tried.delete(`${log} ${device}`);
     const isDue = (device: string): boolean =>
-      isNews || now - (this.#tried.get(device) ?? -Infinity) >= untilTriedAgain;
+      now - (this.#tried.get(`${log} ${device}`) ?? -Infinity) >= untilTriedAgain;
     const add = own.filter((device) => !inside.some((leaf) => leaf.device === device) && isDue(device));
-    for (const device of add) this.#tried.set(device, now);
+    for (const device of add) this.#tried.set(`${log} ${device}`, now);
     const remove = inside.filter(({ device }) => !own.includes(device)).map(({ device }) => device);
     if (add.length + remove.length > 0) await this.intend({ kind: "devices", add, remove, claimed: [] });
   }

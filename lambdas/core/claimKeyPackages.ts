@@ -13,7 +13,7 @@ const pageDevices = 25;
 const slice = 5;
 /** Base64url characters after which a page ends. A slice of the largest packages on top still fits the answer's frame. */
 const pageCharacters = 45_000;
-/** Rounds in an hour with which one account may draw on the packages of another. */
+/** Rounds in an hour with which one account may draw on the packages of another; its own devices it brings into all its conversations. */
 const roundsPerTarget = 20;
 const hour = 60 * 60_000;
 
@@ -80,8 +80,10 @@ async function count(
   const ttl = seconds(end + hour);
   const limited = () => new Refused("rate_limited", "too many claims", { retryAfter: end - now });
   // By package, on every page: whoever names a place to go on from may never have been on the page before.
-  const ofTarget = await counters.add(caller.account, `claims#${window}#${target}`, packages, ttl, limitOfTarget);
-  if (ofTarget === undefined) throw limited();
+  if (target !== caller.account) {
+    const ofTarget = await counters.add(caller.account, `claims#${window}#${target}`, packages, ttl, limitOfTarget);
+    if (ofTarget === undefined) throw limited();
+  }
   const counted = await counters.add(caller.account, `claims#${window}`, packages, ttl, settings.claimsPerHour);
   if (counted === undefined) throw limited();
 }

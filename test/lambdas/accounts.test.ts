@@ -207,6 +207,16 @@ describe("key packages", () => {
     expect((await ask(bob, "countKeyPackages", {})).ok?.count).toBe(5);
   });
 
+  test("a device that was linked is brought into as many conversations as its account has", async () => {
+    const stage = newStage();
+    const alice = await person(stage, "alice");
+    const sibling = deviceIdOf(newKey());
+    const stored = (await stage.relay.directory.get("alice"))!;
+    stage.memory.tables.accounts.set("alice", { ...stored, devices: [alice.identity.device, sibling] });
+    for (let i = 0; i < 60; i++) await stage.relay.keyPackages.add("alice", sibling, keyPackage(i));
+    for (let i = 0; i < 60; i++) expect((await claim(alice, "alice")).ok?.keyPackages).toHaveLength(1);
+  });
+
   test("siblings are given, oneself and the revoked are not; pages fit their frame", async () => {
     const stage = newStage();
     const alice = await person(stage, "alice");

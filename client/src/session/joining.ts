@@ -130,6 +130,8 @@ export type JoinOutcome =
   | { readonly kind: "joined"; readonly step: Step }
   /** This device is in already, or further: the Welcome is a copy, or came late. */
   | { readonly kind: "member" }
+  /** This account is out: whoever took it along into a successor did not know. */
+  | { readonly kind: "out" }
   /** It would take this device back, or away from those it is with. */
   | { readonly kind: "refused" };
 
@@ -182,7 +184,15 @@ export function beginning({ id, self, conversation }: OpenedInvitation): Convers
 
 function begin(fresh: ConversationState, opened: OpenedInvitation, request: boolean): JoinOutcome {
   const by = opened.by.account;
-  return joined(fresh, opened, { requestBy: request ? by : undefined, notice: { kind: "opened", by } });
+  const notice = isContinued(opened)
+    ? ({ kind: "rejoined", by, after: 0, successor: true } as const)
+    : ({ kind: "opened", by } as const);
+  return joined(fresh, opened, { requestBy: request ? by : undefined, notice });
+}
+
+/** The two said something before, and one may still say it there, where this device does not come any more. */
+function isContinued({ conversation, data }: OpenedInvitation): boolean {
+  return isDirect(conversation) && data.predecessor !== undefined;
 }
 
 /** One that this device wants. */
@@ -273,9 +283,10 @@ function succeed(known: ConversationState, opened: OpenedInvitation, listing: Li
   // The two have one conversation, and this device may have been passed over when it went on.
   const isLater = isDirect(known.log) && data.generation > known.data.generation;
   if (!(isNext || isLater)) return { kind: "refused" };
+  if (known.phase === "ended") return { kind: "out" };
   const views = [known, asBefore(known)];
   const isFollowed = views.some((view) => view !== undefined && mayGoOn(view, opened, listing));
-  if (known.phase === "ended" || !isFollowed) return { kind: "refused" };
+  if (!isFollowed) return { kind: "refused" };
   const moved: ConversationState = {
     ...withIntentAgain(known),
     log: opened.conversation,

@@ -128,6 +128,23 @@ describe("a successor", () => {
     expect(await from(await device("bob"))).toBe("joined");
   });
 
+  it("is nothing to an account that is out, which whoever opens it may not know", async () => {
+    const { alice, bob, carol, atAlice, atBob } = await trio();
+    const opened = await forgedInvitation(carol, bob, { id: next, with: [alice], data: successorOf(atAlice) });
+    expect(await joinByWelcome(bob, { ...atBob, phase: "ended" }, opened)).toEqual({ kind: "out" });
+  });
+
+  it("of a direct conversation says that something may be missing to a device that was not in the log before", async () => {
+    const [alice, bob] = [await device("alice"), await device("bob")];
+    const predecessor = directConversationId(provider, "alice", "bob");
+    const log = directConversationId(provider, "alice", "bob", 1);
+    const opened = await forgedInvitation(bob, alice, { id: log, data: { generation: 1, predecessor } });
+    const outcome = await joinByWelcome(alice, undefined, opened);
+    expect(outcome).toMatchObject({
+      step: { items: [{ kind: "rejoined", by: "bob", after: 0, successor: true }] },
+    });
+  });
+
   it("does not leave anybody behind whom its opener could not remove, be they served or not", async () => {
     const { alice, bob, carol, atAlice, atBob, atCarol } = await trio();
     const data = successorOf(atAlice);
