@@ -55,6 +55,33 @@ describe("a commit that expired before anybody read it, its maker included", () 
     await closeAll(clients);
   });
 
+  it("that created a group: those who went on in it put its maker in anew", async () => {
+    const s = stage();
+    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
+    let hasCreated = false;
+    s.relay.filter = ({ direction, account, frame }) => {
+      if (account !== "alice") return true;
+      hasCreated ||= frame.op === "createConversation";
+      return direction === "up" || !hasCreated;
+    };
+    alice.createGroup({ title: "Tea", members: ["bob"] }).catch(() => {});
+    await s.clock.settle();
+    alice.goOffline();
+    s.relay.filter = () => true;
+    const atBob = bob.conversations()[0]!;
+    await s.clock.until(atBob.accept());
+    await s.clock.until(atBob.rotateKeys());
+    expire(s, atBob.id, s.relay.tables.log.get(atBob.id)!.size);
+    alice.goOnline();
+    await s.clock.advance(hour);
+    const atAlice = alice.conversations()[0]!;
+    await said(s, atAlice, "here I am");
+    expect(s.relay.tables.conversations.size).toBe(1);
+    expect((await history(atBob)).at(-1)).toMatchObject({ kind: "message", text: "here I am" });
+    expect((await kinds(atAlice)).slice(0, 1)).toEqual(["rejoined"]);
+    await closeAll([alice, bob]);
+  });
+
   it.each<[string, boolean, (conversation: Conversation) => Promise<void>, (conversation: Conversation) => boolean]>([
     ["a title", false, (at) => at.setTitle("Tea"), (at) => at.info.current.title === "Tea"],
     [

@@ -166,7 +166,7 @@ export function acceptInvitation(
   if (known.log !== conversation && opened.data.generation < known.data.generation) return { kind: "member" };
   if (isWanted(known)) {
     if (known.data.predecessor !== undefined) return meet(known, opened, listing);
-    if (known.log === conversation) return open(known, opened);
+    if (known.log === conversation) return open(known, opened, listing);
   }
   if (known.log === conversation) return rejoin(known, opened, { request, listing });
   return succeed(known, opened, listing);
@@ -196,10 +196,11 @@ function isContinued({ conversation, data }: OpenedInvitation): boolean {
 }
 
 /** One that this device wants. */
-function open(known: ConversationState, opened: OpenedInvitation): JoinOutcome {
+function open(known: ConversationState, opened: OpenedInvitation, listing: Listing): JoinOutcome {
   const { conversation, by, self, turn } = opened;
-  // The name of a group is random: only whoever chose it could create it.
-  if (!isDirect(conversation) && by.account !== self) return { kind: "refused" };
+  // The name of a group is random: only whoever chose it could create it, and only who was taken in then puts that device in anew.
+  const isKnownThere = known.anchors.length > 0 && isByMember(known, opened, listing);
+  if (!isDirect(conversation) && by.account !== self && !isKnownThere) return { kind: "refused" };
   // One that this device was to be in before: its own creation expired before it was read, or the Welcome did not come.
   const isLate = known.repair !== undefined && turn > 1;
   return joined(known, opened, {

@@ -1,5 +1,5 @@
 /** Making the own commit: of a conversation that does not exist yet, or of a change. It is durable until the log says what ended its turn. */
-import { encodeBase64Url } from "@tacit/protocol";
+import { encodeBase64Url, isDirect } from "@tacit/protocol";
 import { encodeCommitData, type CommitData } from "./commitData.ts";
 import {
   listedIn,
@@ -186,8 +186,14 @@ export function withoutPending(state: ConversationState): Step {
   return { state: { ...state, pending: undefined }, items: [], consumed: secretsOfPending(state) };
 }
 
-/** The creation was refused because there is one already. */
+/**
+ * The creation was refused because there is one already. Of a group, whose name only this device knew, that is its own: it landed, and others have
+ * gone on since. They are who can put this device in anew.
+ */
 export function lostCreation(state: ConversationState): Step {
+  const { pending, log, data } = state;
+  const isOwn = pending !== undefined && !isDirect(log) && data.predecessor === undefined;
   const step = withoutPending(state);
-  return { ...step, state: { ...step.state, phase: "awaitingWelcome" } };
+  const anchors = isOwn ? identities(pending.next) : state.anchors;
+  return { ...step, state: { ...step.state, phase: "awaitingWelcome", anchors } };
 }

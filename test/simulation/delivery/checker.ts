@@ -24,6 +24,8 @@ export interface Verdict {
   readonly delivered: number;
   /** Of promised messages that a device was not shown: how many it was honestly told it misses, by why. */
   readonly excused: Readonly<Partial<Record<Excuse, number>>>;
+  /** How often members went on apart after all had lost a log. */
+  readonly splits: number;
   readonly findings: readonly Finding[];
 }
 
@@ -48,18 +50,31 @@ export function check(world: World): Verdict {
   const said = grouped(oracle.said.values(), ({ conversation }) => conversation);
   const logs = grouped(oracle.logs.keys(), (log) => oracle.memberships.rootOf(log));
   let delivered = 0;
+  let splits = 0;
   const excused: Partial<Record<Excuse, number>> = {};
   for (const root of new Set([...said.keys(), ...logs.keys()])) {
     const checked = new CheckedConversation(world, root, logs.get(root) ?? []);
     checked.check(said.get(root) ?? []);
     delivered += checked.delivered;
+    splits += checked.splits.size;
     for (const [excuse, count] of Object.entries(checked.excused) as [Excuse, number][]) {
       excused[excuse] = (excused[excuse] ?? 0) + count;
     }
   }
   for (const device of world.devices) checkDevice(world, device);
+  if (splits === 0 && !mayRefuse(world)) {
+    for (const { device, why } of oracle.refusals) oracle.find("other", device, "", why);
+  }
   world.searchForPlaintext();
-  return { delivered, excused, findings: oracle.findings };
+  return { delivered, excused, splits, findings: oracle.findings };
+}
+
+/** Whether somebody opened a successor who had posted garbage, or was revoked since: others wait for somebody else to take them along, if at all. */
+function mayRefuse(world: World): boolean {
+  const { memberships } = world.oracle;
+  const mayBeRevoked = (log: string): boolean =>
+    world.devices.some(({ isRevoked, account }) => isRevoked && account === memberships.openerOf(log));
+  return memberships.successors.some((log) => isForeign(world, log) || mayBeRevoked(log));
 }
 
 function checkDevice({ oracle }: World, device: Device): void {
@@ -83,6 +98,8 @@ function checkDevice({ oracle }: World, device: Device): void {
 class CheckedConversation {
   delivered = 0;
   readonly excused: Partial<Record<Excuse, number>> = {};
+  /** Logs after which members went on apart. */
+  readonly splits = new Set<string>();
   readonly #world: World;
   readonly #root: string;
   readonly #logs: readonly string[];
@@ -100,6 +117,7 @@ class CheckedConversation {
     const { devices, oracle } = this.#world;
     const all = devices.map((device) => placedTimeline(oracle, device, this.#root));
     for (const timeline of all) this.#causes.learn(timeline);
+    for (const log of this.#logs) if (this.#isSplitAfter(log, all)) this.splits.add(log);
     const timelines = all.filter(({ device }) => !device.isMalicious);
     const changes = new Map<string, string>();
     for (const timeline of timelines) {
@@ -255,7 +273,7 @@ class CheckedConversation {
       }
       if (current === "open" || current === "requested") open.set(device.logOf(conversation), device.name);
     }
-    if (open.size > 1) {
+    if (open.size > 1 && this.splits.size === 0) {
       this.#find(devices[0]!, "other", `they are in different logs: ${JSON.stringify([...open])}`);
     }
     for (const log of open.keys()) this.#checkMembers(log);
@@ -282,11 +300,33 @@ class CheckedConversation {
       if (isIn && memberships.hasLeft(log, account, Infinity)) {
         this.#find(device, "other", `its account left, and it is in the last epoch of ${log}`);
       }
-      const isExpected = !isRevoked && !isMalicious && isServed && !isForeign(this.#world, log);
+      const mayBeApart = this.splits.size > 0 || isForeign(this.#world, log);
+      const isExpected = !isRevoked && !isMalicious && isServed && !mayBeApart;
       if (isExpected && sibling !== undefined && !here.includes(device) && !this.#causes.has(device, "declined")) {
         this.#find(device, "other", `${sibling.name} is in ${log}, and it is not`);
       }
     }
+  }
+
+  /**
+   * Whether members went on from `log` in successors of their own, because all of them had lost it in different epochs, to commits that had expired:
+   * whoever knows only an earlier epoch cannot tell whether those of a later one are members (docs/decisions/0041).
+   */
+  #isSplitAfter(log: string, timelines: readonly PlacedTimeline[]): boolean {
+    const { memberships } = this.#world.oracle;
+    const next = this.#logs.filter((each) => memberships.predecessorOf(each) === log && !isForeign(this.#world, each));
+    const openers = new Set(next.map((each) => memberships.openerOf(each)));
+    const lost = timelines.filter(
+      ({ device, items }) =>
+        openers.has(device.account) &&
+        items.some(
+          (each) =>
+            each.log === log && each.item.kind === "cannotFollow" && this.#causes.explains(device, log, each.item.seq),
+        ),
+    );
+    const epochs = new Set(lost.map(({ device }) => memberships.lastEpochOf(device.name, log)));
+    const areLost = [...openers].every((account) => lost.some(({ device }) => device.account === account));
+    return openers.size > 1 && areLost && epochs.size > 1;
   }
 
   /** Whether the device was in the epoch in which the entry was made, and served by the relay. */
@@ -295,7 +335,8 @@ class CheckedConversation {
     const before = memberships.predecessorOf(log);
     // Whether anybody follows is for them to decide, and who left does not, though somebody who did not know that took them along.
     const mayStay =
-      isForeign(this.#world, log) || (before !== undefined && memberships.hasLeft(before, account, Infinity));
+      isForeign(this.#world, log) ||
+      (before !== undefined && (this.splits.has(before) || memberships.hasLeft(before, account, Infinity)));
     if (mayStay && !items.some((item) => item.log === log)) return false;
     const logged = logs.get(log)?.get(seq);
     if (id === undefined || logged?.epoch === undefined) return false;

@@ -18,7 +18,6 @@ import {
 import type { LiveConversation } from "../../../client/src/liveConversation.ts";
 import { epochOf, identities } from "../../../client/src/session/group.ts";
 import { Disk, openDisk } from "./disk.ts";
-import { isForeign } from "./foreign.ts";
 import type { World } from "./world.ts";
 
 /** The client's failures that this world brings about. Any other is a finding. */
@@ -226,9 +225,9 @@ export class Device {
     client.on("failure", (error) => {
       oracle.failure(error.code);
       trace.note(this.name, `failure ${error.code}: ${error.message}`);
-      if (!expectedFailures.has(error.code) && !this.#isRefusal(error.code)) {
-        oracle.find("other", this.name, "", `failure ${error.code}: ${error.message}: ${causeOf(error)}`);
-      }
+      const why = `failure ${error.code}: ${error.message}: ${causeOf(error)}`;
+      if (error.code === "cannot_follow") oracle.refusals.push({ device: this.name, why });
+      else if (!expectedFailures.has(error.code)) oracle.find("other", this.name, "", why);
     });
     client.on("identityChanged", ({ account }) =>
       oracle.find("other", this.name, "", `${account} is said to have another key`),
@@ -248,17 +247,6 @@ export class Device {
     for (const conversation of client.conversations()) this.#follow(life, conversation);
     if (this.isOnline) client.goOnline();
     else client.goOffline();
-  }
-
-  /** Whoever opened a successor had posted garbage, or was revoked since: this device waits for somebody else to take it along, if at all. */
-  #isRefusal(code: string): boolean {
-    const { devices, oracle } = this.#world;
-    const { memberships } = oracle;
-    const mayBeRevoked = (log: string): boolean =>
-      devices.some(({ isRevoked, account }) => isRevoked && account === memberships.openerOf(log));
-    return (
-      code === "cannot_follow" && memberships.successors.some((log) => isForeign(this.#world, log) || mayBeRevoked(log))
-    );
   }
 
   #stopped(error: unknown): void {

@@ -19,6 +19,8 @@ export class Memberships {
   /** `<log> <epoch>` -> devices, sorted. */
   readonly #epochs = new Map<string, readonly string[]>();
   readonly #newest = new Map<string, bigint>();
+  /** `<device's name> <log>` -> the last epoch that it was in. */
+  readonly #last = new Map<string, bigint>();
   readonly #predecessors = new Map<string, string>();
   readonly #openers = new Map<string, string>();
   /** `<log> <account>` -> the seq of the proposal by which it left. */
@@ -65,6 +67,7 @@ export class Memberships {
   /** `device` is in this epoch, with these. */
   seen(device: string, log: string, epoch: bigint, devices: readonly string[]): void {
     const name = `${log} ${epoch}`;
+    this.#last.set(`${device} ${log}`, epoch);
     const known = this.#epochs.get(name);
     if (known === undefined) {
       this.#epochs.set(name, [...devices].sort());
@@ -77,6 +80,11 @@ export class Memberships {
   /** Undefined where no device was ever seen in it. */
   devicesIn(log: string, epoch: bigint): readonly string[] | undefined {
     return this.#epochs.get(`${log} ${epoch}`);
+  }
+
+  /** The last epoch of `log` that the device of that name was in. */
+  lastEpochOf(device: string, log: string): bigint | undefined {
+    return this.#last.get(`${device} ${log}`);
   }
 
   /** Whether it is in the last epoch that anybody was seen in. */

@@ -72,6 +72,8 @@ export class Oracle {
   readonly shown = new Map<string, Map<string, Shown[]>>();
   /** Found while the run was on. */
   readonly findings: Finding[] = [];
+  /** Invitations that devices did not follow. */
+  readonly refusals: { readonly device: string; readonly why: string }[] = [];
   /** Failures that clients reported, by code. */
   readonly failures: Record<string, number> = {};
   readonly #messages = new Map<string, string>();

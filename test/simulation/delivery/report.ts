@@ -7,7 +7,17 @@ import type { SimulateOptions } from "../options.ts";
 import { explain } from "./explain.ts";
 import { simulateDelivery, type Delivery, type DeliveryOptions } from "./simulate.ts";
 
-const sums = ["delivered", "lost", "duplicated", "reordered", "unreadable", "other", "expired", "events"] as const;
+const sums = [
+  "delivered",
+  "lost",
+  "duplicated",
+  "reordered",
+  "unreadable",
+  "other",
+  "expired",
+  "splits",
+  "events",
+] as const;
 const wrong = ["lost", "duplicated", "reordered", "unreadable", "other"] as const;
 /** Failing seeds that are explained. */
 const explained = 3;

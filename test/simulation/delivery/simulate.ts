@@ -29,6 +29,8 @@ export interface Delivery {
   readonly excused: Readonly<Record<string, number>>;
   /** The sum of those. */
   readonly expired: number;
+  /** How often members went on apart, after all had lost a log to commits that expired unread (checker.ts). */
+  readonly splits: number;
   readonly faults: Readonly<Record<string, number>>;
   readonly failures: Readonly<Record<string, number>>;
   readonly events: number;
@@ -42,7 +44,7 @@ export async function simulateDelivery(options: DeliveryOptions): Promise<Delive
   const { seed, messages, weights } = options;
   const world = new World(options);
   await runWorkload(world, messages, weights);
-  const { delivered, excused, findings } = check(world);
+  const { delivered, excused, splits, findings } = check(world);
   for (const device of world.devices) device.crash();
   const count = (kind: Finding["kind"]): number => findings.filter((finding) => finding.kind === kind).length;
   return {
@@ -54,6 +56,7 @@ export async function simulateDelivery(options: DeliveryOptions): Promise<Delive
     unreadable: count("unreadable"),
     other: count("other"),
     excused,
+    splits,
     expired: Object.values(excused).reduce((sum, each) => sum + each, 0),
     faults: world.faults.counts,
     failures: world.oracle.failures,
