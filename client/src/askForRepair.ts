@@ -8,6 +8,7 @@ import { randomId } from "./session/cryptoContext.ts";
 import { noted, silent, type ConversationState } from "./session/conversation.ts";
 import { askedInDoubt, isInDoubt } from "./session/doubt.ts";
 import type { RepairRequest } from "./session/repairRequest.ts";
+import { identities } from "./session/group.ts";
 import { pauseAfter } from "./session/repairPauses.ts";
 import { isLeftAlone } from "./session/successor.ts";
 
@@ -86,7 +87,9 @@ async function giveUp(deps: ConversationDeps, steps: ConversationSteps): Promise
   const { connection } = deps;
   await steps.take((state) => {
     if (state.phase !== "stuck" && state.phase !== "awaitingWelcome") return undefined;
-    const ended = { ...state, phase: "ended" as const, repair: undefined };
+    // Nothing proves it: where others go on and take it along, it is with them.
+    const anchors = state.group === undefined ? state.anchors : identities(state.group);
+    const ended = { ...state, phase: "ended" as const, repair: undefined, anchors };
     return noted(ended, { kind: "noLongerMember" }, { seq: state.cursor, storedAt: connection.now() });
   });
 }

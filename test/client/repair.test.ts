@@ -343,6 +343,27 @@ describe("an account that was taken out while its devices were away, in entries 
   });
 });
 
+describe("an account that was taken out when its device had asked for long", () => {
+  it("is told so, and does not open a successor before", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    const { id } = views[0];
+    clients[1].goOffline();
+    await s.clock.until(views[0].rotateKeys());
+    expire(s, id, [...s.relay.tables.log.get(id)!.keys()].at(-1)!);
+    for (const client of [clients[0], clients[2]]) client.goOffline();
+    clients[1].goOnline();
+    await s.clock.advance(2 * hour);
+    const whole = s.relay.tables.conversations.get(id)!;
+    const dropped = new Map([["bob", { seq: whole.lastCommit.seq, turn: whole.turn }]]);
+    s.relay.tables.conversations.set(id, { ...whole, roster: ["alice", "carol"], dropped });
+    await s.clock.advance(96 * hour);
+    expect((await kinds(views[1])).slice(-2)).toEqual(["cannotFollow", "noLongerMember"]);
+    expect(s.relay.tables.conversations.size).toBe(1);
+    await closeAll(clients);
+  });
+});
+
 describe("a member whose requests reach nobody", () => {
   it("is not told that it is none, where those that it knows have left", async () => {
     const s = stage();

@@ -284,7 +284,8 @@ function succeed(known: ConversationState, opened: OpenedInvitation, listing: Li
   // The two have one conversation, and this device may have been passed over when it went on.
   const isLater = isDirect(known.log) && data.generation > known.data.generation;
   if (!(isNext || isLater)) return { kind: "refused" };
-  if (known.phase === "ended") return { kind: "out" };
+  // It saw itself go; other than where the relay alone says so (askForRepair.ts).
+  if (known.phase === "ended" && epochOfKnown(known).length === 0) return { kind: "out" };
   const views = [known, asBefore(known)];
   const isFollowed = views.some((view) => view !== undefined && mayGoOn(view, opened, listing));
   if (!isFollowed) return { kind: "refused" };

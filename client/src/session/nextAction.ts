@@ -102,7 +102,10 @@ function repairing(state: ConversationState, situation: Situation): Decision {
   if (isShutOut(state)) return act("succeed");
   // A linked device that asks for it before it has been put in is not lost: the others need not go elsewhere for it.
   const isAwaited = isLinked && isWanted(state) && state.data.predecessor === undefined;
-  return act(hasWaited(state, { isAwaited }) && mayGoOnElsewhere(state) ? "succeed" : "askForRepair");
+  // The relay says that this account is out: either somebody takes it back, or it is told so.
+  const isRefused = (repair.refused ?? 0) > 0;
+  const goesOn = hasWaited(state, { isAwaited }) && mayGoOnElsewhere(state) && !isRefused;
+  return act(goesOn ? "succeed" : "askForRepair");
 }
 
 function following(state: ConversationState, situation: Situation): Decision {

@@ -131,7 +131,11 @@ describe("a successor", () => {
   it("is nothing to an account that is out, which whoever opens it may not know", async () => {
     const { alice, bob, carol, atAlice, atBob } = await trio();
     const opened = await forgedInvitation(carol, bob, { id: next, with: [alice], data: successorOf(atAlice) });
-    expect(await joinByWelcome(bob, { ...atBob, phase: "ended" }, opened)).toEqual({ kind: "out" });
+    const ended = { ...atBob, phase: "ended" as const, group: undefined };
+    expect(await joinByWelcome(bob, ended, opened)).toEqual({ kind: "out" });
+    // Where the relay alone said so, it is with those who take it along.
+    const told = { ...ended, anchors: identities(atBob.group!) };
+    expect(await joinByWelcome(bob, told, opened)).toMatchObject({ kind: "joined" });
   });
 
   it("of a direct conversation says that something may be missing to a device that was not in the log before", async () => {

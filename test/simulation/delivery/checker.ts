@@ -300,7 +300,10 @@ class CheckedConversation {
       if (isIn && memberships.hasLeft(log, account, Infinity)) {
         this.#find(device, "other", `its account left, and it is in the last epoch of ${log}`);
       }
-      const mayBeApart = this.splits.size > 0 || isForeign(this.#world, log);
+      const before = memberships.predecessorOf(log);
+      // Whoever left is taken along by those who do not know it, and one device may not know it either.
+      const hasLeft = before !== undefined && memberships.hasLeft(before, account, Infinity);
+      const mayBeApart = this.splits.size > 0 || hasLeft || isForeign(this.#world, log);
       const isExpected = !isRevoked && !isMalicious && isServed && !mayBeApart;
       if (isExpected && sibling !== undefined && !here.includes(device) && !this.#causes.has(device, "declined")) {
         this.#find(device, "other", `${sibling.name} is in ${log}, and it is not`);
