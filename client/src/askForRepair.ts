@@ -6,7 +6,7 @@ import { Refused } from "./relaySocket.ts";
 import { uniformOf } from "./session/backoff.ts";
 import { randomId } from "./session/cryptoContext.ts";
 import { noted, silent, type ConversationState } from "./session/conversation.ts";
-import { askedInDoubt, isInDoubt } from "./session/doubt.ts";
+import { askedInDoubt, isInDoubt, successorToName } from "./session/doubt.ts";
 import type { RepairRequest } from "./session/repairRequest.ts";
 import { identities } from "./session/group.ts";
 import { pauseAfter } from "./session/repairPauses.ts";
@@ -62,7 +62,7 @@ async function ask(
 ): Promise<{ readonly others: number; readonly refused: number }> {
   const { account: self, provider } = deps.context();
   const { log: conversation, doubt } = state;
-  const body = { conversation, at, log, successor: doubt.successor };
+  const body = { conversation, at, log, successor: successorToName(doubt) };
   const payload = { inline: encodeBase64Url(await deps.repairRequest(body)) };
   let others = 0;
   let refused = 0;

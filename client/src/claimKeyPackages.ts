@@ -5,17 +5,19 @@ import type { Connection } from "./connection.ts";
 import { TacitError } from "./errors.ts";
 import type { PeerBook } from "./peerBook.ts";
 import { LostAnswer } from "./relaySocket.ts";
-import { isKeyPackageCurrent, isOf } from "./session/claimed.ts";
+import { isKeyPackageCurrent, isKeyPackageValid, isOf } from "./session/claimed.ts";
 import type { Claimed } from "./session/conversation.ts";
+import type { CryptoContext } from "./session/cryptoContext.ts";
 import { identityChanged } from "./translate.ts";
 
 export interface ClaimDeps {
+  readonly crypto: CryptoContext;
   readonly connection: Connection;
   readonly peers: PeerBook;
   readonly records: AccountRecords;
 }
 
-/** How often to claim where the relay gives out key packages that have expired: each time it has one less of them. More it refuses. */
+/** How often to claim where the relay gives out key packages that have expired, or are not valid: each time it has one less of them. More it refuses. */
 const longestClaim = 20;
 
 /**
@@ -27,7 +29,7 @@ export async function claimKeyPackages(
   account: string,
   named?: readonly string[],
 ): Promise<readonly Claimed[]> {
-  const { connection, peers, records } = deps;
+  const { connection, crypto, peers, records } = deps;
   let { devices } = await records.fetch(account);
   if (peers.isBlocked(account)) throw identityChanged();
 
@@ -43,7 +45,10 @@ export async function claimKeyPackages(
       if (!holds(given, devices)) {
         throw new TacitError("identity_invalid", "a key package is not of the account's devices");
       }
-      if (isKeyPackageCurrent(given.keyPackage, connection.now())) usable.set(given.device, given);
+      // Whatever the engine would refuse in a commit would be in the way of all commits.
+      const isGood =
+        isKeyPackageCurrent(given.keyPackage, connection.now()) && (await isKeyPackageValid(crypto, given.keyPackage));
+      if (isGood) usable.set(given.device, given);
       else if (!given.lastResort) expired.add(given.device);
     }
     first = ids.find((id) => expired.has(id) && !usable.has(id));

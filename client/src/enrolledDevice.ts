@@ -65,7 +65,7 @@ export async function loadEnrolledDevice(deps: EnrolledDeviceDeps): Promise<Enro
     logger,
     context: () => ({ ...contextOf(crypto, own), renewals: deps.renewals }),
     isLinked: () => own.identity.accountKey === undefined,
-    claim: (account, devices) => claimKeyPackages({ connection, peers, records }, account, devices),
+    claim: (account, devices) => claimKeyPackages({ connection, crypto, peers, records }, account, devices),
     devicesOf: async (account) => {
       const { devices, revoked } = await records.fetch(account);
       return { listed: devices.map(({ device }) => device), revoked };

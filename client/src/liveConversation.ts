@@ -218,7 +218,7 @@ export class LiveConversation implements Conversation {
 
   /** On this device: nothing more is read or shown. */
   async end(): Promise<void> {
-    await this.#steps.take((state) => silent({ ...state, phase: "ended", requestBy: undefined }));
+    await this.#steps.take((state) => silent({ ...state, phase: "ended", requestBy: undefined, anchors: [] }));
   }
 
   async sendTyping(active: boolean): Promise<void> {

@@ -132,7 +132,7 @@ export class OwnAccount {
    * A message from an inbox. Says whether it was one of these, whatever came of it.
    * @throws TacitError of the store; Refused, LostAnswer: it has to stay in the inbox
    */
-  async receive(sender: { readonly account: string }, bytes: Uint8Array): Promise<boolean> {
+  async receive(sender: { readonly account: string; readonly device: string }, bytes: Uint8Array): Promise<boolean> {
     const message = decodeAccountMessage(bytes);
     if (message === undefined) return false;
     const { enrolment } = this.#own.now;
@@ -147,7 +147,8 @@ export class OwnAccount {
       case "accountRecord":
         if (message.secret !== undefined) await this.#siblings.takeSecret(message.secret);
         await this.heard(message.version);
-        this.#deps.reconcile();
+        // A token alone lets somebody write to the account's devices, and each look at all conversations takes claims.
+        if (this.#own.devices.current.some(({ id }) => id === sender.device)) this.#deps.reconcile();
         break;
     }
     return true;

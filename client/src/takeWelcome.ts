@@ -85,8 +85,9 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   await conversation.take((state) => {
     outcome = acceptInvitation(known && state, opened, !isKnown, listing, fresh);
     if (outcome.kind === "joined") return withoutRevoked(deps.context(), outcome.step, listing);
-    const isPassedOver =
-      outcome.kind === "refused" && state.log !== log && (state.log === predecessor || isDirect(log));
+    // Whoever is no member has nothing to say about where the members are.
+    const isNext = state.log !== log && (state.log === predecessor || isDirect(log));
+    const isPassedOver = outcome.kind === "refused" && isNext && state.roster.includes(opened.by.account);
     return isPassedOver ? silent(leftBehind(deps.context(), state, log, deps.connection.now())) : undefined;
   }, used);
   if (outcome?.kind !== "joined") wipe([...opened.consumed, ...secretsOnlyIn(opened.group, undefined)]);

@@ -160,6 +160,24 @@ describe("a member that posts garbage", () => {
     await closeAll(clients);
   });
 
+  it("nor stops others by a request to be put in anew, with a key package whose signature does not hold", async () => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob"]);
+    const [atAlice, atBob] = views;
+    const { id } = atAlice!;
+    for (const packages of s.relay.tables.keyPackages.values()) packages.clear();
+    for (let i = 0; i < 3; i++) await publishKeyPackage(s, mallory, { isForged: true });
+    for (const { account, device } of clients) await askForRepair(s, mallory, { account, device, conversation: id });
+    await s.clock.advance(minute);
+    for (const view of views) await say(s, view, "undisturbed");
+    await s.clock.settle();
+    for (const view of [atAlice!, atBob!]) {
+      expect((await texts(view)).slice(-2)).toEqual(["undisturbed", "undisturbed"]);
+      expect((view as LiveConversation).snapshot.intents).toEqual([]);
+    }
+    await closeAll(clients);
+  });
+
   it("and had asked an honest member to put her in anew: nobody does, and nobody is suspended for it", async () => {
     const s = stage();
     const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob", "carol"]);

@@ -1,8 +1,9 @@
 /** Key packages as the relay gave them out. */
-import { decodeKeyPackage } from "@tacit/mls";
+import { decodeKeyPackage, MlsError, validateKeyPackage } from "@tacit/mls";
 import type { DeviceCertificate } from "@tacit/protocol";
-import { leafIdentity, type LeafIdentity } from "./authenticate.ts";
+import { authentication, leafIdentity, type LeafIdentity } from "./authenticate.ts";
 import type { Claimed } from "./conversation.ts";
+import type { CryptoContext } from "./cryptoContext.ts";
 import { seconds } from "./member.ts";
 
 /**
@@ -24,6 +25,18 @@ export function isOf(claimed: Claimed, devices: readonly DeviceCertificate[]): b
 /** Whom a key package would add, signature unchecked. @throws MlsError where it is none */
 export function keyPackageIdentity(bytes: Uint8Array): LeafIdentity {
   return leafIdentity(decodeKeyPackage(bytes).leafNode.credential);
+}
+
+/** Whether it holds by itself: RFC 9420, section 10.1. What depends on a group, the commit finds. @throws MlsError where it is none */
+export async function isKeyPackageValid(context: CryptoContext, bytes: Uint8Array): Promise<boolean> {
+  const { suite } = context;
+  try {
+    await validateKeyPackage(decodeKeyPackage(bytes), { suite, authentication: authentication(context) });
+    return true;
+  } catch (error) {
+    if (error instanceof MlsError) return false;
+    throw error;
+  }
 }
 
 /** Whether it may be used at `now`. @throws MlsError */

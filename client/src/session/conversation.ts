@@ -111,13 +111,7 @@ export type Intent = { readonly id: string } & IntentBody;
 export type IntentBody =
   /** `unlessBusy`: nobody asked for it, so it waits for another day where others commit enough. */
   | { readonly kind: "rotate"; readonly unlessBusy?: true }
-  /** `along`: into a successor, where they are as those who opened it; whoever cannot be reached is passed over. */
-  | {
-      readonly kind: "invite";
-      readonly accounts: readonly string[];
-      readonly claimed: readonly Claimed[];
-      readonly along?: true;
-    }
+  | { readonly kind: "invite"; readonly accounts: readonly string[]; readonly claimed: readonly Claimed[] }
   | { readonly kind: "remove"; readonly accounts: readonly string[] }
   /** `picture` null: none any more. */
   | { readonly kind: "describe"; readonly title?: string; readonly picture?: Picture | null }

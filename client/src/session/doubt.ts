@@ -19,8 +19,8 @@ export interface Doubt {
   readonly after: number | undefined;
   /** When it asks, where there are enough; by the relay's clock, like all times here. */
   readonly due: number;
-  /** A successor that this device was invited to, and did not go to. */
-  readonly successor?: string;
+  /** A successor that this device was invited to, and did not go to; how often. */
+  readonly successor?: { readonly log: string; readonly times: number };
   /** It has asked since it came in. */
   readonly isAsking: boolean;
   /** When it asked, at most a day before the last time. */
@@ -31,6 +31,8 @@ export const noDoubt: Doubt = { strange: 0, after: undefined, due: 0, isAsking: 
 
 /** One alone may be a copy, or somebody's broken device. Where nobody has answered so far, one more is. */
 const enough = { first: 3, again: 1 };
+/** Invitations to one successor that are not followed, after which nobody is asked for another. */
+const mostRefusals = 3;
 /** Milliseconds: many may find the same at once. */
 const spread = 20_000;
 
@@ -70,10 +72,16 @@ export function leftBehind(
   at: number,
 ): ConversationState {
   const { doubt, phase, group } = state;
-  const told = { ...state, doubt: { ...doubt, successor: log } };
+  const times = doubt.successor?.log === log ? doubt.successor.times + 1 : 1;
+  const told = { ...state, doubt: { ...doubt, successor: { log, times } } };
   // Where it cannot follow this log either, it asks anyway.
-  if (group === undefined || phase !== "open" || isInDoubt(state)) return told;
+  if (group === undefined || phase !== "open" || isInDoubt(state) || times > mostRefusals) return told;
   return withStrange(provider, told, neededIn(doubt), at);
+}
+
+/** The successor that a request is to name: where those who are there took this device along more often to no avail, it stays here. */
+export function successorToName({ successor }: Doubt): string | undefined {
+  return successor !== undefined && successor.times <= mostRefusals ? successor.log : undefined;
 }
 
 function withStrange(

@@ -59,14 +59,6 @@ export function withClaimed(state: ConversationState, id: string, claimed: reado
   };
 }
 
-/** Whoever is to be taken along and cannot be reached is left behind; undefined: they were asked for, so that is to be said. */
-export function withoutInvited(state: ConversationState, id: string, account: string): ConversationState | undefined {
-  const found = state.intents.find((intent) => intent.id === id);
-  if (found?.kind !== "invite" || found.along !== true) return undefined;
-  const rest = { ...found, accounts: found.accounts.filter((each) => each !== account) };
-  return { ...state, intents: state.intents.map((intent) => (intent === found ? rest : intent)) };
-}
-
 /** Own devices that have no key package out are left for another time, and keep no other from coming in. */
 export function withoutUnclaimed(state: ConversationState, id: string): ConversationState {
   return {

@@ -18,7 +18,6 @@ import {
   noted,
   withGroup,
   type ConversationState,
-  type Intent,
   type RecentEntry,
   type SessionContext,
   type Step,
@@ -408,17 +407,13 @@ function joined(
     doubt: withoutDoubt(known.doubt),
     unheard: undefined,
     restored: hadAsked ? [...withinDay(known.restored, at), at] : known.restored,
-    // They were asked for in an epoch that is over here: whoever needs it asks again. And whoever opened a successor takes the rest along.
-    intents: known.intents.filter((intent) => intent.kind !== "readmit" && !isAlong(intent)),
+    // They were asked for in an epoch that is over here: whoever needs it asks again.
+    intents: known.intents.filter(({ kind }) => kind !== "readmit"),
     // What was read from there on is read once more, and is no copy of itself.
     recent: [...known.recent.filter((entry) => entry.seq < seq), unread(seq)],
   };
   const opened = noted(state, notice, { seq, storedAt: at });
   return { kind: "joined", step: { ...opened, consumed: [...consumed, ...secretsIn(known)] } };
-}
-
-function isAlong(intent: Intent): boolean {
-  return intent.kind === "invite" && intent.along === true;
 }
 
 /** The commit that a Welcome came with counts as read; how the log goes on from it is known once it is. */

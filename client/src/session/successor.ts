@@ -16,9 +16,9 @@ import {
   type Step,
 } from "./conversation.ts";
 import { withoutDoubt } from "./doubt.ts";
-import { dataAmong, roleOf } from "./groupData.ts";
+import { dataAmong } from "./groupData.ts";
 import { exportKey, identities, leaveProposals, type Group } from "./group.ts";
-import { fitting, newIntent, withIntent } from "./intents.ts";
+import { fitting } from "./intents.ts";
 import { isWanted } from "./joining.ts";
 import { unsealed } from "./outbox.ts";
 import { secretsIn } from "./remains.ts";
@@ -29,7 +29,7 @@ const mostGenerations = 16;
 /** Names that are tried for one successor. */
 const mostNames = 3;
 
-/** Accounts among whom a successor is opened without being told to, and that its first commit takes in; others are invited after it. */
+/** Accounts among whom a successor is opened without being told to. */
 const largestToSucceed = 50;
 /** Unanswered requests after which a successor is opened. Of those who are not served: looks whether somebody took them back. */
 const attemptsBefore = { direct: 1, group: 6, unserved: 4 };
@@ -47,18 +47,12 @@ export function mayGoOnElsewhere(state: ConversationState): boolean {
   return (isSmall || repair?.elsewhere === true) && maySucceed(state) && haveRoom(state);
 }
 
-/** Whoever has a role keeps it only in the first commit, which names so many. */
-function haveRoom({ roster, data }: ConversationState): boolean {
-  const entitled = roster.filter((account) => roleOf(data, account) !== "member");
-  return fitting(entitled).length === entitled.length;
-}
-
-/** Of those who are to be in a successor, whom its first commit takes in: this account, all with a role, and others as long as there is room. */
-function atOnce(self: string, { data }: ConversationState, roster: readonly string[]): ReadonlySet<string> {
-  const isFirst = (account: string): boolean => account === self || roleOf(data, account) !== "member";
-  const first = roster.filter(isFirst);
-  const room = Math.max(0, largestToSucceed - first.length);
-  return new Set([...first, ...roster.filter((account) => !isFirst(account)).slice(0, room)]);
+/**
+ * Everybody is in the commit that opens it, which names so many: whom somebody brought in later, the others could not tell from a stranger, nor from
+ * somebody who was removed since.
+ */
+function haveRoom({ roster }: ConversationState): boolean {
+  return fitting(roster).length === roster.length;
 }
 
 /** Nobody answers, and this device does not go on elsewhere by itself: its user, or somebody who runs the group, has to do something. */
@@ -76,7 +70,7 @@ export function maySucceed({ data }: ConversationState): boolean {
   return data.generation < mostGenerations;
 }
 
-/** The successor is wanted: to be created like a new conversation, with everybody who is in; those beyond the first are invited after it. */
+/** The successor is wanted: to be created like a new conversation, with everybody who is in. */
 export function succeeding(context: SessionContext, state: ConversationState): Step {
   // One that was wanted and never joined was taken by somebody who let nobody in: another goes on from the same.
   const isAgain = isWanted(state) && state.data.predecessor !== undefined && !isDirect(state.log);
@@ -84,10 +78,7 @@ export function succeeding(context: SessionContext, state: ConversationState): S
   const predecessor = isAgain ? state.data.predecessor : state.log;
   const log = successorId(context, state, generation);
   const asked = new Set(state.group === undefined ? [] : leaveProposals(state.group).map(({ account }) => account));
-  const members = state.roster.filter((account) => account === context.account || !asked.has(account));
-  const first = atOnce(context.account, state, members);
-  const roster = members.filter((account) => first.has(account));
-  const later = members.filter((account) => !first.has(account));
+  const roster = state.roster.filter((account) => account === context.account || !asked.has(account));
   const next: ConversationState = {
     ...state,
     log,
@@ -120,9 +111,7 @@ export function succeeding(context: SessionContext, state: ConversationState): S
     recent: [],
     former: isAgain ? state.former : formerOf(state),
   };
-  const invitation = { kind: "invite", accounts: later, claimed: [], along: true } as const;
-  const whole = later.length === 0 ? next : withIntent(next, newIntent(context, invitation));
-  return { state: whole, items: [], consumed: secretsIn(state) };
+  return { state: next, items: [], consumed: secretsIn(state) };
 }
 
 function successorId({ provider, account }: SessionContext, state: ConversationState, generation: number): string {

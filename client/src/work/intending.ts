@@ -1,15 +1,9 @@
 /** From what is wanted to a commit that waits to land: planning, claiming key packages, refusing. */
+import { MlsError } from "@tacit/mls";
 import { TacitError } from "../errors.ts";
 import { LostAnswer, Refused } from "../relaySocket.ts";
-import { silent, type Claimed, type ConversationState, type Intent } from "../session/conversation.ts";
-import {
-  planFor,
-  withClaimed,
-  withoutIntent,
-  withoutInvited,
-  withoutUnclaimed,
-  type Plan,
-} from "../session/intents.ts";
+import { silent, type Claimed, type Intent } from "../session/conversation.ts";
+import { planFor, withClaimed, withoutIntent, withoutUnclaimed, type Plan } from "../session/intents.ts";
 import { leavePending } from "../session/leaving.ts";
 import { changePending, RuleBroken } from "../session/pendingCommit.ts";
 import { translate } from "../translate.ts";
@@ -35,8 +29,12 @@ export async function pursue(work: Work, intent: Intent): Promise<void> {
       try {
         return await prepare(work, intent);
       } catch (error) {
-        if (!(error instanceof RuleBroken)) throw error;
-        return refuse(work, intent, new TacitError("forbidden", "the group's rules do not allow it"));
+        if (error instanceof RuleBroken) {
+          return refuse(work, intent, new TacitError("forbidden", "the group's rules do not allow it"));
+        }
+        // What was claimed does not fit the group, and would be in the way of everything behind it.
+        if (!(error instanceof MlsError) || !("claimed" in intent)) throw error;
+        return refuse(work, intent, new TacitError("identity_invalid", "a key package does not fit the group"));
       }
   }
 }
@@ -73,19 +71,9 @@ async function claimFor(
       const translated = translate(error);
       const mayPass = error instanceof LostAnswer || (error instanceof Refused && !isFinal(error));
       if (mayPass) throw error;
-      return passOver(work, intent, account, translated);
+      if (intent.kind !== "devices") return refuse(work, intent, translated);
+      break;
     }
   }
   await work.steps.take((state) => silent(withoutUnclaimed(withClaimed(state, intent.id, claimed), intent.id)));
-}
-
-/** Goes on without what cannot be claimed, where nobody asked for just that. */
-async function passOver(work: Work, intent: Intent, account: string, error: TacitError): Promise<void> {
-  const without = (state: ConversationState): ConversationState | undefined =>
-    intent.kind === "devices" ? withoutUnclaimed(state, intent.id) : withoutInvited(state, intent.id, account);
-  if (without(work.steps.now) === undefined) return refuse(work, intent, error);
-  await work.steps.take((state) => {
-    const rest = without(state);
-    return rest && silent(rest);
-  });
 }

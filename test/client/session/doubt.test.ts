@@ -4,7 +4,7 @@ import { logDiffers } from "../../../client/src/session/applied.ts";
 import { authentication } from "../../../client/src/session/authenticate.ts";
 import { encodeCommitData } from "../../../client/src/session/commitData.ts";
 import type { ConversationState, SessionContext } from "../../../client/src/session/conversation.ts";
-import { askedInDoubt, isInDoubt, noDoubt } from "../../../client/src/session/doubt.ts";
+import { askedInDoubt, isInDoubt, leftBehind, noDoubt, successorToName } from "../../../client/src/session/doubt.ts";
 import { identities, type Group } from "../../../client/src/session/group.ts";
 import { nextAction } from "../../../client/src/session/nextAction.ts";
 import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "../../../client/src/session/repairRequest.ts";
@@ -183,11 +183,28 @@ describe("a device in doubt", () => {
   });
 });
 
+describe("an invitation to a successor that this device does not follow", () => {
+  const next = `g-${"Q".repeat(22)}`;
+
+  it("makes it ask, three times for one successor", async () => {
+    const { bob, atBob } = await couple(groupOfTwo);
+    let state = atBob;
+    const named: (string | undefined)[] = [];
+    for (let i = 0; i < 4; i++) {
+      state = leftBehind(bob, state, next, now);
+      named.push(isInDoubt(state) ? successorToName(state.doubt) : undefined);
+      state = { ...state, doubt: askedInDoubt(state.doubt, now) };
+    }
+    expect(named).toEqual([next, next, next, undefined]);
+    expect(successorToName(state.doubt)).toBeUndefined();
+  });
+});
+
 describe("whoever is asked", () => {
-  async function request(account: string, log: LogMark | undefined) {
+  async function request(account: string, log: LogMark | undefined, successor?: string) {
     const identity = await enrol(provider, await createIdentity({ provider, suite }), account, now);
     const { certificate } = identity.enrolment;
-    const body = { conversation: groupOfTwo.id, at: now, log };
+    const body = { conversation: groupOfTwo.id, at: now, log, successor };
     const bytes = await createRepairRequest(provider, { certificate, deviceKey: identity.deviceKey }, body);
     return (await openRepairRequest(provider, bytes))!;
   }
@@ -213,6 +230,17 @@ describe("whoever is asked", () => {
     expect(isServed(markOf(followed.state))).toBe(false);
     expect(isServed(markOf(atBob))).toBe(false);
     expect(isServed({ ...markOf(misled.state), seq: 3 })).toBe(false);
+  });
+
+  it("takes along into a successor who was invited there and did not follow, where it is in it", async () => {
+    const { alice, bob, atAlice } = await couple(groupOfTwo);
+    const next = `g-${"Q".repeat(22)}`;
+    const asked = await request("bob", { seq: 1, hash: Buffer.alloc(32).toString("base64url") }, next);
+    expect(asked.successor).toBe(next);
+    const certificate = { ...asked.certificate, device: bob.device, accountKey: keyOf(atAlice, bob) };
+    const answers = (log: string): boolean =>
+      isToBeReadmitted({ ...atAlice, log }, { ...asked, certificate }, { account: "alice", device: alice.device }, now);
+    expect(["elsewhere", next].map(answers)).toEqual([false, true]);
   });
 
   it("sees what the request says of the log, and no request that is not what it should be", async () => {

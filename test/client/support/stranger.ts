@@ -52,9 +52,14 @@ export async function stranger({ clock, relay }: Stage, account: string): Promis
   return { socket: await open(), member, signer };
 }
 
-/** Lets others invite the stranger, who will not read any Welcome. */
-export async function publishKeyPackage({ clock }: Stage, { socket, member }: Stranger): Promise<void> {
+/** Lets others invite the stranger, who will not read any Welcome. `isForged`: its signature does not hold. */
+export async function publishKeyPackage(
+  { clock }: Stage,
+  { socket, member }: Stranger,
+  { isForged = false } = {},
+): Promise<void> {
   const { bytes } = await createKeyPackage(crypto, member, { now: clock.now(), lastResort: false });
+  if (isForged) bytes[bytes.length - 1]! ^= 1;
   const hash = encodeBase64Url(provider.hashes["SHA-256"].digest(bytes));
   await clock.until(socket.request("publishKeyPackages", { keyPackages: [{ hash, data: encodeBase64Url(bytes) }] }));
 }
