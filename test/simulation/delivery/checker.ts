@@ -17,6 +17,7 @@ import { disturbedSince, isForeign } from "./foreign.ts";
 import { grouped } from "./grouped.ts";
 import type { Finding, LoggedEntry, Place, Said } from "./oracle.ts";
 import { placedTimeline, type PlacedItem, type PlacedTimeline } from "./placedTimeline.ts";
+import { isSplitAfter } from "./splits.ts";
 import type { World } from "./world.ts";
 
 export interface Verdict {
@@ -117,7 +118,11 @@ class CheckedConversation {
     const { devices, oracle } = this.#world;
     const all = devices.map((device) => placedTimeline(oracle, device, this.#root));
     for (const timeline of all) this.#causes.learn(timeline);
-    for (const log of this.#logs) if (this.#isSplitAfter(log, all)) this.splits.add(log);
+    for (const log of this.#logs) {
+      if (isSplitAfter(this.#world, { log, logs: this.#logs }, { causes: this.#causes, timelines: all })) {
+        this.splits.add(log);
+      }
+    }
     const timelines = all.filter(({ device }) => !device.isMalicious);
     const changes = new Map<string, string>();
     for (const timeline of timelines) {
@@ -309,27 +314,6 @@ class CheckedConversation {
         this.#find(device, "other", `${sibling.name} is in ${log}, and it is not`);
       }
     }
-  }
-
-  /**
-   * Whether members went on from `log` in successors of their own, because all of them had lost it in different epochs, to commits that had expired:
-   * whoever knows only an earlier epoch cannot tell whether those of a later one are members (docs/decisions/0041).
-   */
-  #isSplitAfter(log: string, timelines: readonly PlacedTimeline[]): boolean {
-    const { memberships } = this.#world.oracle;
-    const next = this.#logs.filter((each) => memberships.predecessorOf(each) === log && !isForeign(this.#world, each));
-    const openers = new Set(next.map((each) => memberships.openerOf(each)));
-    const lost = timelines.filter(
-      ({ device, items }) =>
-        openers.has(device.account) &&
-        items.some(
-          (each) =>
-            each.log === log && each.item.kind === "cannotFollow" && this.#causes.explains(device, log, each.item.seq),
-        ),
-    );
-    const epochs = new Set(lost.map(({ device }) => memberships.lastEpochOf(device.name, log)));
-    const areLost = [...openers].every((account) => lost.some(({ device }) => device.account === account));
-    return openers.size > 1 && areLost && epochs.size > 1;
   }
 
   /** Whether the device was in the epoch in which the entry was made, and served by the relay. */
