@@ -135,17 +135,29 @@ const revoke: Action = {
   },
 };
 
-/** Its user insists. */
+/** Its user insists: also where the client died before it had said that it is done. */
 function revokeUntilDone(world: World, device: Device, id: string): void {
   const { scheduler, oracle } = world;
   const again = (): void => void scheduler.after(10_000, () => revokeUntilDone(world, device, id));
+  const life = device.holder?.life;
   const client = device.holder?.client;
-  if (client === undefined) return again();
-  client.revokeDevice(id).catch((error: unknown) => {
-    const code = isTacitError(error) ? error.code : String(error);
-    oracle.failure(`revoking: ${code}`);
-    again();
-  });
+  if (client === undefined || life === undefined) return again();
+  let isSettled = false;
+  const watch = (): void =>
+    void scheduler.after(60_000, () => {
+      if (isSettled) return;
+      if (life.isDead) again();
+      else watch();
+    });
+  watch();
+  client.revokeDevice(id).then(
+    () => (isSettled = true),
+    (error: unknown) => {
+      isSettled = true;
+      oracle.failure(`revoking: ${isTacitError(error) ? error.code : String(error)}`);
+      again();
+    },
+  );
 }
 
 /** Stays away for as long as the run lasts, or until everybody comes back. */
