@@ -78,6 +78,8 @@ export type LandingWrite = {
   readonly expected: Pick<Conversation, "turn" | "ceiling"> | undefined;
   readonly next: Conversation;
   readonly welcomes: readonly WelcomeWrite[];
+  /** A second place for the entry: read by `name` like a log, until `ttl`, in seconds since 1970. */
+  readonly copy?: { readonly name: string; readonly ttl: number };
   /** Comes into force with the entry: until `ttl`, in seconds since 1970, and not where it ended before `now`. */
   readonly stage?: { readonly name: StageName; readonly now: number; readonly ttl: number } | undefined;
 };

@@ -38,6 +38,7 @@ export function dynamoLanding(client: DynamoDBClient, tables: LandingTables): La
           writeConversation(tables, write),
           ...write.welcomes.map((welcome) => fillReservation(tables, write, welcome)),
           ...(write.stage === undefined ? [] : [bringIntoForce(tables, write, write.stage)]),
+          ...(write.copy === undefined ? [] : [putCopy(tables, write.entry, write.copy)]),
         ],
       });
       try {
@@ -60,6 +61,14 @@ function putEntry({ log }: LandingTables, { conversation, entry }: LandingWrite)
       ReturnValuesOnConditionCheckFailure: "ALL_OLD",
     },
   };
+}
+
+function putCopy(
+  { log }: LandingTables,
+  entry: LandingWrite["entry"],
+  { name, ttl }: NonNullable<LandingWrite["copy"]>,
+): TransactWriteItem {
+  return { Put: { TableName: log, Item: logItem(name, { ...entry, ttl }) } };
 }
 
 function writeConversation(

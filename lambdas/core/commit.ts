@@ -68,7 +68,7 @@ async function land(relay: Relay, caller: Caller, request: Request<"commit">, kn
     if (placing === undefined) return undefined;
     const { head, place } = placing;
     requireRosterChange(name, head.conversation, account, request);
-    requireLeavesRead(relay, head, request.after);
+    await requireLeavesRead(relay, name, head, request.after);
     const life = lifeOf(relay, head.entry);
     const roster = { add, remove };
     const { seq, prev } = place;

@@ -19,6 +19,8 @@ export function lifeOf(
 
 /** A Welcome waits this long for a device that is away. */
 export const welcomeLife = 365 * day;
+/** A request to leave is shown this long to whoever has not read it. */
+export const leaveLife = 365 * day;
 /** Milliseconds that something which one device sent another waits. */
 export const messageLife = 30 * day * 1_000;
 /** A claim can be answered by a Welcome this long. Short, because claims that are never used lie in others' inboxes. */

@@ -9,6 +9,7 @@ import { lifeOf } from "./expiry.ts";
 import { ringEntries } from "./fanOut.ts";
 import { headFor, type Head } from "./head.ts";
 import { keepBlobs } from "./keepBlobs.ts";
+import { keptLeave } from "./keptLeaves.ts";
 import { landedAt } from "./landing.ts";
 import { countMessages, requireUnblocked } from "./messageRate.ts";
 import { findPlace, requireTurn } from "./placing.ts";
@@ -49,7 +50,7 @@ async function post(
   return { entry, roster: head.conversation.roster };
 }
 
-/** The proposal and the roster without the account, together: what comes after it is not for the account any more. */
+/** The proposal, a copy that outlasts it, and the roster without the account, together: what comes after it is not for the account any more. */
 async function land(
   relay: Relay,
   { account }: Caller,
@@ -66,7 +67,8 @@ async function land(
     const { seq, prev } = place;
     const entry = { kind: "proposal", id, payload, account, leave: true, turn, seq, prev, ...life } as const;
     const next = afterLeaving(head.conversation, account, place);
-    const write = { conversation, entry, expected: head.conversation, next, welcomes: [] };
+    const copy = keptLeave(conversation, entry);
+    const write = { conversation, entry, expected: head.conversation, next, welcomes: [], copy };
     const { kind } = await relay.landing.land(write);
     return kind === "landed" ? { entry, roster: head.conversation.roster } : undefined;
   });

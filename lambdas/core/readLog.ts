@@ -5,6 +5,7 @@ import type { Caller } from "./caller.ts";
 import type { Done } from "./done.ts";
 import { entryOf } from "./fanOut.ts";
 import { isDead, turnAfter } from "./head.ts";
+import { keptLeaves } from "./keptLeaves.ts";
 import { firstPage, payloadWeight } from "./page.ts";
 import type { Relay } from "./relay.ts";
 import { notAMember } from "./refused.ts";
@@ -28,18 +29,20 @@ export async function readLog(
   const isIn = isMember(conversation, account);
   const end = isIn ? Number.MAX_SAFE_INTEGER : dropped!.seq;
 
-  const readable = page.entries.filter(({ seq }) => seq <= end);
-  const fitting = firstPage(readable, weight);
-  const reachedEnd = readable.length < page.entries.length || readable.at(-1)?.seq === end;
-  const more = fitting.length < readable.length || (page.more && !reachedEnd);
   const now = relay.clock.now();
+  const kept = await keptLeaves(relay, { name, conversation, after }, now);
+  const entries = withKept(page, kept);
+  const readable = entries.filter(({ seq }) => seq <= end);
+  const fitting = firstPage(readable.slice(0, limit), weight);
+  const reachedEnd = readable.length < entries.length || readable.at(-1)?.seq === end;
+  const more = fitting.length < readable.length || ((page.more || kept.upTo < Infinity) && !reachedEnd);
   const last = fitting.at(-1);
   // The page was read in one go with the newest, and either may have been first.
   const head = newerOf(newest, page.entries.at(-1));
   return {
     answer: {
       // Deletion by the table is late, and in any order: what has expired is gone for everybody at the same time.
-      entries: fitting.filter(({ expires }) => now < expires).map(entryOf),
+      entries: fitting.filter((entry) => now < entry.expires || kept.entries.includes(entry)).map(entryOf),
       ...(more && last !== undefined ? { next: last.seq } : {}),
       head:
         head !== undefined && head.seq > end
@@ -66,6 +69,18 @@ async function pageOf({ log }: Relay, name: string, after: number, limit: number
     used += page.entries.reduce((sum, entry) => sum + weight(entry), 0);
     if (!page.more || entries.length >= limit || used > limits.pagePayload) return { entries, more: page.more };
   }
+}
+
+/** In order, and nothing beyond what either has looked at. */
+function withKept(
+  { entries, more }: Awaited<ReturnType<typeof pageOf>>,
+  kept: Awaited<ReturnType<typeof keptLeaves>>,
+): readonly StoredEntry[] {
+  if (kept.entries.length === 0 && kept.upTo === Infinity) return entries;
+  const upTo = Math.min(kept.upTo, (more && entries.at(-1)?.seq) || Infinity);
+  const again = new Set(kept.entries.map(({ seq }) => seq));
+  const rest = entries.filter(({ seq }) => !again.has(seq));
+  return [...rest, ...kept.entries].filter(({ seq }) => seq <= upTo).sort((a, b) => a.seq - b.seq);
 }
 
 function newerOf(a: StoredEntry | undefined, b: StoredEntry | undefined): StoredEntry | undefined {

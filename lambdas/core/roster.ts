@@ -11,6 +11,7 @@ import { isDirect, limits } from "@tacit/protocol";
 import type { Conversation, Dropped, StoredEntry } from "../ports.ts";
 import type { Place } from "./placeEntry.ts";
 import type { Head } from "./head.ts";
+import { keptLeaves } from "./keptLeaves.ts";
 import { notAMember, Refused } from "./refused.ts";
 import type { Relay } from "./relay.ts";
 
@@ -56,13 +57,20 @@ export function requireRosterChange(name: string, conversation: Conversation, ac
  * more is in nobody's way.
  * @throws Refused `invalid_roster`
  */
-export function requireLeavesRead({ clock }: Pick<Relay, "clock">, { conversation, entry }: Head, after: number): void {
-  const readable = entry === undefined || entry.expires <= clock.now() ? 0 : entry.seq;
-  for (const { seq, left } of conversation.dropped.values()) {
-    if (left === true && seq > after && seq <= readable) {
-      throw new Refused("invalid_roster", "after: somebody has left since");
-    }
-  }
+export async function requireLeavesRead(
+  relay: Pick<Relay, "clock" | "log">,
+  name: string,
+  { conversation, entry }: Head,
+  after: number,
+): Promise<void> {
+  const now = relay.clock.now();
+  const readable = entry === undefined || entry.expires <= now ? 0 : entry.seq;
+  const unread = [...conversation.dropped.values()].filter(({ seq, left }) => left === true && seq > after);
+  if (unread.length === 0) return;
+  const isShown =
+    unread.some(({ seq }) => seq <= readable) ||
+    (await keptLeaves(relay, { name, conversation, after }, now)).entries.length > 0;
+  if (isShown) throw new Refused("invalid_roster", "after: somebody has left since");
 }
 
 /** @throws Refused `not_a_member` where it is none, else `invalid_roster` */

@@ -161,3 +161,35 @@ describe("a commit that expired before anybody read it, its maker included", () 
     await closeAll(clients);
   });
 });
+
+describe("a request to leave that expired before some came back", () => {
+  it("is shown to them all the same, so that they judge what is committed like those who had read it", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol", "dave"]);
+    for (const client of [clients[0], clients[2]]) client.goOffline();
+    s.relay.filter = ({ direction, account, frame }) =>
+      !(direction === "up" && account === "bob" && frame.op === "commit");
+    await s.clock.until(views[3].leave());
+    await s.clock.settle();
+    clients[1].goOffline();
+    s.relay.filter = () => true;
+    const [seq, { kind }] = [...s.relay.tables.log.get(views[0].id)!].at(-1)!;
+    expect(kind).toBe("proposal");
+    expire(s, views[0].id, seq);
+    for (const client of [clients[0], clients[2]]) client.goOnline();
+    await s.clock.advance(minute);
+    await s.clock.until(views[0].rotateKeys());
+    await said(s, views[0], "dave is out");
+    clients[1].goOnline();
+    await s.clock.advance(minute);
+    await said(s, views[1], "so he is");
+    for (const view of views.slice(0, 3)) {
+      expect(view.members).toEqual(["alice", "bob", "carol"]);
+      const seen = await kinds(view);
+      expect(seen).toContain("left");
+      expect(seen.filter((each) => ["void", "unreadable", "cannotFollow"].includes(each))).toEqual([]);
+      expect((await history(view)).at(-1)).toMatchObject({ kind: "message", text: "so he is" });
+    }
+    await closeAll(clients);
+  });
+});

@@ -11,6 +11,7 @@ import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { bytesWithin } from "../support/bytesWithin.ts";
 import { closeAll } from "./support/conversations.ts";
 import { history, stage, take, type Stage } from "./support/stage.ts";
+import { publishKeyPackage, stranger } from "./support/stranger.ts";
 
 async function people(s: Stage, names: readonly string[]): Promise<readonly Client[]> {
   const clients: Client[] = [];
@@ -258,6 +259,23 @@ describe("a group", () => {
     clients[1]!.goOnline();
     await s.clock.until(left);
     expect(atBob!.state.current).toBe("ended");
+    await closeAll(clients);
+  });
+
+  it("is in nobody's way where whoever is invited has a member's signature key", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob"]);
+    const [atAlice, atBob] = await group(s, clients);
+    const mallory = await stranger(s, "mallory");
+    const twin = await stranger(s, "twin", { as: mallory });
+    for (const each of [mallory, twin]) await publishKeyPackage(s, each);
+    await s.clock.until(atAlice!.invite(["mallory"]));
+    const refused = await s.clock.until(atAlice!.invite(["twin"]).catch((error: unknown) => error));
+    expect(refused).toMatchObject({ code: "identity_invalid" });
+    expect((atAlice as LiveConversation).snapshot.intents).toEqual([]);
+    await s.clock.until(atAlice!.remove(["mallory"]));
+    await s.clock.settle();
+    expect(atBob!.members).toEqual(["alice", "bob"]);
     await closeAll(clients);
   });
 

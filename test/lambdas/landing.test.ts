@@ -109,13 +109,16 @@ describe("commit", () => {
     expect((await ask(alice, "commit", early)).error?.code).toBe("invalid_roster");
     const late = commitOf(conversation, { after: left.seq });
     expect((await ask(alice, "commit", late)).ok).toBeDefined();
-    // Whoever leaves last, and expires unread, is in nobody's way.
+    // Also where the request has expired: whoever reads is shown it, for a year.
     const last = { ...leave, turn: 2, entry: randomId() };
     const { seq } = (await ask(carol, "propose", last)).ok!;
     const blind = commitOf(conversation, { turn: 2, after: seq - 1 });
     expect((await ask(alice, "commit", blind)).error?.code).toBe("invalid_roster");
     const entries = stage.memory.tables.log.get(conversation)!;
-    entries.set(seq, { ...entries.get(seq)!, expires: 0 });
+    const beside = stage.memory.tables.log.get(`${conversation}/leaves`)!;
+    for (const table of [entries, beside]) table.set(seq, { ...table.get(seq)!, expires: 0 });
+    expect((await ask(alice, "commit", blind)).error?.code).toBe("invalid_roster");
+    beside.set(seq, { ...beside.get(seq)!, ttl: Math.floor(stage.now / 1_000) });
     expect((await ask(alice, "commit", blind)).ok).toBeDefined();
   });
 

@@ -1,5 +1,6 @@
 /** Appending, proposing and reading. */
 import { limits, type Request } from "@tacit/protocol";
+import { randomId } from "../../bench/rawDevice.ts";
 import type { Log } from "../../lambdas/ports.ts";
 import { dyingMargin, placeEntry } from "../../lambdas/core/placeEntry.ts";
 import {
@@ -147,6 +148,41 @@ describe("read", () => {
     const rest = (await ask(late(bob), "read", { conversation, after: 2 })).ok!;
     expect(rest.entries.map(({ seq, prev }) => [seq, prev])).toEqual([[5, 4]]);
     expect(rest.next).toBeUndefined();
+  });
+
+  test("a request to leave is shown when it has expired, in its place, to whoever has not read it", async () => {
+    const stage = newStage();
+    const [alice, bob, carol] = [
+      await person(stage, "alice"),
+      await person(stage, "bob"),
+      await person(stage, "carol"),
+    ];
+    const conversation = await group([alice, bob, carol]);
+    await append(alice, conversation);
+    const leave = { conversation, turn: 1, entry: randomId(), payload: payload(7), leave: true };
+    const left = (await ask(bob, "propose", leave)).ok!;
+    await append(alice, conversation);
+    stage.now = (await stage.relay.log.newest(conversation))!.expires;
+    const late = (device: Device) => ({
+      ...device,
+      caller: { ...device.caller, expires: Infinity, connectedAt: stage.now },
+    });
+    const seqs = async (after: number, more: { limit?: number } = {}) => {
+      const answer = (await ask(late(carol), "read", { conversation, after, ...more })).ok!;
+      return [answer.entries.map(({ seq }) => seq), answer.next];
+    };
+    expect(await seqs(0)).toEqual([[left.seq], undefined]);
+    await append(late(alice), conversation);
+    expect(await seqs(0)).toEqual([[left.seq, 5], undefined]);
+    expect(await seqs(left.seq)).toEqual([[5], undefined]);
+    // Not before its place in the pages.
+    expect(await seqs(0, { limit: 2 })).toEqual([[], 2]);
+    expect(await seqs(2, { limit: 2 })).toEqual([[left.seq], 4]);
+    // The table deletes what has expired.
+    for (const seq of [1, 2, 3, 4]) stage.memory.tables.log.get(conversation)!.delete(seq);
+    expect(await seqs(0)).toEqual([[left.seq, 5], undefined]);
+    const { entries } = (await ask(late(carol), "read", { conversation, after: 0 })).ok!;
+    expect(entries[0]).toMatchObject({ kind: "proposal", prev: 2, leave: true, payload: leave.payload });
   });
 
   test("a page fits its frame, whatever is on it", async () => {

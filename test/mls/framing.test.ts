@@ -352,6 +352,17 @@ describe("sections 9.2 and 15.3: order and loss", () => {
     }
   });
 
+  test("what somebody forges in a sender's name uses up no key that was kept for the sender", async () => {
+    const world = await groupOf({ ...strictConfig, skippedKeys: 2 });
+    const [late, next] = [await say(world, "alice", "late"), await say(world, "alice", "next")];
+    await hear(world, "bob", next);
+    const sender = { type: "member", leafIndex: leafOf(world, "alice") } as const;
+    const content = { contentType: "application", applicationData: text("late") } as const;
+    const forged = await send(stateOf(world, "carol"), content, { framed: (framed) => ({ ...framed, sender }) });
+    await refused(stateOf(world, "bob"), forged, "signature_invalid");
+    expect(show((await hear(world, "bob", late)).plaintext)).toBe("late");
+  });
+
   test("15.3: a generation too far ahead is refused before anything is derived", async () => {
     const world = await groupOf({ ...strictConfig, forwardLimit: 5 });
     let message = await say(world, "alice", "0");

@@ -158,6 +158,9 @@ export function memoryInbox(
       const { conversation, entry, next } = write;
       const standing = { seq: entry.seq, turn: next.turn, at: entry.at };
       mapIn(tables.log, conversation).set(entry.seq, entry);
+      if (write.copy !== undefined) {
+        mapIn(tables.log, write.copy.name).set(entry.seq, { ...entry, ttl: write.copy.ttl });
+      }
       tables.conversations.set(conversation, next);
       for (const { device, claim, payload, ttl } of write.welcomes) {
         const place = tables.inbox.get(device)!.get(claim)!;

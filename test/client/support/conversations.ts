@@ -48,10 +48,12 @@ export function roleIn({ info }: Conversation, account: string): string | undefi
   return info.current.members.find((member) => member.account === account)?.role;
 }
 
-/** Deletes from the log what TTL would, the entry `upTo` included. */
+/** Deletes from the log what TTL would, the entry `upTo` included. Requests to leave are kept beside it. */
 export function expire({ relay }: Stage, log: string, upTo: number): void {
   const entries = relay.tables.log.get(log)!;
   for (const seq of [...entries.keys()]) if (seq <= upTo) entries.delete(seq);
+  const leaves = relay.tables.log.get(`${log}/leaves`);
+  for (const [seq, entry] of leaves ?? []) if (seq <= upTo) leaves!.set(seq, { ...entry, expires: 0 });
 }
 
 /** One after the other. */

@@ -29,9 +29,15 @@ export interface Stranger {
   readonly signer: Parameters<typeof createRepairRequest>[1];
 }
 
-/** Registers `account` with one device. */
-export async function stranger({ clock, relay }: Stage, account: string): Promise<Stranger> {
-  const identity = await createIdentity(crypto);
+/** Registers `account` with one device. `as`: whose MLS signature key it has. */
+export async function stranger(
+  { clock, relay }: Stage,
+  account: string,
+  { as }: { readonly as?: Stranger } = {},
+): Promise<Stranger> {
+  const created = await createIdentity(crypto);
+  const identity =
+    as === undefined ? created : { ...created, signatureKeys: new Map([[suite.id, as.member.signatureKey]]) };
   const { deviceKey } = identity;
   const open = async (): Promise<RelaySocket> => {
     const { url, transport } = relay;

@@ -165,6 +165,20 @@ export function logContract(make: MakePorts): void {
       expect(await ports.conversations.get(conversation)).toEqual(after);
     });
 
+    test("an entry lands in two places, or in none", async () => {
+      const { ports, conversation, next } = await created();
+      const entry: StoredEntry = { ...messageAt(2), kind: "proposal", account: "bob", leave: true };
+      const copy = { name: `${conversation}/leaves`, ttl: 500_000 };
+      const write = { conversation, entry, next, welcomes: [], copy };
+      expect(await ports.landing.land({ ...write, expected: { turn: 0, ceiling: 64 } })).toEqual({ kind: "conflict" });
+      expect(await ports.log.newest(copy.name)).toBeUndefined();
+      expect(await ports.landing.land({ ...write, expected: next })).toEqual({ kind: "landed" });
+      expect(await ports.log.newest(conversation)).toEqual(entry);
+      expect(await ports.log.newest(copy.name)).toEqual({ ...entry, ttl: copy.ttl });
+      // A repetition, by the database's client or by the relay.
+      expect(await ports.landing.land({ ...write, expected: next })).toEqual({ kind: "landed" });
+    });
+
     test("a Welcome needs a claim of the committer's own, once; all of a landing or nothing", async () => {
       const { ports, conversation, next } = await created();
       const [device, other] = [randomId(32), randomId(32)];

@@ -107,7 +107,7 @@ export class Causes {
 
   /** Whether the device was told by the item at `index`, `rejoined`, that it may miss this place. */
   #isPassedOver(items: PlacedTimeline["items"], index: number, place: Place): boolean {
-    const { item, log } = items[index]!;
+    const { item, log, at } = items[index]!;
     if (item.kind !== "rejoined") return false;
     // The place `after` is of the log that it was in before.
     const first = item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
@@ -116,7 +116,18 @@ export class Causes {
     const read = [earlier.findLast((each) => each.item.kind !== "rejoined"), earlier.at(-1)];
     const isBefore = read.some((each) => (each?.log ?? first ?? log) === place.log);
     if (isBefore && place.seq > item.after) return place.log !== log || place.seq <= item.seq;
+    const wasThere = earlier.some((each) => each.log === place.log);
+    if (item.successor && !wasThere && this.#hadExpired(place, log, at)) return true;
     // The part of the new log that was there before it came in.
     return place.log === log && place.seq <= item.seq;
+  }
+
+  /** It stood in a successor that `log` goes on from, and had expired by `time`. */
+  #hadExpired({ log: skipped, seq }: Place, log: string, time: number): boolean {
+    const { memberships, logs } = this.#oracle;
+    let before = memberships.predecessorOf(log);
+    while (before !== undefined && before !== skipped) before = memberships.predecessorOf(before);
+    const expires = logs.get(skipped)?.get(seq)?.entry.expires ?? Infinity;
+    return before === skipped && memberships.predecessorOf(skipped) !== undefined && expires <= time;
   }
 }
