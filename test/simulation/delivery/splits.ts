@@ -1,4 +1,5 @@
 /** Conversations whose members cannot meet again by themselves: the limit that docs/threat-model.md names. */
+import { isDirect } from "@tacit/protocol";
 import type { Causes } from "./causes.ts";
 import type { Device } from "./device.ts";
 import { isForeign } from "./foreign.ts";
@@ -18,6 +19,8 @@ export function isSplitAfter(
   { log, logs }: { readonly log: string; readonly logs: readonly string[] },
   { causes, timelines }: { readonly causes: Causes; readonly timelines: readonly PlacedTimeline[] },
 ): boolean {
+  // The two always meet: the names of their logs follow from their accounts.
+  if (isDirect(log)) return false;
   const { memberships } = world.oracle;
   const next = logs.filter((each) => memberships.predecessorOf(each) === log && !isForeign(world, each));
   const openers = new Set(next.map((each) => memberships.openerOf(each)));
@@ -39,7 +42,9 @@ function isLoss(causes: Causes, device: Device, log: string): (each: PlacedTimel
 function isStranded({ devices, oracle }: World, { name, account }: Device, log: string): boolean {
   const { memberships } = oracle;
   const last = memberships.lastEpochOf(name, log);
-  const ids = new Set(last === undefined ? [] : memberships.devicesIn(log, last));
+  // One that was never in has nobody to go on with.
+  if (last === undefined) return false;
+  const ids = new Set(memberships.devicesIn(log, last));
   return devices
     .filter((other) => other.account !== account && other.id !== undefined && ids.has(other.id))
     .every(({ id, account: other }) => memberships.hasLeft(log, other, Infinity) || !memberships.isInNewest(id!, log));
