@@ -26,6 +26,8 @@ export type Conversation = {
   readonly ceiling: number;
   readonly roster: readonly string[];
   readonly dropped: ReadonlyMap<string, Dropped>;
+  /** Where the last request to leave stands, also of an account that is back. */
+  readonly lastLeave?: number;
   /** `by`: the account that posted it. */
   readonly lastCommit: { readonly id: string; readonly seq: number; readonly at: number; readonly by: string };
   /** The turn that was last ended by an account which the commit before had dropped: see core/roster.ts. */

@@ -2,7 +2,7 @@
 import type { ConversationDeps } from "./conversationDeps.ts";
 import type { ConversationSteps } from "./conversationSteps.ts";
 import { encodeBase64Url, isDirect } from "@tacit/protocol";
-import { Refused } from "./relaySocket.ts";
+import { LostAnswer, Refused } from "./relaySocket.ts";
 import { uniformOf } from "./session/backoff.ts";
 import { randomId } from "./session/cryptoContext.ts";
 import { noted, silent, type ConversationState } from "./session/conversation.ts";
@@ -35,14 +35,17 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
     const at = { seq: current.cursor, storedAt: now };
     return isLeftAlone(asked) && !isLeftAlone(current) ? noted(asked, { kind: "unanswered" }, at) : silent(asked);
   });
-  const { others, refused } = await ask(deps, state, { at: now, log: undefined });
+  const { reached, refused, lost } = await ask(deps, state, { at: now, log: undefined });
   const before = repair.refused ?? 0;
-  const rounds = others > 0 && refused === others ? before + 1 : 0;
-  if (rounds >= refusalsToEnd) return giveUp(deps, steps);
-  if (rounds === before) return;
-  await steps.take((current) =>
-    current.repair === next ? silent({ ...current, repair: { ...next, refused: rounds } }) : undefined,
-  );
+  // What failed for another reason says nothing of it.
+  const rounds = reached > 0 ? 0 : before + (refused > 0 ? 1 : 0);
+  if (rounds >= refusalsToEnd) await giveUp(deps, steps);
+  else if (rounds !== before) {
+    await steps.take((current) =>
+      current.repair === next ? silent({ ...current, repair: { ...next, refused: rounds } }) : undefined,
+    );
+  }
+  if (lost !== undefined) throw lost;
 }
 
 /** Asks as one that goes on, and may be elsewhere than the others. */
@@ -52,34 +55,37 @@ export async function askInDoubt(deps: ConversationDeps, steps: ConversationStep
   const now = deps.connection.now();
   await steps.take((current) => silent({ ...current, doubt: askedInDoubt(current.doubt, now) }));
   const log = state.chain && { seq: state.cursor, hash: encodeBase64Url(state.chain) };
-  await ask(deps, state, { at: now, log });
+  const { lost } = await ask(deps, state, { at: now, log });
+  if (lost !== undefined) throw lost;
 }
 
+/** How many of the others' devices were reached, how many not because this account is on no roster, and what kept it from asking the rest. */
 async function ask(
   deps: ConversationDeps,
   state: ConversationState,
   { at, log }: Pick<RepairRequest, "at" | "log">,
-): Promise<{ readonly others: number; readonly refused: number }> {
+): Promise<{ readonly reached: number; readonly refused: number; readonly lost?: Error }> {
   const { account: self, provider } = deps.context();
   const { log: conversation, doubt } = state;
   const body = { conversation, at, log, successor: successorToName(doubt) };
   const payload = { inline: encodeBase64Url(await deps.repairRequest(body)) };
-  let others = 0;
+  let reached = 0;
   let refused = 0;
   const targets = await whomToAsk(deps, state);
   for (const { account, device } of targets) {
     const request = { account, device, message: randomId(provider), payload };
     // Devices of the own account are reached whether it is on the roster or not.
     const isOther = account !== self;
-    if (isOther) others++;
     try {
       await deps.connection.request("sendInbox", account === self ? request : { ...request, conversation });
+      if (isOther) reached++;
     } catch (error) {
+      if (error instanceof LostAnswer) return { reached, refused, lost: error };
       if (!(error instanceof Refused)) throw error;
       if (isOther && error.refusal.code === "not_a_member") refused++;
     }
   }
-  return { others, refused };
+  return { reached, refused };
 }
 
 /** The account is not on the roster any more: somebody took it out while this device could not follow. */

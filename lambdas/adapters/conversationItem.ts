@@ -5,7 +5,7 @@
  *     turn, ceiling                                 b   predecessor
  *     r   roster                                    ci, cs, ca, cb   id, seq, time and poster of the last commit
  *     d   dropped: account -> [seq, turn],          o   turn that was last ended by a restoration
- *         and a 1 where the account left
+ *         and a 1 where the account left          l   seq of the last request to leave
  */
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import type { Conversation, Dropped } from "../ports.ts";
@@ -25,7 +25,7 @@ import {
 
 /** Everything but the key. */
 export function conversationAttributes(conversation: Conversation): Item {
-  const { turn, ceiling, roster, dropped, lastCommit, generation, predecessor, restored } = conversation;
+  const { turn, ceiling, roster, dropped, lastLeave, lastCommit, generation, predecessor, restored } = conversation;
   return {
     turn: number(turn),
     ceiling: number(ceiling),
@@ -33,6 +33,7 @@ export function conversationAttributes(conversation: Conversation): Item {
     d: {
       M: Object.fromEntries([...dropped].map(([account, at]) => [account, droppedAttribute(at)])),
     },
+    ...(lastLeave === undefined ? {} : { l: number(lastLeave) }),
     ci: binary(lastCommit.id),
     cs: number(lastCommit.seq),
     ca: number(lastCommit.at),
@@ -49,6 +50,7 @@ export function readConversation(item: Item): Conversation {
     ceiling: readNumber(item, "ceiling"),
     roster: readList(item, "r"),
     dropped: new Map(Object.entries(readMap(item, "d")).map(([account, at]) => [account, readDropped(at)])),
+    ...(item["l"] && { lastLeave: readNumber(item, "l") }),
     lastCommit: {
       id: readBinary(item, "ci"),
       seq: readNumber(item, "cs"),

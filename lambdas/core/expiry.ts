@@ -19,7 +19,7 @@ export function lifeOf(
 
 /** A Welcome waits this long for a device that is away. */
 export const welcomeLife = 365 * day;
-/** A request to leave is shown this long to whoever has not read it. */
+/** A request to leave is shown this long after it expired to whoever has not read it. */
 export const leaveLife = 365 * day;
 /** Milliseconds that something which one device sent another waits. */
 export const messageLife = 30 * day * 1_000;

@@ -14,23 +14,27 @@ const beside = (conversation: string): string => `${conversation}/leaves`;
 
 /** Where the request `entry` is kept from when it lands. */
 export function keptLeave(conversation: string, entry: StoredEntry) {
-  return { name: beside(conversation), ttl: seconds(entry.at) + leaveLife };
+  return { name: beside(conversation), ttl: seconds(entry.expires) + leaveLife };
 }
 
 /**
- * Those after `after` that have expired in the log, a page of them; where there may be more, `upTo` is the last that was looked at. Costs
- * nothing where nobody left since.
+ * The first of those after `after` that have expired in the log; where there may be more, `upTo` is the last that was looked at. Costs nothing
+ * where nobody has left since.
  */
 export async function keptLeaves(
   { log }: Pick<Relay, "log">,
   { name, conversation, after }: { readonly name: string; readonly conversation: Conversation; readonly after: number },
   now: number,
 ): Promise<{ readonly entries: readonly StoredEntry[]; readonly upTo: number }> {
-  const left = [...conversation.dropped.values()].some((dropped) => dropped.left === true && dropped.seq > after);
-  if (!left) return { entries: [], upTo: Infinity };
-  const { entries, more } = await log.page(beside(name), after, limits.pageEntries);
-  return {
-    entries: entries.filter(({ expires, ttl }) => expires <= now && now < ttl * 1_000),
-    upTo: (more && entries.at(-1)?.seq) || Infinity,
-  };
+  const { lastLeave = 0 } = conversation;
+  let from = after;
+  while (lastLeave > from) {
+    const { entries, more } = await log.page(beside(name), from, limits.pageEntries);
+    const kept = entries.filter(({ expires, ttl }) => expires <= now && now < ttl * 1_000);
+    const last = entries.at(-1);
+    if (!more || last === undefined) return { entries: kept, upTo: Infinity };
+    if (kept.length > 0) return { entries: kept, upTo: last.seq };
+    from = last.seq;
+  }
+  return { entries: [], upTo: Infinity };
 }

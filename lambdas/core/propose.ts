@@ -27,6 +27,8 @@ export async function propose(relay: Relay, caller: Caller, request: Request<"pr
   requireTurn(head, turn);
   // The other side could not take part in a successor that this account is not on.
   if (leave && isDirect(conversation)) throw new Refused("invalid_roster", "nobody leaves a direct conversation");
+  // It is shown for longer than blobs are kept.
+  if (leave && !("inline" in payload)) throw new Refused("malformed", "payload: a request to leave is not a blob");
   await keepBlobs(relay, [payload], []);
   const { entry, roster } = await (leave ? land : post)(relay, caller, request, head);
   const closes = await afterLanding(relay, caller, "propose", [

@@ -65,11 +65,10 @@ export async function requireLeavesRead(
 ): Promise<void> {
   const now = relay.clock.now();
   const readable = entry === undefined || entry.expires <= now ? 0 : entry.seq;
-  const unread = [...conversation.dropped.values()].filter(({ seq, left }) => left === true && seq > after);
-  if (unread.length === 0) return;
+  const { lastLeave = 0 } = conversation;
+  if (lastLeave <= after) return;
   const isShown =
-    unread.some(({ seq }) => seq <= readable) ||
-    (await keptLeaves(relay, { name, conversation, after }, now)).entries.length > 0;
+    lastLeave <= readable || (await keptLeaves(relay, { name, conversation, after }, now)).entries.length > 0;
   if (isShown) throw new Refused("invalid_roster", "after: somebody has left since");
 }
 
@@ -118,6 +117,7 @@ export function afterLeaving(conversation: Conversation, account: string, seat: 
     ceiling: seat.ceiling ?? conversation.ceiling,
     roster: conversation.roster.filter((other) => other !== account),
     dropped: newest(dropped),
+    lastLeave: seat.seq,
   };
 }
 

@@ -1,5 +1,5 @@
 /** What members without manners, and a relay that lies, do to a conversation and its roster; and what is left of both. */
-import type { Client, Conversation, TimelineItem, Transport } from "@tacit/client";
+import type { Conversation, TimelineItem, Transport } from "@tacit/client";
 import { encodeBase64Url } from "@tacit/protocol";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { seededRandom } from "../support/memoryPorts.ts";
@@ -7,6 +7,7 @@ import { closeAll, group, kinds, said, say, texts } from "./support/conversation
 import { slowTransport } from "./support/latency.ts";
 import { forge, noise, showing } from "./support/liar.ts";
 import { history, stage, take, type Stage } from "./support/stage.ts";
+import { garbage, garbageFor, groupWithMallory, posted } from "./support/mallory.ts";
 import { askForRepair, publishKeyPackage, stranger, type Stranger } from "./support/stranger.ts";
 
 const minute = 60_000;
@@ -14,55 +15,6 @@ const hour = 60 * minute;
 
 const served = ({ relay }: Stage, { id }: Conversation): readonly string[] =>
   [...relay.tables.conversations.get(id)!.roster].sort();
-
-/** Alice's group with the others, and Mallory, who is a member with a client of her own making. */
-async function groupWithMallory(s: Stage, names: readonly string[], networkOf?: (name: string) => Transport) {
-  const clients: Client[] = [];
-  for (const name of names) clients.push(await s.arrive(name, networkOf && { transport: networkOf(name) }));
-  const mallory = await stranger(s, "mallory");
-  await publishKeyPackage(s, mallory);
-  const members = [...names.slice(1), "mallory"];
-  const created = await s.clock.until(clients[0]!.createGroup({ members }));
-  if (networkOf !== undefined) await s.clock.advance(minute);
-  await s.clock.settle();
-  const views = [created, ...clients.slice(1).map((client) => client.conversations()[0]!)];
-  for (const view of views) await s.clock.until(view.accept());
-  return { clients, views, mallory };
-}
-
-interface Delta {
-  readonly add?: readonly string[];
-  readonly remove?: readonly string[];
-  readonly welcomes?: readonly object[];
-}
-
-function garbageFor(conversation: string, turn: number, { add = [], remove = [], welcomes = [] }: Delta = {}) {
-  return {
-    conversation,
-    entry: encodeBase64Url(noise(16)),
-    turn,
-    after: 1_000,
-    payload: { inline: encodeBase64Url(noise()) },
-    welcomes: welcomes as never,
-    blobs: [],
-    add: [...add],
-    remove: [...remove],
-  };
-}
-
-/** The answer's code, or "taken". */
-function posted({ socket }: Stranger, commit: ReturnType<typeof garbageFor>): Promise<string> {
-  return socket.request("commit", commit).then(
-    () => "taken",
-    (error: { readonly refusal: { readonly code: string } }) => error.refusal.code,
-  );
-}
-
-/** At the turn that is. */
-function garbage({ relay, clock }: Stage, mallory: Stranger, { id }: Conversation, delta: Delta): Promise<string> {
-  const { turn } = relay.tables.conversations.get(id)!;
-  return clock.until(posted(mallory, garbageFor(id, turn, delta)));
-}
 
 describe("a member that posts garbage", () => {
   it("is passed over by all, and the roster is restored by who was dropped", async () => {

@@ -99,6 +99,18 @@ describe("createConversation", () => {
   });
 });
 
+describe("propose", () => {
+  test("a request to leave is no blob: it is shown for longer than that is kept", async () => {
+    const { stage, alice, bob } = await trio();
+    const conversation = await group([alice, bob]);
+    const hash = sha256("a request");
+    stage.memory.tables.blobs.set(`staging/${hash}`, { size: 9, modified: stage.now });
+    const leave = { conversation, turn: 1, entry: randomId(), payload: { blob: { hash, size: 9 } }, leave: true };
+    expect((await ask(bob, "propose", leave)).error?.code).toBe("malformed");
+    expect((await ask(bob, "propose", { ...leave, leave: false })).ok).toBeDefined();
+  });
+});
+
 describe("commit", () => {
   test("that does not know who left is refused, as long as that can be read", async () => {
     const { stage, alice, bob, carol } = await trio();

@@ -14,6 +14,7 @@ import {
   payload,
   person,
   pushes,
+  welcomeFor,
   type Device,
 } from "./stage.ts";
 
@@ -183,6 +184,28 @@ describe("read", () => {
     expect(await seqs(0)).toEqual([[left.seq, 5], undefined]);
     const { entries } = (await ask(late(carol), "read", { conversation, after: 0 })).ok!;
     expect(entries[0]).toMatchObject({ kind: "proposal", prev: 2, leave: true, payload: leave.payload });
+  });
+
+  test("a request to leave is shown also where its account is back, and where many before it are gone for good", async () => {
+    const { stage, alice, bob, conversation } = await pair();
+    const carol = await person(stage, "carol");
+    const add = { add: ["carol"], welcomes: [welcomeFor(carol, alice)] };
+    expect((await ask(alice, "commit", commitOf(conversation, add))).ok).toBeDefined();
+    const leave = { conversation, turn: 2, entry: randomId(), payload: payload(7), leave: true };
+    const { seq } = (await ask(carol, "propose", leave)).ok!;
+    const back = { turn: 2, add: ["carol"], welcomes: [welcomeFor(carol, alice)] };
+    expect((await ask(alice, "commit", commitOf(conversation, back))).ok).toBeDefined();
+    const beside = stage.memory.tables.log.get(`${conversation}/leaves`)!;
+    const kept = { ...beside.get(seq)!, expires: 0 };
+    beside.clear();
+    for (let before = 1; before <= 250; before++) beside.set(before, { ...kept, seq: before, ttl: 0 });
+    beside.set(251, { ...kept, seq: 251 });
+    const current = stage.memory.tables.conversations.get(conversation)!;
+    stage.memory.tables.conversations.set(conversation, { ...current, lastLeave: 251 });
+    const { entries } = (await ask(bob, "read", { conversation, after: 0 })).ok!;
+    expect(entries.map(({ seq: at }) => at)).toEqual([1, 2, 3, 4, 251]);
+    const blind = commitOf(conversation, { turn: 3, after: seq });
+    expect((await ask(bob, "commit", blind)).error?.code).toBe("invalid_roster");
   });
 
   test("a page fits its frame, whatever is on it", async () => {

@@ -41,6 +41,9 @@ export async function applyProposal(
     return voided(offRoster(before, entry), entry);
   }
   const { group, consumed } = processed;
+  // The relay would not know of it, so others might not be told, and commits that keep the account would land.
+  const isUnsaid = entry.leave !== true && leaveProposals(group).length > leaveProposals(before.group).length;
+  if (isUnsaid) return voided(before, entry);
   if (isOwn && leaveProposals(group).some(({ account }) => account === context.account)) {
     return { ...left(context, before, entry), consumed };
   }

@@ -2,7 +2,7 @@
 import { landCommit, landedEntry, progressOf, type LandingProgress } from "../landCommit.ts";
 import { applyAll } from "../readLog.ts";
 import { LostAnswer, Refused } from "../relaySocket.ts";
-import type { PendingCommit } from "../session/conversation.ts";
+import type { ConversationState, PendingCommit, Step } from "../session/conversation.ts";
 import { leavesOf } from "../session/group.ts";
 import { withoutClaims } from "../session/intents.ts";
 import { lostCreation, withoutPending } from "../session/pendingCommit.ts";
@@ -88,21 +88,29 @@ export class Landing {
         return this.#lostTurn(pending, error, since);
       case "not_a_member":
         await reading.read();
-        // Dropped by a void commit, and not allowed to mend that.
         await steps.take((state) =>
-          state.pending === pending && state.unlisted.includes(deps.context().account)
-            ? { ...withoutPending(state), state: { ...withoutPending(state).state, justDropped: [] } }
-            : undefined,
+          state.pending === pending && this.#isDropped(state) ? withoutRestoring(state) : undefined,
         );
         return retry.again(new LostAnswer("the relay does not take it"));
-      case "invalid_roster":
-        // The roster is not what this device believes: what it has not read tells.
-        await steps.take((state) => (state.pending === pending ? withoutPending(state) : undefined));
+      case "invalid_roster": {
+        // The roster is not what this device believes: what it has not read tells, unless it may not read it.
+        const { cursor } = steps.now;
+        await reading.read();
+        await steps.take((state) => {
+          if (state.pending !== pending) return undefined;
+          return this.#isDropped(state) && state.cursor === cursor ? withoutRestoring(state) : withoutPending(state);
+        });
         return retry.again(error);
+      }
       default:
         if (!isFinal(error)) throw error;
         return this.#discard(pending, error);
     }
+  }
+
+  /** By a void commit, which this device would mend. */
+  #isDropped({ unlisted }: ConversationState): boolean {
+    return unlisted.includes(this.#work.deps.context().account);
   }
 
   /**
@@ -133,4 +141,10 @@ export class Landing {
     const intent = steps.now.intents.find(({ id }) => id === pending.intent);
     if (intent !== undefined) await refuse(this.#work, intent, translate(error));
   }
+}
+
+/** The relay does not let this account put itself back on the roster. */
+function withoutRestoring(state: ConversationState): Step {
+  const step = withoutPending(state);
+  return { ...step, state: { ...step.state, justDropped: [] } };
 }

@@ -154,6 +154,7 @@ export function logContract(make: MakePorts): void {
       const after = conversationAfter(entry, {
         roster: ["ann"],
         dropped,
+        lastLeave: 2,
         restored: 1,
         ceiling: 128,
         generation: 3,

@@ -23,13 +23,18 @@ export type Excuse =
 export class Causes {
   readonly #oracle: Oracle;
   readonly #root: string;
+  /** Names of those that were revoked. */
+  readonly #revoked: ReadonlySet<string>;
   /** `<device> <log> <seq>` of each `cannotFollow` whose cause is known. */
   readonly #explained = new Set<string>();
+  /** `<device> <log>` where it lost that to commits which expired unread, whatever it said of it. */
+  readonly #lost = new Set<string>();
   #troubledSince = Infinity;
 
-  constructor(oracle: Oracle, root: string) {
+  constructor(oracle: Oracle, root: string, devices: readonly Device[]) {
     this.#oracle = oracle;
     this.#root = root;
+    this.#revoked = new Set(devices.filter(({ isRevoked }) => isRevoked).map(({ name }) => name));
   }
 
   /** Whether by then somebody could not follow, for a known cause: others may be put in anew then, or taken along into a successor. */
@@ -52,14 +57,22 @@ export class Causes {
     for (const [index, { item, log, at }] of items.entries()) {
       if (item.kind === "cannotFollow" && lost(log, at, item.seq)) {
         this.#explained.add(`${device.name} ${log} ${item.seq}`);
+        this.#lost.add(`${device.name} ${log}`);
         this.trouble(at);
       }
       if (item.kind === "rejoined" && this.has(device, "askedEarly", at)) this.trouble(at);
       // Who created it, or was to get a Welcome for it, has nothing to say so in before it is in.
       const first = item.kind === "rejoined" && item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
       const before = items[index - 1]?.log ?? first;
-      if (item.kind === "rejoined" && before !== undefined && lost(before, at)) this.trouble(at);
+      if (item.kind === "rejoined" && before !== undefined && lost(before, at)) {
+        this.trouble(at);
+        this.#lost.add(`${device.name} ${before}`);
+      }
     }
+  }
+
+  hasLost(device: Device, log: string): boolean {
+    return this.#lost.has(`${device.name} ${log}`);
   }
 
   explains(device: Device, log: string, seq: number): boolean {
@@ -117,17 +130,22 @@ export class Causes {
     const isBefore = read.some((each) => (each?.log ?? first ?? log) === place.log);
     if (isBefore && place.seq > item.after) return place.log !== log || place.seq <= item.seq;
     const wasThere = earlier.some((each) => each.log === place.log);
-    if (item.successor && !wasThere && this.#hadExpired(place, log, at)) return true;
+    if (item.successor && !wasThere && this.#wasRevokedAlone(place, log, at)) return true;
     // The part of the new log that was there before it came in.
     return place.log === log && place.seq <= item.seq;
   }
 
-  /** It stood in a successor that `log` goes on from, and had expired by `time`. */
-  #hadExpired({ log: skipped, seq }: Place, log: string, time: number): boolean {
-    const { memberships, logs } = this.#oracle;
+  /**
+   * A device said it, which is revoked since, in a successor that `log` goes on from, and it had expired by `time`: nobody follows a revoked
+   * device.
+   */
+  #wasRevokedAlone({ log: skipped, seq }: Place, log: string, time: number): boolean {
+    const { memberships, logs, said } = this.#oracle;
     let before = memberships.predecessorOf(log);
     while (before !== undefined && before !== skipped) before = memberships.predecessorOf(before);
-    const expires = logs.get(skipped)?.get(seq)?.entry.expires ?? Infinity;
-    return before === skipped && memberships.predecessorOf(skipped) !== undefined && expires <= time;
+    const logged = logs.get(skipped)?.get(seq);
+    const by = logged?.message === undefined ? undefined : said.get(logged.message)?.by;
+    const isSuccessor = before === skipped && memberships.predecessorOf(skipped) !== undefined;
+    return isSuccessor && by !== undefined && this.#revoked.has(by) && logged!.entry.expires <= time;
   }
 }

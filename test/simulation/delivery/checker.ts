@@ -110,7 +110,7 @@ class CheckedConversation {
     this.#world = world;
     this.#root = root;
     this.#logs = logs;
-    this.#causes = new Causes(world.oracle, root);
+    this.#causes = new Causes(world.oracle, root, world.devices);
     for (const log of logs) this.#causes.trouble(disturbedSince(world, log));
   }
 

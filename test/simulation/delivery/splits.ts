@@ -25,17 +25,12 @@ export function isSplitAfter(
   const next = logs.filter((each) => memberships.predecessorOf(each) === log && !isForeign(world, each));
   const openers = new Set(next.map((each) => memberships.openerOf(each)));
   const lost = timelines
-    .filter(({ device, items }) => openers.has(device.account) && items.some(isLoss(causes, device, log)))
-    .map(({ device }) => device);
+    .map(({ device }) => device)
+    .filter((device) => openers.has(device.account) && causes.hasLost(device, log));
   const areLost = openers.size > 0 && [...openers].every((opener) => lost.some(({ account }) => account === opener));
   if (!areLost) return false;
   const epochs = new Set(lost.map(({ name }) => memberships.lastEpochOf(name, log)));
   return (openers.size > 1 && epochs.size > 1) || lost.some((device) => isStranded(world, device, log));
-}
-
-function isLoss(causes: Causes, device: Device, log: string): (each: PlacedTimeline["items"][number]) => boolean {
-  return ({ log: place, item }) =>
-    place === log && item.kind === "cannotFollow" && causes.explains(device, log, item.seq);
 }
 
 /** Whether everybody else in the last epoch of `log` that the device was in is out since. */
