@@ -15,8 +15,8 @@ import { isLeftAlone } from "./session/successor.ts";
 /** Devices that are asked at a time. */
 const asked = 8;
 /**
- * Rounds of requests in a row after which the conversation is over for this account, where the relay says to each that it is on no roster: more than
- * an hour. A void commit may drop it, and it is taken back within seconds of somebody's being there.
+ * Rounds of requests in a row after which the conversation is over for this account, where the relay says to each that it is on no roster; and
+ * more than an hour after the first. A void commit may drop it, and it is taken back within seconds of somebody's being there.
  */
 const refusalsToEnd = 4;
 
@@ -37,9 +37,10 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
   });
   const { reached, refused, lost } = await ask(deps, state, { at: now, log: undefined });
   const before = repair.refused ?? 0;
-  // What failed for another reason says nothing of it.
-  const rounds = reached > 0 ? 0 : before + (refused > 0 ? 1 : 0);
-  if (rounds >= refusalsToEnd) await giveUp(deps, steps);
+  // A round that got lost says nothing of it.
+  const unsaid = lost === undefined ? 0 : before;
+  const rounds = reached > 0 ? 0 : refused > 0 ? before + 1 : unsaid;
+  if (rounds >= refusalsToEnd && attempts > refusalsToEnd) await giveUp(deps, steps);
   else if (rounds !== before) {
     await steps.take((current) =>
       current.repair === next ? silent({ ...current, repair: { ...next, refused: rounds } }) : undefined,

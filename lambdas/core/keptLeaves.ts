@@ -33,7 +33,8 @@ export async function keptLeaves(
     const kept = entries.filter(({ expires, ttl }) => expires <= now && now < ttl * 1_000);
     const last = entries.at(-1);
     if (!more || last === undefined) return { entries: kept, upTo: Infinity };
-    if (kept.length > 0) return { entries: kept, upTo: last.seq };
+    // Those behind one that is in the log still are, too, as a rule.
+    if (kept.length > 0 || now < last.expires) return { entries: kept, upTo: last.seq };
     from = last.seq;
   }
   return { entries: [], upTo: Infinity };

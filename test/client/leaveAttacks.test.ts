@@ -1,8 +1,8 @@
 /** What members do to others by asking to leave; over the relay's own rules in one process. */
 import { closeAll, expire, group, kinds, said, texts } from "./support/conversations.ts";
-import { garbage, groupWithMallory, leaveInGarbage } from "./support/mallory.ts";
+import { garbage, garbageFor, groupWithMallory, leaveInGarbage, posted } from "./support/mallory.ts";
 import { stage } from "./support/stage.ts";
-import { publishKeyPackage } from "./support/stranger.ts";
+import { publishKeyPackage, stranger } from "./support/stranger.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -28,6 +28,26 @@ describe("a member who asks to leave", () => {
     await s.clock.advance(minute);
     expect(refusals).toBeLessThan(20);
     for (const view of views) expect(await texts(view)).toContain("still here");
+    await closeAll(clients);
+  });
+
+  it("right after a void commit brought her in: nobody waits for her removal", async () => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob"]);
+    const eve = await stranger(s, "eve");
+    await publishKeyPackage(s, eve);
+    const { keyPackages } = await s.clock.until(mallory.socket.request("claimKeyPackages", { account: "eve" }));
+    const { device, claim } = keyPackages[0]!;
+    const welcomes = [{ device, claim, payload: { inline: "AAAA" } }];
+    // In one go, before anybody's tidying.
+    const { turn } = s.relay.tables.conversations.get(views[0]!.id)!;
+    const brought = posted(mallory, garbageFor(views[0]!.id, turn, { add: ["eve"], welcomes }));
+    expect(await s.clock.until(brought)).toBe("taken");
+    await leaveInGarbage(s, eve, views[0]!);
+    const waiting = await s.clock.until(views[1]!.send({ text: "undisturbed" }));
+    await s.clock.until(waiting.sent, minute);
+    await s.clock.settle();
+    for (const view of views) expect(await texts(view)).toContain("undisturbed");
     await closeAll(clients);
   });
 

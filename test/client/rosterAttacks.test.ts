@@ -3,7 +3,7 @@ import type { Conversation, TimelineItem, Transport } from "@tacit/client";
 import { encodeBase64Url } from "@tacit/protocol";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { seededRandom } from "../support/memoryPorts.ts";
-import { closeAll, group, kinds, said, say, texts } from "./support/conversations.ts";
+import { closeAll, expire, group, kinds, said, say, texts } from "./support/conversations.ts";
 import { slowTransport } from "./support/latency.ts";
 import { forge, noise, showing } from "./support/liar.ts";
 import { history, stage, take, type Stage } from "./support/stage.ts";
@@ -151,6 +151,25 @@ describe("a member that posts garbage", () => {
       ]);
       expect(await texts(view)).toEqual(["still served"]);
     }
+    await closeAll(clients);
+  });
+
+  it("that drops a member who cannot follow, with all others away for half an hour: she is put in anew", async () => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob", "carol"]);
+    const { id } = views[0]!;
+    clients[2]!.goOffline();
+    await s.clock.until(views[0]!.rotateKeys());
+    expire(s, id, [...s.relay.tables.log.get(id)!.keys()].at(-1)!);
+    for (const client of clients.slice(0, 2)) client.goOffline();
+    expect(await garbage(s, mallory, views[0]!, { remove: ["carol"] })).toBe("taken");
+    clients[2]!.goOnline();
+    await s.clock.advance(hour / 2);
+    for (const client of clients.slice(0, 2)) client.goOnline();
+    await s.clock.advance(2 * hour);
+    await said(s, views[0]!, "there you are");
+    for (const view of views) expect((await texts(view)).at(-1)).toBe("there you are");
+    expect(await kinds(views[2]!)).not.toContain("noLongerMember");
     await closeAll(clients);
   });
 

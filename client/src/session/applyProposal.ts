@@ -3,7 +3,7 @@ import { isDirect, type Entry } from "@tacit/protocol";
 import { ended, isLocal, placeOf, stuck, unreadable, voided, type Applied, type ReadEntry } from "./applied.ts";
 import type { ConversationState, RecentEntry, SessionContext } from "./conversation.ts";
 import { doubting, isStrange, namesGroup } from "./doubt.ts";
-import { epochOf, leaveProposals } from "./group.ts";
+import { epochOf, selfRemovals } from "./group.ts";
 import { handshakeHeader, isOfEpoch } from "./handshakeHeader.ts";
 import { receive, type Processed } from "./groupMessages.ts";
 
@@ -42,11 +42,9 @@ export async function applyProposal(
   }
   const { group, consumed } = processed;
   // The relay would not know of it, so others might not be told, and commits that keep the account would land.
-  const isUnsaid = entry.leave !== true && leaveProposals(group).length > leaveProposals(before.group).length;
-  if (isUnsaid) return voided(before, entry);
-  if (isOwn && leaveProposals(group).some(({ account }) => account === context.account)) {
-    return { ...left(context, before, entry), consumed };
-  }
+  const asksToLeave = selfRemovals(group).length > selfRemovals(before.group).length;
+  if (asksToLeave && entry.leave !== true) return voided(before, entry);
+  if (asksToLeave && isOwn) return { ...left(context, before, entry), consumed };
   return { state: { ...offRoster(before, entry), group }, items: [], consumed, verdict: "applied" };
 }
 
@@ -57,7 +55,11 @@ function left({ account }: SessionContext, state: ConversationState, entry: Prop
 
 /** The relay does not serve it any more: whether it asked for that shows in the proposal, and the next commit takes out who did. */
 function offRoster(state: ConversationState, { leave, account }: ProposalEntry): ConversationState {
-  if (leave !== true || isDirect(state.log) || state.unlisted.includes(account) || !state.roster.includes(account))
-    return state;
+  if (leave !== true || isDirect(state.log)) return state;
+  // Brought in by a void commit: there is nobody to take off any more.
+  if (state.strangers.includes(account)) {
+    return { ...state, strangers: state.strangers.filter((each) => each !== account) };
+  }
+  if (state.unlisted.includes(account) || !state.roster.includes(account)) return state;
   return { ...state, unlisted: [...state.unlisted, account].sort() };
 }

@@ -77,11 +77,16 @@ export function leaveProposals(
   group: Group,
 ): readonly { readonly account: string; readonly leafIndex: number; readonly reference: Uint8Array }[] {
   const own = ownLeafIndex(group);
+  return selfRemovals(group).flatMap(({ removed, ref }) =>
+    removed === own ? [] : [{ account: identityAt(group, removed).account, leafIndex: removed, reference: ref }],
+  );
+}
+
+/** Leaves whose members proposed to remove them, this device's among them. */
+export function selfRemovals(group: Group): readonly { readonly removed: number; readonly ref: Uint8Array }[] {
   return pendingProposals(group).flatMap(({ proposal, sender, ref }) => {
     const isOfItself = proposal.type === "remove" && sender.type === "member" && sender.leafIndex === proposal.removed;
-    if (!isOfItself || proposal.removed === own) return [];
-    const { account } = identityAt(group, proposal.removed);
-    return [{ account, leafIndex: proposal.removed, reference: ref }];
+    return isOfItself ? [{ removed: proposal.removed, ref }] : [];
   });
 }
 

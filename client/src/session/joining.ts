@@ -254,8 +254,8 @@ function rejoin(
     case "awaitingWelcome": {
       const isAhead = turn >= known.turn && (known.group === undefined || epochOf(group) > epochOf(known.group));
       // The own removal was read already, the commit that comes with the Welcome is that one.
-      if (!isAhead || seq < known.cursor) return { kind: "member" };
-      if (!isByMember(known, opened, listing)) return { kind: "refused" };
+      if (!isAhead) return { kind: "member" };
+      if (seq < known.cursor || !isByMember(known, opened, listing)) return { kind: "refused" };
       return joined(known, opened, {
         requestBy: known.requestBy,
         notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: false },
