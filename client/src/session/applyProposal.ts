@@ -16,8 +16,10 @@ export async function applyProposal(
   entry: ProposalEntry,
   recent: RecentEntry,
 ): Promise<Applied> {
-  const isOwn = entry.leave === true && entry.account === context.account && !isDirect(before.log);
+  const isOwn = entry.account === context.account && !isDirect(before.log);
   if (before.leaving?.hash === recent.hash) return left(context, before, entry);
+  // Nothing else counts, and what nobody opens, nobody misses: the sender's ratchet stands alike for all.
+  if (entry.leave !== true) return voided(before, entry);
   if (payload === undefined || before.group === undefined) {
     // Whether the account left is in the proposal; whether the relay says so is nothing.
     if (isOwn) return stuck(before, placeOf(entry));
@@ -41,9 +43,7 @@ export async function applyProposal(
     return voided(offRoster(before, entry), entry);
   }
   const { group, consumed } = processed;
-  // The relay would not know of it, so others might not be told, and commits that keep the account would land.
   const asksToLeave = selfRemovals(group).length > selfRemovals(before.group).length;
-  if (asksToLeave && entry.leave !== true) return voided(before, entry);
   if (asksToLeave && isOwn) return { ...left(context, before, entry), consumed };
   return { state: { ...offRoster(before, entry), group }, items: [], consumed, verdict: "applied" };
 }
@@ -54,8 +54,8 @@ function left({ account }: SessionContext, state: ConversationState, entry: Prop
 }
 
 /** The relay does not serve it any more: whether it asked for that shows in the proposal, and the next commit takes out who did. */
-function offRoster(state: ConversationState, { leave, account }: ProposalEntry): ConversationState {
-  if (leave !== true || isDirect(state.log)) return state;
+function offRoster(state: ConversationState, { account }: ProposalEntry): ConversationState {
+  if (isDirect(state.log)) return state;
   // Brought in by a void commit: there is nobody to take off any more.
   if (state.strangers.includes(account)) {
     return { ...state, strangers: state.strangers.filter((each) => each !== account) };

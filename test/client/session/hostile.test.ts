@@ -35,7 +35,7 @@ type JoinOutcome = Awaited<ReturnType<typeof joinByWelcome>>;
 const kinds = ({ items }: { readonly items: readonly { readonly kind: string }[] }): readonly string[] =>
   items.map(({ kind }) => kind);
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-const data = (turn: number, change: { readonly add?: readonly string[]; readonly remove?: readonly string[] } = {}) =>
+const data = (turn: number, change: Partial<Parameters<typeof encodeCommitData>[0]> = {}) =>
   encodeCommitData({ turn, add: [], remove: [], blobs: [], log: undefined, ...change });
 
 type Commit = Awaited<ReturnType<typeof createCommit>>;
@@ -247,11 +247,11 @@ describe("a relay", () => {
         authentication: authentication(alice),
       },
     );
-    log.proposal(proposed.message, "alice");
+    log.proposal(proposed.message, "alice", { leave: true });
     const { commit } = await createCommit(proposed.state, {
       authentication: authentication(alice),
       references: "all",
-      authenticatedData: data(1, { remove: ["bob"] }),
+      authenticatedData: data(1, { remove: ["bob"], unlisted: ["alice"] }),
     });
     log.commit(commit, "alice", { remove: ["bob"] });
     expect(kinds(await apply(bob, atBob, log.entries))).toEqual(["membersChanged"]);
