@@ -29,16 +29,19 @@ type Head = Answer<"read">["head"] & { readonly log: string };
 
 /** The newest entry as the relay knows it. */
 async function readToEnd(deps: ConversationDeps, steps: ConversationSteps): Promise<Head | undefined> {
-  const { log, cursor } = steps.now;
+  const begun = steps.now;
+  const { log } = begun;
   let head: Head | undefined;
-  let after: number | undefined = cursor;
+  let after: number | undefined = begun.cursor;
   while (after !== undefined) {
     const page: Answer<"read"> = await deps.connection.request("read", { conversation: log, after });
     if (steps.now.log === log && isBehindExpired(steps.now, page.entries[0])) await recallOwn(deps, steps);
-    await applyPage(deps, steps, log, page.entries);
+    await applyPage(deps, steps, begun, page.entries);
     if (page.next !== undefined && page.next <= after) throw new LostAnswer("the pages of the log do not advance");
     // It goes on in another log, or not at all.
     if (steps.now.log !== log) return undefined;
+    // A Welcome came meanwhile: what counts stands from there on.
+    if (!isWhere(begun, steps.now)) return readToEnd(deps, steps);
     head = { ...page.head, log };
     after = page.next;
   }
@@ -63,11 +66,18 @@ async function recallOwn(deps: ConversationDeps, steps: ConversationSteps): Prom
   });
 }
 
+/** Where entries are read: another place once a Welcome puts this device in anew, in this log or another. */
+type Where = Pick<ConversationState, "log" | "joinedAt">;
+
+function isWhere(begun: Where, { log, joinedAt }: Where): boolean {
+  return log === begun.log && (joinedAt === undefined || joinedAt === begun.joinedAt);
+}
+
 /** In parts, so that no page makes this device hold more than a few large payloads. */
 async function applyPage(
   deps: ConversationDeps,
   steps: ConversationSteps,
-  log: string,
+  begun: Where,
   entries: readonly Entry[],
 ): Promise<void> {
   let part: ReadEntry[] = [];
@@ -77,21 +87,22 @@ async function applyPage(
     part.push({ entry, payload });
     held += payload?.length ?? 0;
     if (held < readBudget) continue;
-    await applyAll(deps, steps, log, part);
+    await applyAll(deps, steps, begun, part);
     part = [];
     held = 0;
   }
-  await applyAll(deps, steps, log, part);
+  await applyAll(deps, steps, begun, part);
 }
 
+/** Nothing, where this device is put in anew before. `begun`: where they were read. */
 export function applyAll(
   deps: ConversationDeps,
   steps: ConversationSteps,
-  log: string,
+  begun: Where,
   reads: readonly ReadEntry[],
 ): Promise<void> {
   return steps.take(async (state) => {
-    if (state.log !== log) return undefined;
+    if (!isWhere(begun, state)) return undefined;
     let step = silent(state);
     for (const read of reads) step = merged(step, await applied(deps, step.state, read));
     return step;

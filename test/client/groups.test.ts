@@ -262,6 +262,48 @@ describe("a group", () => {
     await closeAll(clients);
   });
 
+  it("is read from where a member was taken in again, also where that comes while it reads what was before", async () => {
+    const s = stage();
+    let [isHeld, pages] = [false, 0];
+    const open: Transport["open"] = (url, protocols, events) =>
+      s.relay.transport.open(url, protocols, {
+        ...events,
+        message(text) {
+          const isPage = text.includes('"entries":[') && !text.includes('"push"');
+          // The second page after what the inbox holds, and that after the first page.
+          const wait = !isHeld ? 0 : text.includes('"items":[{') ? 1_000 : isPage && ++pages === 2 ? 5_000 : 0;
+          if (wait === 0) events.message(text);
+          else s.clock.after(wait, () => events.message(text));
+        },
+      });
+    const alice = await s.arrive("alice");
+    const bob = await s.arrive("bob", { transport: { open } });
+    const [atAlice, atBob] = await group(s, [alice, bob]);
+    bob.goOffline();
+    await s.clock.until(atAlice!.remove(["bob"]));
+    const told = async (count: number): Promise<void> => {
+      const sendings = [];
+      for (let i = 0; i < count; i++) sendings.push((await s.clock.until(atAlice!.send({ text: `${i}` }))).sent);
+      await s.clock.until(Promise.all(sendings), 600_000);
+    };
+    await told(10);
+    await s.clock.until(atAlice!.invite(["bob"]));
+    // What follows it does not fit one page.
+    await told(140);
+    isHeld = true;
+    bob.goOnline();
+    // A doorbell makes him read before the inbox is.
+    await s.clock.advance(500);
+    await s.clock.until(atAlice!.send({ text: "140" }));
+    await s.clock.advance(60_000);
+    if (atBob!.state.current === "requested") await s.clock.until(atBob!.accept());
+    const items = await seen(atBob!);
+    expect(items.filter((item) => /^(missing|cannotFollow|unreadable)/.test(item))).toEqual([]);
+    expect(items.slice(-141)).toEqual(Array.from({ length: 141 }, (_, i) => `alice: ${i}`));
+    expect(pages).toBeGreaterThan(1);
+    await closeAll([alice, bob]);
+  });
+
   it("is in nobody's way where whoever is invited has a member's signature key", async () => {
     const s = stage();
     const clients = await people(s, ["alice", "bob"]);

@@ -37,10 +37,11 @@ export async function append(work: Work, gaveUp: GaveUp): Promise<void> {
     await steps.take((state) => silent(dropOutgoing(state, numbers)));
     return gaveUp(numbers, translate(error));
   }
-  const own = ownEntries(steps.now, accepted);
+  const { now } = steps;
+  const own = ownEntries(now, accepted);
   if (own === undefined) return;
   if (own.length === 0) return retry.again(new LostAnswer("nothing was accepted"));
-  await applyAll(deps, steps, log, own);
+  await applyAll(deps, steps, now, own);
   reading.owesNothing();
   retry.startOver();
 }

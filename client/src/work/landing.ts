@@ -45,7 +45,7 @@ export class Landing {
     this.#progress = undefined;
     if (this.#isPending(pending)) await reading.read();
     if (this.#isPending(pending) && pending.kind === "create" && steps.now.cursor === 0) {
-      await applyAll(deps, steps, state.log, [landedEntry(deps.context(), pending, landed, 0)]);
+      await applyAll(deps, steps, state, [landedEntry(deps.context(), pending, landed, 0)]);
       reading.owe();
     }
     if (this.#isPending(pending)) throw new LostAnswer("the log does not show the commit that it accepted");

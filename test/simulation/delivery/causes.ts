@@ -104,6 +104,7 @@ export class Causes {
     if (this.has(device, "declined")) return "declined";
     if (this.has(device, "welcomeExpired")) return "welcomeExpired";
     if (this.#isOver(timeline, place)) return "over";
+    if (this.#isOfRevoked(timeline, place)) return "revoked";
     for (const [index, { item, log, at }] of items.entries()) {
       if (item.kind === "missing" && log === place.log && item.after < place.seq && place.seq < item.before) {
         return "missing";
@@ -112,7 +113,7 @@ export class Causes {
         return "rejoined";
       }
       // Its application had asked to be put in anew, and nobody did in time.
-      const isOut = item.kind === "noLongerMember" && log === place.log && item.seq < place.seq;
+      const isOut = item.kind === "noLongerMember" && log === place.log && item.seq <= place.seq;
       if (isOut && this.has(device, "repairAsked", at)) return "notServed";
     }
     return undefined;
@@ -120,7 +121,7 @@ export class Causes {
 
   /** Whether the device was told by the item at `index`, `rejoined`, that it may miss this place. */
   #isPassedOver(items: PlacedTimeline["items"], index: number, place: Place): boolean {
-    const { item, log, at } = items[index]!;
+    const { item, log } = items[index]!;
     if (item.kind !== "rejoined") return false;
     // The place `after` is of the log that it was in before.
     const first = item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
@@ -129,23 +130,17 @@ export class Causes {
     const read = [earlier.findLast((each) => each.item.kind !== "rejoined"), earlier.at(-1)];
     const isBefore = read.some((each) => (each?.log ?? first ?? log) === place.log);
     if (isBefore && place.seq > item.after) return place.log !== log || place.seq <= item.seq;
-    const wasThere = earlier.some((each) => each.log === place.log);
-    if (item.successor && !wasThere && this.#wasRevokedAlone(place, log, at)) return true;
     // The part of the new log that was there before it came in.
     return place.log === log && place.seq <= item.seq;
   }
 
-  /**
-   * A device said it, which is revoked since, in a successor that `log` goes on from, and it had expired by `time`: nobody follows a revoked
-   * device.
-   */
-  #wasRevokedAlone({ log: skipped, seq }: Place, log: string, time: number): boolean {
+  /** In a successor where only devices spoke that were revoked before anybody came: nobody follows a revoked device. */
+  #isOfRevoked({ items }: PlacedTimeline, { log }: Place): boolean {
     const { memberships, logs, said } = this.#oracle;
-    let before = memberships.predecessorOf(log);
-    while (before !== undefined && before !== skipped) before = memberships.predecessorOf(before);
-    const logged = logs.get(skipped)?.get(seq);
-    const by = logged?.message === undefined ? undefined : said.get(logged.message)?.by;
-    const isSuccessor = before === skipped && memberships.predecessorOf(skipped) !== undefined;
-    return isSuccessor && by !== undefined && this.#revoked.has(by) && logged!.entry.expires <= time;
+    if (memberships.predecessorOf(log) === undefined || items.some((item) => item.log === log)) return false;
+    const names = [...(logs.get(log)?.values() ?? [])].flatMap(({ message }) =>
+      message === undefined ? [] : [message],
+    );
+    return names.every((name) => this.#revoked.has(said.get(name)?.by ?? ""));
   }
 }

@@ -278,7 +278,9 @@ class CheckedConversation {
       }
       if (current === "open" || current === "requested") open.set(device.logOf(conversation), device.name);
     }
-    if (open.size > 1 && this.splits.size === 0) {
+    // An owner may go on elsewhere with whom they like, also one who posted garbage.
+    const isTakenAway = [...open.keys()].some((log) => isForeign(this.#world, log));
+    if (open.size > 1 && this.splits.size === 0 && !isTakenAway) {
       this.#find(devices[0]!, "other", `they are in different logs: ${JSON.stringify([...open])}`);
     }
     for (const log of open.keys()) this.#checkMembers(log);

@@ -10,7 +10,7 @@ import type { World } from "./world.ts";
  * Whether members went on from `log` apart, because whoever opened a successor had lost it to commits that expired unread, and
  *
  * - others had too, in another epoch: whoever knows only an earlier one cannot tell whether those of a later one are members, or
- * - everybody that it knew is out since: whoever is there now came later, and is a stranger to it.
+ * - somebody is there who came later: a stranger to it, whom it leaves behind.
  *
  * `logs`: all of the conversation.
  */
@@ -30,17 +30,21 @@ export function isSplitAfter(
   const areLost = openers.size > 0 && [...openers].every((opener) => lost.some(({ account }) => account === opener));
   if (!areLost) return false;
   const epochs = new Set(lost.map(({ name }) => memberships.lastEpochOf(name, log)));
-  return (openers.size > 1 && epochs.size > 1) || lost.some((device) => isStranded(world, device, log));
+  return (openers.size > 1 && epochs.size > 1) || lost.some((device) => hasStrangers(world, device, log));
 }
 
-/** Whether everybody else in the last epoch of `log` that the device was in is out since. */
-function isStranded({ devices, oracle }: World, { name, account }: Device, log: string): boolean {
+/** Whether somebody is in `log` whose account was not in the last epoch that the device was in. */
+function hasStrangers({ devices, oracle }: World, { name }: Device, log: string): boolean {
   const { memberships } = oracle;
   const last = memberships.lastEpochOf(name, log);
-  // One that was never in has nobody to go on with.
   if (last === undefined) return false;
   const ids = new Set(memberships.devicesIn(log, last));
-  return devices
-    .filter((other) => other.account !== account && other.id !== undefined && ids.has(other.id))
-    .every(({ id, account: other }) => memberships.hasLeft(log, other, Infinity) || !memberships.isInNewest(id!, log));
+  const known = new Set(devices.filter(({ id }) => id !== undefined && ids.has(id)).map(({ account }) => account));
+  return devices.some(
+    ({ id, account }) =>
+      id !== undefined &&
+      !known.has(account) &&
+      memberships.isInNewest(id, log) &&
+      !memberships.hasLeft(log, account, Infinity),
+  );
 }
