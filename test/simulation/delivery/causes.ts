@@ -49,13 +49,15 @@ export class Causes {
 
   learn({ device, items, places }: PlacedTimeline): void {
     this.trouble(Math.min(this.#since(device, "repairAsked"), this.#since(device, "welcomeExpired")));
-    const lost = (log: string, at: number, noticeAt?: number): boolean =>
-      [...(this.#oracle.logs.get(log)?.values() ?? [])].some(
-        ({ entry: { kind, seq, expires } }) =>
-          kind === "commit" && expires <= at && (seq === noticeAt || !places.has(`${log} ${seq}`)),
+    /** When the first commit expired that it lost; Infinity: none. */
+    const lostSince = (log: string, at: number, noticeAt?: number): number =>
+      Math.min(
+        ...[...(this.#oracle.logs.get(log)?.values() ?? [])].flatMap(({ entry: { kind, seq, expires } }) =>
+          kind === "commit" && expires <= at && (seq === noticeAt || !places.has(`${log} ${seq}`)) ? [expires] : [],
+        ),
       );
     for (const [index, { item, log, at }] of items.entries()) {
-      if (item.kind === "cannotFollow" && lost(log, at, item.seq)) {
+      if (item.kind === "cannotFollow" && lostSince(log, at, item.seq) < Infinity) {
         this.#explained.add(`${device.name} ${log} ${item.seq}`);
         this.#lost.add(`${device.name} ${log}`);
         this.trouble(at);
@@ -64,8 +66,10 @@ export class Causes {
       // Who created it, or was to get a Welcome for it, has nothing to say so in before it is in.
       const first = item.kind === "rejoined" && item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
       const before = items[index - 1]?.log ?? first;
-      if (item.kind === "rejoined" && before !== undefined && lost(before, at)) {
-        this.trouble(at);
+      const since = item.kind === "rejoined" && before !== undefined ? lostSince(before, at) : Infinity;
+      if (since < Infinity) {
+        // Others may have followed it before it said so itself.
+        this.trouble(since);
         this.#lost.add(`${device.name} ${before}`);
       }
     }
