@@ -23,7 +23,11 @@ export function keptLeave(conversation: string, entry: StoredEntry) {
  */
 export async function keptLeaves(
   { log }: Pick<Relay, "log">,
-  { name, conversation, after }: { readonly name: string; readonly conversation: Conversation; readonly after: number },
+  {
+    name,
+    conversation,
+    after,
+  }: { readonly name: string; readonly conversation: Pick<Conversation, "lastLeave">; readonly after: number },
   now: number,
 ): Promise<{ readonly entries: readonly StoredEntry[]; readonly upTo: number }> {
   const { lastLeave = 0 } = conversation;

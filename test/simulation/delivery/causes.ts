@@ -145,6 +145,6 @@ export class Causes {
     const names = [...(logs.get(log)?.values() ?? [])].flatMap(({ message }) =>
       message === undefined ? [] : [message],
     );
-    return names.every((name) => this.#revoked.has(said.get(name)?.by ?? ""));
+    return names.length > 0 && names.every((name) => this.#revoked.has(said.get(name)?.by ?? ""));
   }
 }
