@@ -100,10 +100,11 @@ export class ConversationWork implements Work {
   /** Makes it so, by a commit of this device or of another. Durable before it resolves to the promise of that. */
   async intend(body: IntentBody): Promise<{ readonly done: Promise<void> }> {
     const intent = newIntent(this.deps.context(), body);
-    const done = this.waiters.intended(intent.id);
-    await this.steps.take((state) => silent(withIntent(state, intent)));
+    const waiting = await this.waiters.intended(intent.id, () =>
+      this.steps.take((state) => silent(withIntent(state, intent))),
+    );
     this.wanted();
-    return { done };
+    return waiting;
   }
 
   /** Somebody wants what takes the relay: that wakes a connection which rests. */
@@ -166,7 +167,7 @@ export class ConversationWork implements Work {
       this.waiters.resolveLeaving(before);
       return this.waiters.rejectAll(new TacitError("not_a_member", "the conversation has ended on this device"));
     }
-    this.waiters.resolveDone(before, this.#now);
+    this.waiters.settleDone(before, this.#now);
   }
 
   /** Does what there is to do, once at a time. */

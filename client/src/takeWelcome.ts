@@ -14,6 +14,7 @@ import { handedId, importedKey } from "./session/importedHistory.ts";
 import {
   acceptInvitation,
   beginning,
+  isOfTheSame,
   openInvitation,
   unfamiliarLeaves,
   type AccountDevices,
@@ -60,7 +61,8 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   const { lastResort, hash } = decodeKeyPackageItem(item.keyPackage, stored);
   const used = lastResort ? [] : [{ key: keyPackageKey(hash) }];
   const { predecessor } = opened.data;
-  const before = predecessor === undefined ? undefined : book.inLog(predecessor);
+  const held = predecessor === undefined ? undefined : book.inLog(predecessor);
+  const before = held !== undefined && isOfTheSame(held.snapshot, opened) ? held : undefined;
   const inLog = book.inLog(log);
   const isApart = inLog !== undefined && isBroughtBeside(inLog, opened);
   const known = isApart ? undefined : (inLog ?? before ?? book.get(opened.id));

@@ -101,6 +101,32 @@ describe("an invitation", () => {
   });
 });
 
+describe("a change that the roles do not allow", () => {
+  it("is refused also where the store failed while it was", async () => {
+    const s = stage();
+    let stores = 0;
+    let failsAt = Infinity;
+    const store = watched(memoryStore(), () => {
+      if (++stores === failsAt) throw new TacitError("store_failed", "the disk is full");
+    });
+    const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob", { store })];
+    await s.clock.until(alice.createGroup({ members: ["bob"] }));
+    await s.clock.settle();
+    const atBob = bob.conversations()[0]!;
+    await s.clock.until(atBob.accept());
+    await s.clock.settle();
+    // What it wants is stored first, then that it is refused.
+    failsAt = stores + 2;
+    await expect(s.clock.until(atBob.setTitle("Bob's"))).rejects.toMatchObject({ code: "forbidden" });
+    expect(stores).toBe(failsAt + 1);
+    failsAt = stores + 1;
+    await expect(s.clock.until(atBob.setTitle("Bob's"))).rejects.toMatchObject({ code: "store_failed" });
+    expect(atBob.info.current.title).not.toBe("Bob's");
+    await alice.close();
+    await bob.close();
+  });
+});
+
 describe("a conversation that both open", () => {
   it("is one, where the invitation is being stored when the application asks for it", async () => {
     const s = stage();

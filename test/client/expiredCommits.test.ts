@@ -7,31 +7,31 @@ import { history, stage, type Stage } from "./support/stage.ts";
 const minute = 60_000;
 const hour = 60 * minute;
 
-describe("a commit that expired before anybody read it, its maker included", () => {
-  /** All of them go away, and alice's change lands without her, or anybody, hearing of it. */
-  async function unheard(
-    s: Stage,
-    clients: readonly Client[],
-    [atAlice]: readonly Conversation[],
-    change = (conversation: Conversation): Promise<void> => conversation.rotateKeys(),
-  ): Promise<void> {
-    for (const client of clients.slice(1)) client.goOffline();
-    let hasCommitted = false;
-    s.relay.filter = ({ direction, account, frame }) => {
-      if (account !== "alice") return true;
-      hasCommitted ||= frame.op === "commit";
-      return direction === "up" || !hasCommitted;
-    };
-    change(atAlice!).catch(() => {});
-    await s.clock.settle();
-    clients[0]!.goOffline();
-    s.relay.filter = () => true;
-    const log = s.relay.tables.log.get(atAlice!.id)!;
-    const [seq, { kind }] = [...log].at(-1)!;
-    expect([seq > 1, kind]).toEqual([true, "commit"]);
-    expire(s, atAlice!.id, seq);
-  }
+/** All of them go away, and alice's change lands without her, or anybody, hearing of it. */
+async function unheard(
+  s: Stage,
+  clients: readonly Client[],
+  [atAlice]: readonly Conversation[],
+  change = (conversation: Conversation): Promise<void> => conversation.rotateKeys(),
+): Promise<void> {
+  for (const client of clients.slice(1)) client.goOffline();
+  let hasCommitted = false;
+  s.relay.filter = ({ direction, account, frame }) => {
+    if (account !== "alice") return true;
+    hasCommitted ||= frame.op === "commit";
+    return direction === "up" || !hasCommitted;
+  };
+  change(atAlice!).catch(() => {});
+  await s.clock.settle();
+  clients[0]!.goOffline();
+  s.relay.filter = () => true;
+  const log = s.relay.tables.log.get(atAlice!.id)!;
+  const [seq, { kind }] = [...log].at(-1)!;
+  expect([seq > 1, kind]).toEqual([true, "commit"]);
+  expire(s, atAlice!.id, seq);
+}
 
+describe("a commit that expired before anybody read it, its maker included", () => {
   it("is known to its maker by the relay's answer: the others are put in anew, and nobody goes elsewhere", async () => {
     const s = stage();
     const { clients, views } = await group(s, ["alice", "bob", "carol"]);
@@ -158,6 +158,48 @@ describe("a commit that expired before anybody read it, its maker included", () 
     await s.clock.advance(minute);
     expect(views[0].state.current).toBe("repairing");
     expect((await kinds(views[0])).slice(-2)).toEqual(["missing", "cannotFollow"]);
+    await closeAll(clients);
+  });
+});
+
+describe("whoever was removed, and read so,", () => {
+  it("is invited again to where the others went on meanwhile", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol", "dave"]);
+    await s.clock.until(views[0].remove(["dave"]));
+    await s.clock.settle();
+    expect(views[3].state.current).toBe("ended");
+    await unheard(s, clients, views);
+    for (const client of clients.slice(1)) client.goOnline();
+    await s.clock.advance(72 * hour);
+    expect(s.relay.tables.conversations.size).toBe(2);
+    clients[0].goOnline();
+    await s.clock.until(clients[0].caughtUp());
+    await s.clock.until(views[0].invite(["dave"]));
+    await said(s, views[3], "here I am again");
+    expect((await kinds(views[3])).slice(-3)).toEqual(["membersChanged", "opened", "message"]);
+    for (const view of views.slice(0, 3)) {
+      expect((await history(view)).at(-1)).toMatchObject({ kind: "message", text: "here I am again" });
+    }
+    await closeAll(clients);
+  });
+
+  it("and is taken along by those who missed that, is told that it is in", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol", "dave"]);
+    for (const client of clients.slice(1, 3)) client.goOffline();
+    await s.clock.until(views[0].remove(["dave"]));
+    await s.clock.settle();
+    expect(views[3].state.current).toBe("ended");
+    clients[0].goOffline();
+    expire(s, views[0].id, s.relay.tables.log.get(views[0].id)!.size);
+    for (const client of clients.slice(1, 3)) client.goOnline();
+    await s.clock.advance(72 * hour);
+    expect(views[1].members).toEqual(["alice", "bob", "carol", "dave"]);
+    await said(s, views[1], "who is here?");
+    expect(views[3].state.current).toBe("open");
+    const seen = (await kinds(views[3])).filter((kind) => kind !== "keysChanged");
+    expect(seen.slice(-3)).toEqual(["membersChanged", "opened", "message"]);
     await closeAll(clients);
   });
 });

@@ -6,8 +6,8 @@
  * counts only where it leads forward in the same log, or, as a successor, where it comes from a device that is in the epoch that this
  * device is in, with accounts, account keys and devices of that epoch, with its roles, and without leaving anybody behind whom the caller
  * could not remove. A device that is not in the epoch counts where its account's record lists it and the log did not show its removal; it may
- * also be there, and invite nobody, where it was revoked since. What this device began itself under a random name, nobody else can invite it
- * to.
+ * also be there, and invite nobody, where it was revoked since. Whoever is out has no epoch: that is a beginning like any other. What this device
+ * began itself under a random name, nobody else can invite it to.
  */
 import { isDirect } from "@tacit/protocol";
 import type { LeafIdentity } from "./authenticate.ts";
@@ -129,8 +129,6 @@ export type JoinOutcome =
   | { readonly kind: "joined"; readonly step: Step }
   /** This device is in already, or further: the Welcome is a copy, or came late. */
   | { readonly kind: "member" }
-  /** This account is out: whoever took it along into a successor did not know. */
-  | { readonly kind: "out" }
   /** It would take this device back, or away from those it is with. */
   | { readonly kind: "refused" };
 
@@ -168,7 +166,12 @@ export function acceptInvitation(
     if (known.log === conversation) return open(known, opened, listing);
   }
   if (known.log === conversation) return rejoin(known, opened, { request, listing });
-  return succeed(known, opened, listing);
+  return succeed(known, opened, { request, listing });
+}
+
+/** Whether an invitation to a successor is to the conversation that this device holds. Once that ended here, only who was in it speaks for it. */
+export function isOfTheSame({ phase, log, roster }: ConversationState, { by }: OpenedInvitation): boolean {
+  return phase !== "ended" || isDirect(log) || roster.includes(by.account);
 }
 
 /** This device wants it, and was never in its log; other than one that a backup tells of, which it was in before. */
@@ -278,28 +281,31 @@ function isByMember(known: ConversationState, opened: OpenedInvitation, listing:
   );
 }
 
-function succeed(known: ConversationState, opened: OpenedInvitation, listing: Listing): JoinOutcome {
-  const { data, by } = opened;
+function succeed(
+  known: ConversationState,
+  opened: OpenedInvitation,
+  { request, listing }: { readonly request: boolean; readonly listing: Listing },
+): JoinOutcome {
+  const { data, by, conversation } = opened;
   const isNext = data.predecessor === known.log && data.generation === known.data.generation + 1;
   // The two have one conversation, and this device may have been passed over when it went on.
   const isLater = isDirect(known.log) && data.generation > known.data.generation;
   if (!(isNext || isLater)) return { kind: "refused" };
-  // It saw itself go; other than where the relay alone says so (askForRepair.ts).
-  if (known.phase === "ended" && epochOfKnown(known).length === 0) return { kind: "out" };
-  const views = [known, asBefore(known)];
-  const isFollowed = views.some((view) => view !== undefined && mayGoOn(view, opened, listing));
-  if (!isFollowed) return { kind: "refused" };
-  const moved: ConversationState = {
-    ...withIntentAgain(known),
-    log: opened.conversation,
-    cursor: 0,
-    turn: 0,
-    recent: [],
-    former: formerOf(known),
-  };
-  return joined(moved, opened, {
-    requestBy: known.requestBy,
-    notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: true },
+  const there = { log: conversation, cursor: 0, turn: 0, recent: [], former: formerOf(known) };
+  // Where the relay alone said that it is out, it knows the epoch still (askForRepair.ts).
+  const sawItselfGo = known.phase === "ended" && epochOfKnown(known).length === 0;
+  const views = sawItselfGo ? [] : [known, asBefore(known)];
+  if (views.some((view) => view !== undefined && mayGoOn(view, opened, listing))) {
+    return joined({ ...withIntentAgain(known), ...there }, opened, {
+      requestBy: known.requestBy,
+      notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: true },
+    });
+  }
+  if (known.phase !== "ended") return { kind: "refused" };
+  // Somebody invites it, or took it along and does not know that it is out: its user is told, and may leave.
+  return joined({ ...known, ...there, lastEpoch: 0 }, opened, {
+    requestBy: request ? by.account : undefined,
+    notice: { kind: "opened", by: by.account },
   });
 }
 

@@ -39,12 +39,9 @@ export async function pursue(work: Work, intent: Intent): Promise<void> {
   }
 }
 
-/** It will never be so. */
-export async function refuse({ steps, waiters }: Work, { id }: Intent, error: TacitError): Promise<void> {
-  // Taken out before the step, which would tell it that all is done.
-  const waiter = waiters.taken(id);
-  await steps.take((state) => silent(withoutIntent(state, id)));
-  waiter?.reject(error);
+/** It will never be so. @throws TacitError of the store: then it is refused again */
+export function refuse({ steps, waiters }: Work, { id }: Intent, error: TacitError): Promise<void> {
+  return waiters.refused(id, error, () => steps.take((state) => silent(withoutIntent(state, id))));
 }
 
 function prepare({ deps, steps }: Work, intent: Intent): Promise<void> {

@@ -7,6 +7,8 @@ export class Waiters {
   readonly #opening: Deferred<void>[] = [];
   /** By the intent's id. */
   readonly #intents = new Map<string, Deferred<void>>();
+  /** Why a step that is being stored takes an intent out that did not come true. By its id. */
+  readonly #refused = new Map<string, TacitError>();
 
   get isEmpty(): boolean {
     return this.#opening.length + this.#intents.size === 0;
@@ -23,18 +25,27 @@ export class Waiters {
     return waiter.promise;
   }
 
-  /** Settles when it is so, or will never be. */
-  intended(id: string): Promise<void> {
+  /** Settles when it is so, or will never be. `stored`: the step that keeps the intent; where it fails, nobody waits. */
+  async intended(id: string, stored: () => Promise<void>): Promise<{ readonly done: Promise<void> }> {
     const waiter = deferred<void>();
     this.#intents.set(id, waiter);
-    return waiter.promise;
+    try {
+      await stored();
+    } catch (error) {
+      this.#intents.delete(id);
+      throw error;
+    }
+    return { done: waiter.promise };
   }
 
-  /** Takes out whoever waits for an intent; it is the caller's to settle. */
-  taken(id: string): Deferred<void> | undefined {
-    const waiter = this.#intents.get(id);
-    this.#intents.delete(id);
-    return waiter;
+  /** `stored`: the step that takes the intent out. Where it fails, whoever waits goes on waiting. */
+  async refused(id: string, error: TacitError, stored: () => Promise<void>): Promise<void> {
+    this.#refused.set(id, error);
+    try {
+      await stored();
+    } finally {
+      this.#refused.delete(id);
+    }
   }
 
   resolveOpening(): void {
@@ -45,20 +56,32 @@ export class Waiters {
     for (const waiter of this.#opening.splice(0)) waiter.reject(error);
   }
 
-  /** Intents that a step took out are so now. */
-  resolveDone(before: ConversationState, now: ConversationState): void {
+  /** Intents that a step took out are so now, or refused. */
+  settleDone(before: ConversationState, now: ConversationState): void {
     const left = new Set(now.intents.map(({ id }) => id));
-    for (const { id } of before.intents) if (!left.has(id)) this.taken(id)?.resolve();
+    for (const { id } of before.intents) {
+      if (left.has(id)) continue;
+      const waiter = this.#taken(id);
+      const error = this.#refused.get(id);
+      if (error === undefined) waiter?.resolve();
+      else waiter?.reject(error);
+    }
   }
 
   /** The conversation has ended: whoever wanted to leave has left. */
   resolveLeaving({ intents }: ConversationState): void {
-    for (const { id, kind } of intents) if (kind === "leave") this.taken(id)?.resolve();
+    for (const { id, kind } of intents) if (kind === "leave") this.#taken(id)?.resolve();
   }
 
   rejectAll(error: TacitError): void {
     this.rejectOpening(error);
     for (const waiter of this.#intents.values()) waiter.reject(error);
     this.#intents.clear();
+  }
+
+  #taken(id: string): Deferred<void> | undefined {
+    const waiter = this.#intents.get(id);
+    this.#intents.delete(id);
+    return waiter;
   }
 }

@@ -6,7 +6,7 @@ import {
 } from "../../../client/src/session/conversation.ts";
 import { identities } from "../../../client/src/session/group.ts";
 import { plainData } from "../../../client/src/session/groupData.ts";
-import { acceptInvitation, openInvitation } from "../../../client/src/session/joining.ts";
+import { acceptInvitation, isOfTheSame, openInvitation } from "../../../client/src/session/joining.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
 import { succeeding } from "../../../client/src/session/successor.ts";
 import { device, joinByWelcome, now, provider } from "../support/devices.ts";
@@ -128,14 +128,25 @@ describe("a successor", () => {
     expect(await from(await device("bob"))).toBe("joined");
   });
 
-  it("is nothing to an account that is out, which whoever opens it may not know", async () => {
+  it("is a beginning like any other for an account that saw itself go, and is told so", async () => {
     const { alice, bob, carol, atAlice, atBob } = await trio();
     const opened = await forgedInvitation(carol, bob, { id: next, with: [alice], data: successorOf(atAlice) });
-    const ended = { ...atBob, phase: "ended" as const, group: undefined };
-    expect(await joinByWelcome(bob, ended, opened)).toEqual({ kind: "out" });
+    const ended = { ...atBob, phase: "ended" as const, group: undefined, lastEpoch: 7, nextPosition: 12 };
+    const again = (await openInvitation(bob, opened))!;
+    expect(acceptInvitation(ended, again, true)).toMatchObject({
+      kind: "joined",
+      step: {
+        state: { id: atBob.id, log: next, phase: "open", requestBy: "carol", lastEpoch: 0, nextPosition: 13 },
+        items: [{ kind: "opened", by: "carol", position: 12 }],
+      },
+    });
     // Where the relay alone said so, it is with those who take it along.
     const told = { ...ended, anchors: identities(atBob.group!) };
-    expect(await joinByWelcome(bob, told, opened)).toMatchObject({ kind: "joined" });
+    expect(await joinByWelcome(bob, told, opened)).toMatchObject({ step: { items: [{ kind: "rejoined" }] } });
+    expect(isOfTheSame(ended, again)).toBe(true);
+    // Whoever came later, or never was there, does not speak for what this device was in.
+    expect(isOfTheSame({ ...ended, roster: ["alice"] }, again)).toBe(false);
+    expect(isOfTheSame({ ...atBob, roster: ["alice"] }, again)).toBe(true);
   });
 
   it("of a direct conversation says that something may be missing to a device that was not in the log before", async () => {
