@@ -17,8 +17,9 @@ export async function answerRepair(
   const request = await openRepairRequest(provider, payload);
   const conversation = request && book.inLog(request.conversation);
   if (request === undefined || conversation === undefined) return;
-  // How it read what this device has not read cannot be judged yet.
-  if ((request.log?.seq ?? 0) > conversation.snapshot.cursor) await conversation.catchUp();
+  // How it read what this device has not read cannot be judged yet. One that looks for its own Welcome waits for the inbox, not this for it.
+  const { phase, cursor } = conversation.snapshot;
+  if (phase === "open" && (request.log?.seq ?? 0) > cursor) await conversation.catchUp();
   const isNeeded = (): boolean => isToBeReadmitted(conversation.snapshot, request, self, connection.now());
   if (!isNeeded()) return;
   const { account, device } = request.certificate;

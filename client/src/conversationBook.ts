@@ -13,6 +13,8 @@ export class ConversationBook {
   readonly #byId = new Map<string, LiveConversation>();
   /** Log -> id. */
   readonly #byLog = new Map<string, string>();
+  /** Log before that -> id. */
+  readonly #byPredecessor = new Map<string, string>();
   /** Those that are being deleted from the store. */
   readonly #forgetting = new Map<string, Promise<void>>();
   /** What the store would not delete, by id. */
@@ -55,9 +57,9 @@ export class ConversationBook {
     return this.#byId.get(id);
   }
 
-  /** The one that is, or was, in `log`. */
+  /** The one that is, or was, in `log`; else one that goes on from there. */
   inLog(log: string): LiveConversation | undefined {
-    return this.#byId.get(this.#byLog.get(log) ?? log);
+    return this.#byId.get(this.#byLog.get(log) ?? log) ?? this.#byId.get(this.#byPredecessor.get(log) ?? log);
   }
 
   /** Resolves when it is clear whether there is such a conversation: it is not being forgotten, and none is being joined. */
@@ -108,12 +110,10 @@ export class ConversationBook {
     const { log, data } = conversation.snapshot;
     this.#byLog.set(log, conversation.id);
     // Others may go on from there too, where this device wants to.
-    if (data.predecessor !== undefined && !this.#byLog.has(data.predecessor)) {
-      this.#byLog.set(data.predecessor, conversation.id);
-    }
+    if (data.predecessor !== undefined) this.#byPredecessor.set(data.predecessor, conversation.id);
   }
 
-  /** Accounts that this device shares a conversation with that the user wanted. */
+  /** Accounts that this device shares, or shared, a conversation with that the user wanted. */
   contacts(): ReadonlySet<string> {
     const wanted = this.all().filter(({ snapshot }) => snapshot.requestBy === undefined);
     return new Set(wanted.flatMap(({ members }) => members));

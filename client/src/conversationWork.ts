@@ -13,7 +13,7 @@ import { LostAnswer, Refused } from "./relaySocket.ts";
 import { uniformOf } from "./session/backoff.ts";
 import { silent, type ConversationState, type IntentBody } from "./session/conversation.ts";
 import { isUntidy, newIntent, withIntent } from "./session/intents.ts";
-import { isFollowed, nextAction, type Action, type Decision } from "./session/nextAction.ts";
+import { isFollowed, isToLeave, nextAction, type Action, type Decision } from "./session/nextAction.ts";
 import { identityChanged, translate } from "./translate.ts";
 import { Alarm } from "./work/alarm.ts";
 import { append, type GaveUp } from "./work/appending.ts";
@@ -160,6 +160,7 @@ export class ConversationWork implements Work {
       this.reading.startOver();
       this.turns.startOver();
     }
+    if (phase !== "awaitingWelcome") this.waiters.resolveWelcome();
     if (phase === "open" || phase === "ended") this.waiters.resolveOpening();
     if (phase === "open" && before.phase !== "open") this.retry.startOver();
     if (phase === "ended") {
@@ -276,6 +277,8 @@ export class ConversationWork implements Work {
         return lookLater(this);
       case "intend":
         return pursue(this, this.#now.intents[0]!);
+      case "leave":
+        return pursue(this, this.#now.intents.find(isToLeave)!);
       case "append":
         return append(this, this.#events.gaveUp);
       case "askForRepair":

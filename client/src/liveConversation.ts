@@ -91,24 +91,34 @@ export class LiveConversation implements Conversation {
     if (typeof text !== "string") throw new TacitError("invalid_argument", "send: text is missing");
     if (text.length > longestText) throw new TacitError("too_large", `a text has at most ${longestText} characters`);
     const message = { id: randomId(this.#deps.context().provider), text, sentAt: this.#deps.connection.now() };
-    let outgoing: Outgoing | undefined;
-    await this.#steps.take((state) => {
-      this.#requireUsable();
-      outgoing = new Outgoing(message);
-      this.#outgoing.set(state.nextOutbox, outgoing);
-      // Whoever answers has accepted.
-      return silent(enqueue({ ...state, requestBy: undefined }, message));
-    });
+    const outgoing = new Outgoing(message);
+    let number: number | undefined;
+    try {
+      await this.#steps.take((state) => {
+        this.#requireUsable();
+        number = state.nextOutbox;
+        this.#outgoing.set(number, outgoing);
+        // Whoever answers has accepted.
+        return silent(enqueue({ ...state, requestBy: undefined }, message));
+      });
+    } catch (error) {
+      if (number !== undefined && this.#outgoing.get(number) === outgoing) this.#outgoing.delete(number);
+      throw error;
+    }
     this.#work.wanted();
-    return outgoing!;
+    return outgoing;
   }
 
   #requireUsable(): void {
+    this.#requireThere();
+    if (this.#work.blockedBy !== undefined) throw identityChanged();
+  }
+
+  #requireThere(): void {
     if (this.#work.isClosed) throw new TacitError("closed", "the client was closed");
     if (this.#steps.now.phase === "ended") {
       throw new TacitError("not_a_member", "the conversation has ended on this device");
     }
-    if (this.#work.blockedBy !== undefined) throw identityChanged();
   }
 
   async *messages(options?: IterateOptions): AsyncGenerator<Message, void, undefined> {
@@ -166,7 +176,10 @@ export class LiveConversation implements Conversation {
   }
 
   async leave(): Promise<void> {
-    await this.#intendInGroup("leave", { kind: "leave" });
+    this.#requireGroup("leave");
+    this.#requireThere();
+    const { done } = await this.#work.intend({ kind: "leave" });
+    return done;
   }
 
   #requireGroup(verb: string): void {
@@ -191,7 +204,7 @@ export class LiveConversation implements Conversation {
   async accept(): Promise<void> {
     if (this.#steps.now.requestBy === undefined) return;
     await this.#steps.take((state) =>
-      state.requestBy === undefined ? undefined : silent({ ...state, requestBy: undefined }),
+      state.requestBy === undefined || state.phase === "ended" ? undefined : silent({ ...state, requestBy: undefined }),
     );
     this.#work.wanted();
   }
@@ -201,7 +214,6 @@ export class LiveConversation implements Conversation {
       throw new TacitError("invalid_argument", "decline: this is no request (any more)");
     }
     if (this.kind === "direct") return this.end();
-    await this.accept();
     await this.leave();
   }
 
@@ -212,13 +224,14 @@ export class LiveConversation implements Conversation {
       throw new TacitError("invalid_argument", "block: this is no request (any more)");
     }
     await this.#deps.peers.shun(by);
+    if (this.state.current === "ended") return;
     if (requestBy !== undefined) await this.decline();
     else await this.end();
   }
 
-  /** On this device: nothing more is read or shown. */
+  /** On this device: nothing more is read or shown. Who asked for what was not wanted stays a stranger. */
   async end(): Promise<void> {
-    await this.#steps.take((state) => silent({ ...state, phase: "ended", requestBy: undefined, anchors: [] }));
+    await this.#steps.take((state) => silent({ ...state, phase: "ended", anchors: [] }));
   }
 
   async sendTyping(active: boolean): Promise<void> {

@@ -6,15 +6,15 @@ import { TacitError } from "./errors.ts";
 import type { LiveConversation } from "./liveConversation.ts";
 import { fetched, received } from "./payloads.ts";
 import type { BlobTransfer } from "./ports.ts";
+import { LostAnswer } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
-import { silent, type SessionContext, type Step } from "./session/conversation.ts";
+import { silent, type ConversationState, type SessionContext, type Step } from "./session/conversation.ts";
 import { leftBehind } from "./session/doubt.ts";
 import { identities } from "./session/group.ts";
 import { handedId, importedKey } from "./session/importedHistory.ts";
 import {
   acceptInvitation,
   beginning,
-  isOfTheSame,
   openInvitation,
   unfamiliarLeaves,
   type AccountDevices,
@@ -61,44 +61,51 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   const { lastResort, hash } = decodeKeyPackageItem(item.keyPackage, stored);
   const used = lastResort ? [] : [{ key: keyPackageKey(hash) }];
   const { predecessor } = opened.data;
-  const held = predecessor === undefined ? undefined : book.inLog(predecessor);
-  const before = held !== undefined && isOfTheSame(held.snapshot, opened) ? held : undefined;
+  const before = predecessor === undefined ? undefined : book.inLog(predecessor);
   const inLog = book.inLog(log);
-  const isApart = inLog !== undefined && isBroughtBeside(inLog, opened);
-  const known = isApart ? undefined : (inLog ?? before ?? book.get(opened.id));
+  const isBeside = inLog !== undefined && isBroughtBeside(inLog, opened);
+  const known = isBeside ? undefined : (inLog ?? before ?? book.get(opened.id));
   if (known !== undefined && mayBeAhead(known, log, seq)) {
     // This device may have been put in anew without having read that it was taken out, or be behind where others go on from.
     const unread = await known.catchUp();
     // It would be taken for a copy, and the commit that is read later waits for it.
     if (unread !== undefined) throw unread;
   }
-  const { account } = deps.context();
-  const isKnown = opened.by.account === account || book.contacts().has(opened.by.account);
-  if (isBeginning(known) && deps.isShunned(opened.by.account)) {
-    wipe(opened.consumed);
-    return store.commit(used);
-  }
   const handed = await store.get(importedKey(log));
   const begun = beginning(opened);
   const fresh = await behindStored(store, handed === undefined ? begun : { ...begun, id: handedId(handed) });
   const listing = await listingFor(deps, known, opened);
-  const conversation = known ?? book.provisional(fresh);
+  const by = opened.by.account;
+  const outcomeFor = (state: ConversationState | undefined): JoinOutcome => {
+    const isKnown = by === opened.self || book.contacts().has(by);
+    return acceptInvitation(state, opened, !isKnown, listing, fresh);
+  };
+  const isApart = known !== undefined && outcomeFor(known.snapshot).kind === "apart";
+  const joins = isApart ? undefined : known;
+  if (joins === undefined && deps.isShunned(by)) {
+    wipe(opened.consumed);
+    return store.commit(used);
+  }
+  const conversation = joins ?? book.provisional(fresh);
   let outcome: JoinOutcome | undefined;
   await conversation.take((state) => {
-    outcome = acceptInvitation(known && state, opened, !isKnown, listing, fresh);
+    if (joins !== undefined && state.phase === "ended" && deps.isShunned(by)) return undefined;
+    outcome = outcomeFor(joins && state);
     if (outcome.kind === "joined") return withoutRevoked(deps.context(), outcome.step, listing);
+    // It ended just now: it is looked at again.
+    if (outcome.kind === "apart") throw new LostAnswer("the conversation has ended meanwhile");
     // Whoever is no member has nothing to say about where the members are.
     const isNext = state.log !== log && (state.log === predecessor || isDirect(log));
-    const isPassedOver = outcome.kind === "refused" && isNext && state.roster.includes(opened.by.account);
+    const isPassedOver = outcome.kind === "refused" && isNext && state.roster.includes(by);
     return isPassedOver ? silent(leftBehind(deps.context(), state, log, deps.connection.now())) : undefined;
   }, used);
   if (outcome?.kind !== "joined") wipe([...opened.consumed, ...secretsOnlyIn(opened.group, undefined)]);
   if (outcome?.kind === "refused") {
-    known?.run();
+    joins?.run();
     throw new TacitError("cannot_follow", "an invitation would lead back, or away from the others");
   }
   if (outcome?.kind !== "joined") return;
-  if (known === undefined) {
+  if (joins === undefined) {
     book.keep(conversation);
     deps.arrived(conversation);
   }
@@ -125,11 +132,6 @@ async function open(deps: WelcomeDeps, item: Welcome, stored: Uint8Array): Promi
 function isBroughtBeside({ snapshot }: LiveConversation, { conversation, by, self }: OpenedInvitation): boolean {
   const { id, log, data } = snapshot;
   return !isDirect(conversation) && id === log && data.predecessor === conversation && by.account === self;
-}
-
-/** Whether it is new to this account, or begins again. */
-function isBeginning(known: LiveConversation | undefined): boolean {
-  return known === undefined || known.snapshot.phase === "ended";
 }
 
 /** What the records say of accounts with devices that the epoch which is known does not have. */

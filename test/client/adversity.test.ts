@@ -101,6 +101,27 @@ describe("an invitation", () => {
   });
 });
 
+describe("a message that could not be stored", () => {
+  it("is none: nothing of it waits to be sent", async () => {
+    const s = stage();
+    let fails = false;
+    const store = watched(memoryStore(), () => {
+      if (fails) throw new TacitError("store_failed", "the disk is full");
+    });
+    const [alice, bob] = [await s.arrive("alice", { store }), await s.arrive("bob")];
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    await s.clock.settle();
+    fails = true;
+    await expect(s.clock.until(chat.send({ text: "hello" }))).rejects.toMatchObject({ code: "store_failed" });
+    fails = false;
+    expect(chat.outgoing()).toEqual([]);
+    await s.clock.until((await s.clock.until(chat.send({ text: "again" }))).sent);
+    expect(chat.outgoing()).toEqual([]);
+    await alice.close();
+    await bob.close();
+  });
+});
+
 describe("a change that the roles do not allow", () => {
   it("is refused also where the store failed while it was", async () => {
     const s = stage();

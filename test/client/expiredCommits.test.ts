@@ -163,6 +163,21 @@ describe("a commit that expired before anybody read it, its maker included", () 
 });
 
 describe("whoever was removed, and read so,", () => {
+  /** Dave is removed, and bob and carol miss that: they open a successor that he is in. */
+  async function takenAlong(s: Stage) {
+    const { clients, views } = await group(s, ["alice", "bob", "carol", "dave"]);
+    for (const client of clients.slice(1, 3)) client.goOffline();
+    await s.clock.until(views[0].remove(["dave"]));
+    await s.clock.settle();
+    expect(views[3].state.current).toBe("ended");
+    clients[0].goOffline();
+    expire(s, views[0].id, s.relay.tables.log.get(views[0].id)!.size);
+    for (const client of clients.slice(1, 3)) client.goOnline();
+    await s.clock.advance(72 * hour);
+    expect(views[1].members).toEqual(["alice", "bob", "carol", "dave"]);
+    return { clients, views, along: clients[3].conversations().find(({ id }) => id !== views[3].id)! };
+  }
+
   it("is invited again to where the others went on meanwhile", async () => {
     const s = stage();
     const { clients, views } = await group(s, ["alice", "bob", "carol", "dave"]);
@@ -176,30 +191,40 @@ describe("whoever was removed, and read so,", () => {
     clients[0].goOnline();
     await s.clock.until(clients[0].caughtUp());
     await s.clock.until(views[0].invite(["dave"]));
-    await said(s, views[3], "here I am again");
-    expect((await kinds(views[3])).slice(-3)).toEqual(["membersChanged", "opened", "message"]);
+    await s.clock.settle();
+    const again = clients[3].conversations().find(({ id }) => id !== views[3].id)!;
+    await said(s, again, "here I am again");
+    expect(await kinds(again)).toEqual(["opened", "message"]);
+    expect(views[3].state.current).toBe("ended");
     for (const view of views.slice(0, 3)) {
       expect((await history(view)).at(-1)).toMatchObject({ kind: "message", text: "here I am again" });
     }
     await closeAll(clients);
   });
 
-  it("and is taken along by those who missed that, is told that it is in", async () => {
+  it("and is taken along by those who missed that, is told that they are in a conversation with them", async () => {
     const s = stage();
-    const { clients, views } = await group(s, ["alice", "bob", "carol", "dave"]);
-    for (const client of clients.slice(1, 3)) client.goOffline();
-    await s.clock.until(views[0].remove(["dave"]));
-    await s.clock.settle();
-    expect(views[3].state.current).toBe("ended");
-    clients[0].goOffline();
-    expire(s, views[0].id, s.relay.tables.log.get(views[0].id)!.size);
-    for (const client of clients.slice(1, 3)) client.goOnline();
-    await s.clock.advance(72 * hour);
-    expect(views[1].members).toEqual(["alice", "bob", "carol", "dave"]);
+    const { clients, views, along } = await takenAlong(s);
     await said(s, views[1], "who is here?");
+    const seen = (await kinds(along)).filter((kind) => kind !== "keysChanged");
+    expect(seen).toEqual(["opened", "message"]);
+    expect(along.state.current).toBe("open");
+    expect(views[3].state.current).toBe("ended");
+    await closeAll(clients);
+  });
+
+  it("taken along, and leaves there, can still be invited by those who stayed where they were", async () => {
+    const s = stage();
+    const { clients, views, along } = await takenAlong(s);
+    await s.clock.until(along.leave());
+    for (const client of clients.slice(1, 3)) client.goOffline();
+    clients[0].goOnline();
+    await s.clock.until(clients[0].caughtUp());
+    await s.clock.until(views[0].invite(["dave"]));
+    await s.clock.settle();
     expect(views[3].state.current).toBe("open");
-    const seen = (await kinds(views[3])).filter((kind) => kind !== "keysChanged");
-    expect(seen.slice(-3)).toEqual(["membersChanged", "opened", "message"]);
+    await said(s, views[0], "welcome back");
+    expect((await kinds(views[3])).slice(-2)).toEqual(["opened", "message"]);
     await closeAll(clients);
   });
 });

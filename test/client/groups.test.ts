@@ -92,6 +92,29 @@ describe("a group", () => {
     const second = await s.clock.until(alice.createGroup({ members: ["bob"] }));
     await s.clock.settle();
     expect(bob.conversations().find(({ id }) => id === second.id)!.state.current).toBe("open");
+    // Whom one declined is a stranger still, and was never told which keys count.
+    expect(carol.contact("alice")).toBeUndefined();
+    const third = await s.clock.until(alice.createGroup({ members: ["carol"] }));
+    await s.clock.settle();
+    expect(carol.conversations().find(({ id }) => id === third.id)!.state.current).toBe("requested");
+    await closeAll(clients);
+  });
+
+  it("that was declined between two is a request again where the other goes on", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob"]);
+    const [alice, bob] = clients as [Client, Client];
+    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    await s.clock.settle();
+    const atBob = bob.conversations()[0]!;
+    await s.clock.until(atBob.decline());
+    expect(atBob.state.current).toBe("ended");
+    await s.clock.until(chat.repair());
+    await s.clock.advance(7_200_000);
+    expect(chat.state.current).toBe("open");
+    expect(atBob.state.current).toBe("requested");
+    await s.clock.until(atBob.block());
+    expect(atBob.state.current).toBe("ended");
     await closeAll(clients);
   });
 

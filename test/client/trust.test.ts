@@ -127,6 +127,7 @@ describe("an account that was reset: its items in the Directory were deleted", (
     const { clock, relay } = world;
     const [alice, bob] = [await world.arrive("alice"), await world.arrive("bob")];
     const { direct, group } = await acquainted(world, alice, bob);
+    const other = await clock.until(alice.createGroup({ title: "Sugar", members: ["bob"] }));
     const changed: ClientEvents["identityChanged"][] = [];
     alice.on("identityChanged", (event) => changed.push(event));
     const equivocations: unknown[] = [];
@@ -155,6 +156,11 @@ describe("an account that was reset: its items in the Directory were deleted", (
     expect(await clock.until(alice.verify("bob", number.text))).toBe(true);
     await say(world, direct, "it is you");
     await shows(world, again, "it is you");
+
+    // A group can be left all the same.
+    expect(await codeOf(clock.until(other.setTitle("Milk")))).toBe("identity_changed");
+    await clock.until(other.leave());
+    expect(other.state.current).toBe("ended");
 
     // The group has the device that is gone, of the key before.
     expect(group.info.current.members[1]!.devices).toEqual([bob.device]);

@@ -6,7 +6,7 @@
  * counts only where it leads forward in the same log, or, as a successor, where it comes from a device that is in the epoch that this
  * device is in, with accounts, account keys and devices of that epoch, with its roles, and without leaving anybody behind whom the caller
  * could not remove. A device that is not in the epoch counts where its account's record lists it and the log did not show its removal; it may
- * also be there, and invite nobody, where it was revoked since. Whoever is out has no epoch: that is a beginning like any other. What this device
+ * also be there, and invite nobody, where it was revoked since. Whoever is out has no epoch: to them it is a beginning like any other. What this device
  * began itself under a random name, nobody else can invite it to.
  */
 import { isDirect } from "@tacit/protocol";
@@ -129,6 +129,8 @@ export type JoinOutcome =
   | { readonly kind: "joined"; readonly step: Step }
   /** This device is in already, or further: the Welcome is a copy, or came late. */
   | { readonly kind: "member" }
+  /** The conversation that it goes on from has ended here: it is to one of its own. */
+  | { readonly kind: "apart" }
   /** It would take this device back, or away from those it is with. */
   | { readonly kind: "refused" };
 
@@ -167,11 +169,6 @@ export function acceptInvitation(
   }
   if (known.log === conversation) return rejoin(known, opened, { request, listing });
   return succeed(known, opened, { request, listing });
-}
-
-/** Whether an invitation to a successor is to the conversation that this device holds. Once that ended here, only who was in it speaks for it. */
-export function isOfTheSame({ phase, log, roster }: ConversationState, { by }: OpenedInvitation): boolean {
-  return phase !== "ended" || isDirect(log) || roster.includes(by.account);
 }
 
 /** This device wants it, and was never in its log; other than one that a backup tells of, which it was in before. */
@@ -291,19 +288,21 @@ function succeed(
   // The two have one conversation, and this device may have been passed over when it went on.
   const isLater = isDirect(known.log) && data.generation > known.data.generation;
   if (!(isNext || isLater)) return { kind: "refused" };
-  const there = { log: conversation, cursor: 0, turn: 0, recent: [], former: formerOf(known) };
+  const hasEnded = known.phase === "ended";
+  const there = { log: conversation, cursor: 0, turn: 0, recent: [], former: formerOf(known), lastEpoch: 0 };
   // Where the relay alone said that it is out, it knows the epoch still (askForRepair.ts).
-  const sawItselfGo = known.phase === "ended" && epochOfKnown(known).length === 0;
+  const sawItselfGo = hasEnded && epochOfKnown(known).length === 0;
   const views = sawItselfGo ? [] : [known, asBefore(known)];
   if (views.some((view) => view !== undefined && mayGoOn(view, opened, listing))) {
     return joined({ ...withIntentAgain(known), ...there }, opened, {
-      requestBy: known.requestBy,
+      requestBy: hasEnded && request ? by.account : known.requestBy,
       notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: true },
     });
   }
-  if (known.phase !== "ended") return { kind: "refused" };
-  // Somebody invites it, or took it along and does not know that it is out: its user is told, and may leave.
-  return joined({ ...known, ...there, lastEpoch: 0 }, opened, {
+  if (!hasEnded) return { kind: "refused" };
+  // Somebody invites it, or took it along and does not know that it is out. Whose word would make that the same group, nobody can tell.
+  if (!isDirect(known.log)) return { kind: "apart" };
+  return joined({ ...known, ...there, acceptedKeys: [] }, opened, {
     requestBy: request ? by.account : undefined,
     notice: { kind: "opened", by: by.account },
   });

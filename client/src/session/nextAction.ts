@@ -2,7 +2,7 @@
  * What a conversation does next. It follows from the state and from what the shell knows at that moment, and from nothing else; so the
  * work can stop anywhere, and goes on after a restart.
  */
-import type { ConversationState } from "./conversation.ts";
+import type { ConversationState, Intent } from "./conversation.ts";
 import { isInDoubt } from "./doubt.ts";
 import { isServed, isUntidy, toTakeBack } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
@@ -16,6 +16,7 @@ export type Action =
   | "propose"
   | "create"
   | "intend"
+  | "leave"
   | "tidy"
   | "takeBack"
   | "append"
@@ -97,7 +98,8 @@ function mayFindWelcome({ repair }: ConversationState, { isAwaited, waits }: Sit
 function repairing(state: ConversationState, situation: Situation): Decision {
   const { waits, isBlocked, now, relayNow, isLinked } = situation;
   const { repair, requestBy } = state;
-  if (repair === undefined || waits !== undefined || requestBy !== undefined || isBlocked()) return rest;
+  if (repair === undefined || waits !== undefined) return rest;
+  if ((requestBy !== undefined || isBlocked()) && !wantsToLeave(state)) return rest;
   if (relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
   if (isShutOut(state)) return act("succeed");
   // A linked device that asks for it before it has been put in is not lost: the others need not go elsewhere for it.
@@ -111,8 +113,7 @@ function repairing(state: ConversationState, situation: Situation): Decision {
 function following(state: ConversationState, situation: Situation): Decision {
   const { mustRead, waits, readsLater, self, isBlocked } = situation;
   if (mustRead) return waits !== undefined && readsLater ? rest : act("read");
-  if (state.requestBy !== undefined) return rest;
-  if (isBlocked()) return { kind: "blocked" };
+  if (state.requestBy !== undefined || isBlocked()) return held(state, situation);
   if (waits !== undefined) {
     return waits === "chance" && isServed(state, self) && maySendMeanwhile(state) ? act("append") : rest;
   }
@@ -122,6 +123,25 @@ function following(state: ConversationState, situation: Situation): Decision {
   const decision = served(state, situation);
   const isIdle = decision.kind === "rest" && isInDoubt(state);
   return isIdle ? { kind: "wake", at: now + (state.doubt.due - relayNow) } : decision;
+}
+
+/** The user has not said that they want it, or an identity is to be accepted first. Whoever wants to go need not. */
+function held(state: ConversationState, situation: Situation): Decision {
+  const { phase, requestBy, pending, leaving } = state;
+  if (!wantsToLeave(state) || phase !== "open" || pending !== undefined) {
+    return requestBy === undefined ? { kind: "blocked" } : rest;
+  }
+  if (situation.waits !== undefined) return rest;
+  if (!isServed(state, situation.self)) return unserved(state, situation);
+  return act(leaving === undefined ? "leave" : "propose");
+}
+
+function wantsToLeave({ leaving, intents }: ConversationState): boolean {
+  return leaving !== undefined || intents.some(isToLeave);
+}
+
+export function isToLeave({ kind }: Intent): boolean {
+  return kind === "leave";
 }
 
 function served(state: ConversationState, situation: Situation): Decision {

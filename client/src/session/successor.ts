@@ -108,6 +108,7 @@ export function succeeding(context: SessionContext, state: ConversationState): S
     epochIncomplete: false,
     group: undefined,
     unheard: undefined,
+    lastEpoch: 0,
     recent: [],
     former: isAgain ? state.former : formerOf(state),
   };

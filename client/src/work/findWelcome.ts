@@ -9,7 +9,8 @@ const firstPause = 1_000;
 
 /** The Welcome landed together with the commit, so it is in the inbox, or this device was left out. */
 export async function findWelcome(deps: ConversationDeps, steps: ConversationSteps, waiters: Waiters): Promise<void> {
-  await deps.readInbox();
+  // What is read there may wait for this conversation to be read on, once it is in again.
+  await Promise.race([deps.readInbox(), waiters.welcomed()]);
   if (steps.now.phase !== "awaitingWelcome") return;
   waiters.rejectOpening(new TacitError("cannot_follow", "the conversation was created without this device"));
   const due = deps.connection.now() + firstPause;

@@ -3,7 +3,7 @@ import { landCommit, landedEntry, progressOf, type LandingProgress } from "../la
 import { applyAll } from "../readLog.ts";
 import { LostAnswer, Refused } from "../relaySocket.ts";
 import type { ConversationState, PendingCommit, Step } from "../session/conversation.ts";
-import { leavesOf } from "../session/group.ts";
+import { groupDataOf, leavesOf } from "../session/group.ts";
 import { withoutClaims } from "../session/intents.ts";
 import { lostCreation, withoutPending } from "../session/pendingCommit.ts";
 import { translate } from "../translate.ts";
@@ -14,8 +14,8 @@ import type { Work } from "./work.ts";
 
 export class Landing {
   readonly #work: Work;
-  /** The group's picture is gone from the relay. */
-  #pictureLost = false;
+  /** The hash of a picture of the group that is gone from the relay. */
+  #lostPicture: string | undefined;
   /** What is laid in place for the pending commit. */
   #progress: LandingProgress | undefined;
 
@@ -36,7 +36,8 @@ export class Landing {
       const landingDeps = { ...deps, provider: deps.context().provider };
       const progress = progressOf(this.#progress, pending, since);
       this.#progress = progress;
-      landed = await landCommit(landingDeps, state, pending, { withoutPicture: this.#pictureLost, progress });
+      const withoutPicture = this.#lostPicture !== undefined && pictureIn(pending) === this.#lostPicture;
+      landed = await landCommit(landingDeps, state, pending, { withoutPicture, progress });
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       return this.#notLanded(pending, error, since);
@@ -81,8 +82,8 @@ export class Landing {
         });
         return retry.again(new LostAnswer("the claims are of no use any more"));
       case "blob_missing":
-        if (this.#pictureLost) throw error;
-        this.#pictureLost = true;
+        if (pictureIn(pending) === this.#lostPicture) throw error;
+        this.#lostPicture = pictureIn(pending);
         return;
       case "stale":
         return this.#lostTurn(pending, error, since);
@@ -141,6 +142,10 @@ export class Landing {
     const intent = steps.now.intents.find(({ id }) => id === pending.intent);
     if (intent !== undefined) await refuse(this.#work, intent, translate(error));
   }
+}
+
+function pictureIn({ next }: PendingCommit): string | undefined {
+  return groupDataOf(next)?.picture?.hash;
 }
 
 /** The relay does not let this account put itself back on the roster. */

@@ -62,6 +62,7 @@ export class LogReading {
   /** The conversation goes on in another log. */
   startOver(): void {
     this.#rung = 0;
+    this.#absences = 0;
     this.#mustRead = true;
   }
 

@@ -5,6 +5,7 @@ import type { ConversationState } from "../session/conversation.ts";
 
 export class Waiters {
   readonly #opening: Deferred<void>[] = [];
+  #welcome: Deferred<void> | undefined;
   /** By the intent's id. */
   readonly #intents = new Map<string, Deferred<void>>();
   /** Why a step that is being stored takes an intent out that did not come true. By its id. */
@@ -23,6 +24,12 @@ export class Waiters {
     const waiter = deferred<void>();
     this.#opening.push(waiter);
     return waiter.promise;
+  }
+
+  /** Resolves when this device has been put in by a Welcome. */
+  welcomed(): Promise<void> {
+    this.#welcome ??= deferred();
+    return this.#welcome.promise;
   }
 
   /** Settles when it is so, or will never be. `stored`: the step that keeps the intent; where it fails, nobody waits. */
@@ -46,6 +53,11 @@ export class Waiters {
     } finally {
       this.#refused.delete(id);
     }
+  }
+
+  resolveWelcome(): void {
+    this.#welcome?.resolve();
+    this.#welcome = undefined;
   }
 
   resolveOpening(): void {

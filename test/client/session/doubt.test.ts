@@ -1,5 +1,10 @@
 /** Whether a device is where the others are: what counts as a sign, when it asks, who answers, and whose word it then takes. */
 import { createCommit, createMessage } from "@tacit/mls";
+import { answerRepair } from "../../../client/src/answerRepair.ts";
+import type { Connection } from "../../../client/src/connection.ts";
+import type { ConversationBook } from "../../../client/src/conversationBook.ts";
+import type { LiveConversation } from "../../../client/src/liveConversation.ts";
+import type { Clock } from "../../../client/src/ports.ts";
 import { logDiffers } from "../../../client/src/session/applied.ts";
 import { authentication } from "../../../client/src/session/authenticate.ts";
 import { encodeCommitData } from "../../../client/src/session/commitData.ts";
@@ -201,16 +206,35 @@ describe("an invitation to a successor that this device does not follow", () => 
 });
 
 describe("whoever is asked", () => {
-  async function request(account: string, log: LogMark | undefined, successor?: string) {
+  async function requestBytes(account: string, log: LogMark | undefined, successor?: string) {
     const identity = await enrol(provider, await createIdentity({ provider, suite }), account, now);
     const { certificate } = identity.enrolment;
     const body = { conversation: groupOfTwo.id, at: now, log, successor };
-    const bytes = await createRepairRequest(provider, { certificate, deviceKey: identity.deviceKey }, body);
-    return (await openRepairRequest(provider, bytes))!;
+    return createRepairRequest(provider, { certificate, deviceKey: identity.deviceKey }, body);
+  }
+  async function request(account: string, log: LogMark | undefined, successor?: string) {
+    return (await openRepairRequest(provider, await requestBytes(account, log, successor)))!;
   }
   const markOf = ({ cursor, chain }: ConversationState): LogMark => {
     return { seq: cursor, hash: Buffer.from(chain!).toString("base64url") };
   };
+
+  it("reads on first, unless that waits for a Welcome that may be behind the request", async () => {
+    const { alice, atAlice } = await couple(groupOfTwo);
+    const bytes = await requestBytes("bob", { seq: atAlice.cursor + 1, hash: "A".repeat(43) });
+    const readFor = async (phase: ConversationState["phase"]): Promise<boolean> => {
+      let hasRead = false;
+      const catchUp = (): Promise<undefined> => ((hasRead = true), Promise.resolve(undefined));
+      const conversation = { snapshot: { ...atAlice, phase }, catchUp } as unknown as LiveConversation;
+      const book = { inLog: () => conversation } as unknown as ConversationBook;
+      const clock = { after: () => () => {} } as unknown as Clock;
+      const connection = { now: () => now } as Connection;
+      await answerRepair({ clock, connection, context: () => alice }, { book, report: () => {} }, bytes);
+      return hasRead;
+    };
+    expect(await readFor("open")).toBe(true);
+    expect(await readFor("awaitingWelcome")).toBe(false);
+  });
 
   it("puts in anew who read the log otherwise, or cannot follow at all; not who read it alike, or further", async () => {
     const { log, alice, bob, atAlice, atBob } = await couple(groupOfTwo);

@@ -6,7 +6,7 @@ import {
 } from "../../../client/src/session/conversation.ts";
 import { identities } from "../../../client/src/session/group.ts";
 import { plainData } from "../../../client/src/session/groupData.ts";
-import { acceptInvitation, isOfTheSame, openInvitation } from "../../../client/src/session/joining.ts";
+import { acceptInvitation, openInvitation } from "../../../client/src/session/joining.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
 import { succeeding } from "../../../client/src/session/successor.ts";
 import { device, joinByWelcome, now, provider } from "../support/devices.ts";
@@ -128,25 +128,41 @@ describe("a successor", () => {
     expect(await from(await device("bob"))).toBe("joined");
   });
 
-  it("is a beginning like any other for an account that saw itself go, and is told so", async () => {
+  it("is a conversation of its own for an account that is out, unless the relay alone said that and members call", async () => {
     const { alice, bob, carol, atAlice, atBob } = await trio();
-    const opened = await forgedInvitation(carol, bob, { id: next, with: [alice], data: successorOf(atAlice) });
-    const ended = { ...atBob, phase: "ended" as const, group: undefined, lastEpoch: 7, nextPosition: 12 };
-    const again = (await openInvitation(bob, opened))!;
-    expect(acceptInvitation(ended, again, true)).toMatchObject({
-      kind: "joined",
-      step: {
-        state: { id: atBob.id, log: next, phase: "open", requestBy: "carol", lastEpoch: 0, nextPosition: 13 },
-        items: [{ kind: "opened", by: "carol", position: 12 }],
-      },
-    });
-    // Where the relay alone said so, it is with those who take it along.
+    const data = successorOf(atAlice);
+    const opened = await forgedInvitation(carol, bob, { id: next, with: [alice], data });
+    const ended = { ...atBob, phase: "ended" as const, group: undefined };
+    expect(await joinByWelcome(bob, ended, opened)).toEqual({ kind: "apart" });
     const told = { ...ended, anchors: identities(atBob.group!) };
     expect(await joinByWelcome(bob, told, opened)).toMatchObject({ step: { items: [{ kind: "rejoined" }] } });
-    expect(isOfTheSame(ended, again)).toBe(true);
-    // Whoever came later, or never was there, does not speak for what this device was in.
-    expect(isOfTheSame({ ...ended, roster: ["alice"] }, again)).toBe(false);
-    expect(isOfTheSame({ ...atBob, roster: ["alice"] }, again)).toBe(true);
+    // A name is not enough.
+    const impostor = await device("carol");
+    const forged = await forgedInvitation(impostor, bob, { id: next, with: [alice], data });
+    expect(await joinByWelcome(bob, told, forged)).toEqual({ kind: "apart" });
+  });
+
+  it("of a direct conversation that has ended here is a request where its opener is a stranger", async () => {
+    const [alice, bob] = [await device("alice"), await device("bob")];
+    const direct = directConversationId(provider, "alice", "bob");
+    const { states } = await party([alice, bob], {}, direct);
+    const log = directConversationId(provider, "alice", "bob", 1);
+    const data = { generation: 1, predecessor: direct };
+    const invitation = await forgedInvitation(bob, alice, { id: log, data });
+    const { group: old } = states[0]!;
+    const ended = { ...states[0]!, phase: "ended" as const, group: undefined, lastEpoch: 7, nextPosition: 12 };
+    const accepted = async (known: ConversationState) =>
+      acceptInvitation(known, (await openInvitation(alice, invitation))!, true);
+    expect(await accepted({ ...ended, acceptedKeys: [["bob", "an old key"]] })).toMatchObject({
+      step: {
+        state: { id: direct, log, phase: "open", requestBy: "bob", acceptedKeys: [], lastEpoch: 0, nextPosition: 13 },
+        items: [{ kind: "opened", by: "bob", position: 12 }],
+      },
+    });
+    // As one that was restored from a backup.
+    expect(await accepted({ ...ended, anchors: identities(old!) })).toMatchObject({
+      step: { state: { phase: "open", requestBy: "bob" } },
+    });
   });
 
   it("of a direct conversation says that something may be missing to a device that was not in the log before", async () => {

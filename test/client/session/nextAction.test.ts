@@ -100,6 +100,21 @@ describe("what waits", () => {
     expect(next({ outbox: [message] }, { isBlocked: () => true })).toEqual({ kind: "blocked" });
   });
 
+  it.each<[string, Partial<ConversationState>, Partial<Situation>]>([
+    ["has not accepted", { requestBy: "bob" }, {}],
+    ["waits for an identity to be accepted", {}, { isBlocked: () => true }],
+  ])("whoever wants to go may, though the user %s", async (_, state, more) => {
+    const { leaving } = (await leavePending(pair.alice, open)).state;
+    const leave: Intent = { id: "l", kind: "leave" };
+    expect(next({ ...state, intents: [rename, leave] }, more)).toEqual(act("leave"));
+    expect(next({ ...state, intents: [rename, leave], leaving }, more)).toEqual(act("propose"));
+    expect(next({ ...state, intents: [leave], unlisted: ["alice"] }, more)).toEqual(act("lookAgain"));
+    expect(next({ ...state, intents: [leave] }, { ...more, waits: "retry" })).toEqual(rest);
+    // Who cannot follow has to be put in anew first.
+    expect(next({ ...state, phase: "stuck", repair: due }, more)).toEqual(rest);
+    expect(next({ ...state, phase: "stuck", repair: due, intents: [leave] }, more)).toEqual(act("askForRepair"));
+  });
+
   it("goes in order: the own commit, the own leaving, what is wanted, messages", async () => {
     const { alice } = pair;
     const wish = { intent: "i", adds: [], removes: [], data: undefined };
