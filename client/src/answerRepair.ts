@@ -15,8 +15,12 @@ export async function answerRepair(
   const { clock, connection } = deps;
   const { provider, ...self } = deps.context();
   const request = await openRepairRequest(provider, payload);
-  const conversation = request && book.inLog(request.conversation);
-  if (request === undefined || conversation === undefined) return;
+  if (request === undefined) return;
+  // Who was out when the others went on has that as a conversation of its own.
+  const logs = [request.conversation, ...(request.successor === undefined ? [] : [request.successor])];
+  const known = logs.flatMap((log) => book.inLog(log) ?? []);
+  const conversation = known.find(({ snapshot }) => snapshot.phase === "open") ?? known[0];
+  if (conversation === undefined) return;
   // How it read what this device has not read cannot be judged yet. One that looks for its own Welcome waits for the inbox, not this for it.
   const { phase, cursor } = conversation.snapshot;
   if (phase === "open" && (request.log?.seq ?? 0) > cursor) await conversation.catchUp();

@@ -12,6 +12,7 @@ import { merged, noted, silent, type ConversationState, type Step } from "./sess
 import { changes, type Change } from "./session/conversationStore.ts";
 import { identities } from "./session/group.ts";
 import { withoutRemains } from "./session/remains.ts";
+import { ShownMessages } from "./shownMessages.ts";
 
 export type Compute = (state: ConversationState) => Step | undefined | Promise<Step | undefined>;
 
@@ -19,6 +20,8 @@ export type Compute = (state: ConversationState) => Step | undefined | Promise<S
 export type Released = (before: ConversationState, step: Step) => void;
 
 export class ConversationSteps {
+  /** What its timeline shows, however long ago. */
+  readonly shown: ShownMessages;
   readonly #deps: ConversationDeps;
   readonly #released: Released;
   #stored: ConversationState | undefined;
@@ -34,6 +37,7 @@ export class ConversationSteps {
     stored: ConversationState | undefined,
     released: Released,
   ) {
+    this.shown = new ShownMessages(deps.store, state.id);
     this.#deps = deps;
     this.#now = state;
     this.#stored = stored;

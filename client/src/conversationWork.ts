@@ -260,7 +260,7 @@ export class ConversationWork implements Work {
       case "read":
         return this.reading.readFirst();
       case "findWelcome":
-        return findWelcome(this.deps, this.steps, this.waiters);
+        return findWelcome(this);
       case "land":
         return this.#landing.land();
       case "propose":

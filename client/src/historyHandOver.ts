@@ -3,6 +3,7 @@ import type { ConversationBook } from "./conversationBook.ts";
 import { TacitError } from "./errors.ts";
 import { received, uploaded, type PayloadDeps } from "./payloads.ts";
 import type { SealedStore } from "./sealedStore.ts";
+import { isKept } from "./session/conversation.ts";
 import { conversationPrefix, decodeTimelineItem, timelinePrefix, type Change } from "./session/conversationStore.ts";
 import { handOverLimits, packHistory, unpackHistory, type ArchivedConversation } from "./session/historyArchive.ts";
 import { imported } from "./session/importedHistory.ts";
@@ -22,7 +23,7 @@ async function archived(
 
 /** What a device that is linked is given of the past: of what its user wanted. */
 export function archivedPast(store: SealedStore, book: ConversationBook): Promise<readonly ArchivedConversation[]> {
-  const wanted = book.all().filter(({ snapshot }) => snapshot.requestBy === undefined);
+  const wanted = book.all().filter(({ snapshot }) => isKept(snapshot));
   return Promise.all(
     wanted.map(({ id, snapshot, members, info }) =>
       archived(store, { id, log: snapshot.log, members, title: info.current.title }),

@@ -178,6 +178,7 @@ export class LiveConversation implements Conversation {
   async leave(): Promise<void> {
     this.#requireGroup("leave");
     this.#requireThere();
+    if (this.#steps.now.requestBy !== undefined) return this.decline();
     const { done } = await this.#work.intend({ kind: "leave" });
     return done;
   }
@@ -213,8 +214,10 @@ export class LiveConversation implements Conversation {
     if (this.#steps.now.requestBy === undefined) {
       throw new TacitError("invalid_argument", "decline: this is no request (any more)");
     }
-    if (this.kind === "direct") return this.end();
-    await this.leave();
+    // Who cannot follow would have to be put in anew to say that they go.
+    if (this.kind === "direct" || this.#steps.now.phase !== "open") return this.end();
+    const { done } = await this.#work.intend({ kind: "leave" });
+    return done;
   }
 
   async block(): Promise<void> {
@@ -368,7 +371,9 @@ export class LiveConversation implements Conversation {
     if (items.length > 0) this.#grown.emit();
     const shown = shownState(state);
     if (shown !== this.state.current) this.state.set(shown);
-    if (before.group?.epoch !== state.group?.epoch || before.data !== state.data || before.roster !== state.roster) {
+    const isAsSaid =
+      before.group?.epoch === state.group?.epoch && before.data === state.data && before.roster === state.roster;
+    if (!isAsSaid || before.requestBy !== state.requestBy || before.phase !== state.phase) {
       this.info.set(infoOf(state));
     }
     if (before.log !== state.log) this.#deps.moved(this.id, state.log);
@@ -409,7 +414,7 @@ function shownState({ phase, requestBy }: ConversationState): ConversationStatus
   }
 }
 
-function infoOf({ group, roster, data, requestBy }: ConversationState): ConversationInfo {
+function infoOf({ group, roster, data, requestBy, phase }: ConversationState): ConversationInfo {
   const devices = new Map<string, string[]>();
   for (const { account, device } of group === undefined ? [] : identities(group)) {
     const known = devices.get(account);
@@ -424,6 +429,6 @@ function infoOf({ group, roster, data, requestBy }: ConversationState): Conversa
       role: roleOf(data, account),
       devices: devices.get(account) ?? [],
     })),
-    ...(requestBy === undefined ? {} : { invitedBy: requestBy }),
+    ...(requestBy === undefined || phase === "ended" ? {} : { invitedBy: requestBy }),
   };
 }

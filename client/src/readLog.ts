@@ -6,10 +6,12 @@ import { TacitError } from "./errors.ts";
 import { askWhetherLanded, landedEntry } from "./landCommit.ts";
 import { received } from "./payloads.ts";
 import { LostAnswer } from "./relaySocket.ts";
+import { keyOf } from "./shownMessages.ts";
 import type { ReadEntry } from "./session/applied.ts";
 import { applyEntry } from "./session/applyEntry.ts";
 import { merged, silent, type ConversationState, type Step } from "./session/conversation.ts";
 import { passExpired, passOver } from "./session/passOver.ts";
+import type { TimelineMessage } from "./session/timeline.ts";
 import { withUnheard } from "./session/unheard.ts";
 
 /** Bytes of payloads that are held while a page is read. */
@@ -61,7 +63,7 @@ async function recallOwn(deps: ConversationDeps, steps: ConversationSteps): Prom
   if (landed === undefined) return;
   await steps.take(async (state) => {
     if (state.log !== log || state.pending !== pending) return undefined;
-    const step = await applied(deps, state, landedEntry(deps.context(), pending, landed, state.cursor));
+    const step = await applied(deps, steps, state, landedEntry(deps.context(), pending, landed, state.cursor));
     return { ...step, state: withUnheard(state, step.state) };
   });
 }
@@ -104,7 +106,7 @@ export function applyAll(
   return steps.take(async (state) => {
     if (!isWhere(begun, state)) return undefined;
     let step = silent(state);
-    for (const read of reads) step = merged(step, await applied(deps, step.state, read));
+    for (const read of reads) step = merged(step, await applied(deps, steps, step.state, read));
     return step;
   });
 }
@@ -128,7 +130,7 @@ export async function applyRung(
     for (const read of reads) {
       if (read.entry.seq <= step.state.cursor) continue;
       if (read.entry.prev !== step.state.cursor) break;
-      step = merged(step, await applied(deps, step.state, read));
+      step = merged(step, await applied(deps, steps, step.state, read));
     }
     return step;
   });
@@ -143,7 +145,27 @@ function continues(
   return entries.some(({ prev, seq }) => prev <= cursor && seq > cursor);
 }
 
-async function applied(deps: ConversationDeps, state: ConversationState, read: ReadEntry): Promise<Step> {
+async function applied(
+  deps: ConversationDeps,
+  steps: ConversationSteps,
+  state: ConversationState,
+  read: ReadEntry,
+): Promise<Step> {
+  const step = await appliedOnce(deps, state, read);
+  const message = step.items.find((item) => item.kind === "message");
+  if (message === undefined || isOwn(deps, message) || !(await steps.shown.has(message))) return step;
+  // A copy of what came too long ago for the state to know it.
+  const { former } = state;
+  const again = await appliedOnce(deps, { ...state, former: [...former, keyOf(message)] }, read);
+  return { ...again, state: { ...again.state, former } };
+}
+
+/** What this device sent itself is shown once, when it is read. */
+function isOwn({ context }: ConversationDeps, { from, device }: TimelineMessage): boolean {
+  return from === context().account && device === context().device;
+}
+
+async function appliedOnce(deps: ConversationDeps, state: ConversationState, read: ReadEntry): Promise<Step> {
   try {
     return await applyEntry(deps.context(), state, read);
   } catch (cause) {

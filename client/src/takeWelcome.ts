@@ -6,7 +6,7 @@ import { TacitError } from "./errors.ts";
 import type { LiveConversation } from "./liveConversation.ts";
 import { fetched, received } from "./payloads.ts";
 import type { BlobTransfer } from "./ports.ts";
-import { LostAnswer } from "./relaySocket.ts";
+import { LostAnswer, Refused } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
 import { silent, type ConversationState, type SessionContext, type Step } from "./session/conversation.ts";
 import { leftBehind } from "./session/doubt.ts";
@@ -73,7 +73,9 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
   }
   const handed = await store.get(importedKey(log));
   const begun = beginning(opened);
-  const fresh = await behindStored(store, handed === undefined ? begun : { ...begun, id: handedId(handed) });
+  const id = handed === undefined ? undefined : handedId(handed);
+  const isFree = id !== undefined && book.get(id) === undefined;
+  const fresh = await behindStored(store, isFree ? { ...begun, id } : begun);
   const listing = await listingFor(deps, known, opened);
   const by = opened.by.account;
   const outcomeFor = (state: ConversationState | undefined): JoinOutcome => {
@@ -149,8 +151,9 @@ async function listingFor(
       for (const device of devices.listed) listed.add(device);
       for (const device of devices.revoked) revoked.add(device);
     } catch (error) {
-      // A record that does not hold lists nobody.
-      if (!(error instanceof TacitError) || error.code !== "identity_invalid") throw error;
+      // A record that does not hold lists nobody, nor does one that there is not.
+      const isNone = error instanceof Refused && !error.refusal.retryable;
+      if (!isNone && !(error instanceof TacitError && error.code === "identity_invalid")) throw error;
     }
   }
   return { listed, revoked };

@@ -6,6 +6,7 @@ import {
   type OutgoingMessage,
   type Store,
   type Transport,
+  type Client,
 } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { encodeBase64Url, limits } from "@tacit/protocol";
@@ -16,7 +17,8 @@ import { largestPayload } from "../../client/src/session/payloadSize.ts";
 import { createPending } from "../../client/src/session/pendingCommit.ts";
 import { newConversation } from "../../client/src/session/conversation.ts";
 import { couple, keyPackageOf, now, provider, joinByWelcome } from "./support/devices.ts";
-import { invitation, stage, suite, take, type Stage } from "./support/stage.ts";
+import { expire } from "./support/conversations.ts";
+import { history, invitation, stage, suite, take, type Stage } from "./support/stage.ts";
 import { invite, stranger } from "./support/stranger.ts";
 
 const day = 86_400_000;
@@ -98,6 +100,37 @@ describe("an invitation", () => {
     expect((await s.clock.until(take(bob.conversations()[0]!, 1)))[0]!.text).toBe("hello");
     await alice.close();
     await bob.close();
+  });
+});
+
+describe("a message that landed, as its sender never learned", () => {
+  it("is shown once to whoever read it, however much was said since", async () => {
+    const s = stage();
+    const clients = [await s.arrive("alice"), await s.arrive("bob"), await s.arrive("carol")];
+    const [alice, bob, carol] = clients as [Client, Client, Client];
+    const chat = await s.clock.until(alice.createGroup({ members: ["bob", "carol"] }));
+    await s.clock.settle();
+    const atBob = bob.conversations()[0]!;
+    await s.clock.until(atBob.accept());
+    carol.goOffline();
+    s.relay.filter = ({ direction, account }) => direction === "up" || account !== "alice";
+    await s.clock.until(chat.send({ text: "once" }));
+    await s.clock.settle();
+    alice.goOffline();
+    s.relay.filter = () => true;
+    for (let number = 1; number <= 520; number++) {
+      await s.clock.until((await s.clock.until(atBob.send({ text: String(number) }))).sent);
+      // 300 a minute are let through.
+      await s.clock.advance(250);
+    }
+    await s.clock.until(atBob.rotateKeys());
+    expire(s, chat.id, s.relay.tables.log.get(chat.id)!.size);
+    alice.goOnline();
+    await s.clock.advance(3_600_000);
+    const heard = (await history(atBob)).flatMap((item) => (item.kind === "message" && !item.mine ? [item.text] : []));
+    expect(heard).toEqual(["once"]);
+    expect((await history(chat)).map(({ kind }) => kind).slice(-2)).toEqual(["rejoined", "message"]);
+    for (const client of clients) await client.close();
   });
 });
 
@@ -413,10 +446,15 @@ describe("a message that waits", () => {
     const s = stage();
     const store = memoryStore();
     const [alice, bob] = [await s.arrive("alice", { store }), await s.arrive("bob")];
-    const chat = await s.clock.until(alice.conversation({ with: ["bob"] }));
+    const atBob = await s.clock.until(bob.createGroup({ members: ["alice"] }));
+    await s.clock.settle();
+    const chat = alice.conversations()[0]!;
     const { id } = chat;
-    s.relay.tables.conversations.set(id, { ...s.relay.tables.conversations.get(id)!, roster: ["bob"] });
+    await s.clock.until(chat.accept());
+    alice.goOffline();
+    await s.clock.until(atBob.remove(["alice"]));
     const outgoing = await s.clock.until(chat.send({ text: "too late" }));
+    alice.goOnline();
     await expect(s.clock.until(outgoing.sent)).rejects.toMatchObject({ code: "not_a_member" });
     expect(chat.state.current).toBe("ended");
     expect(chat.outgoing()).toEqual([]);

@@ -9,9 +9,11 @@ import {
 } from "@tacit/client";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
 import { bytesWithin } from "../support/bytesWithin.ts";
+import { utf8 } from "../../client/src/session/bytes.ts";
 import { closeAll } from "./support/conversations.ts";
+import { device } from "./support/devices.ts";
 import { history, stage, take, type Stage } from "./support/stage.ts";
-import { publishKeyPackage, stranger } from "./support/stranger.ts";
+import { invite, publishKeyPackage, stranger } from "./support/stranger.ts";
 
 async function people(s: Stage, names: readonly string[]): Promise<readonly Client[]> {
   const clients: Client[] = [];
@@ -115,6 +117,27 @@ describe("a group", () => {
     expect(atBob.state.current).toBe("requested");
     await s.clock.until(atBob.block());
     expect(atBob.state.current).toBe("ended");
+    await closeAll(clients);
+  });
+
+  it("to what says that it goes on from one that was left keeps nothing from this device, whoever it claims to be from", async () => {
+    const s = stage();
+    const clients = await people(s, ["alice", "bob"]);
+    const [alice, bob] = clients as [Client, Client];
+    const views = await group(s, clients);
+    await s.clock.until(views[1]!.leave());
+    const [mallory, ghost] = [await stranger(s, "mallory"), await device("ghost")];
+    const id = `g-${"M".repeat(22)}`;
+    const data = { owners: ["ghost"], generation: 1, predecessor: views[0]!.id };
+    const forged = { from: "mallory", victim: "bob", groupId: utf8(id), conversation: id, data };
+    await invite(s, { ...mallory, member: ghost.member }, forged);
+    await s.clock.settle();
+    const next = await s.clock.until(alice.createGroup({ title: "Tea", members: ["bob"] }));
+    await s.clock.advance(60_000);
+    expect(bob.connection.current.status).toBe("online");
+    expect(bob.conversations().map((each) => each.id)).toContain(next.id);
+    expect(bob.contact("ghost")).toBeUndefined();
+    expect(views[1]!.state.current).toBe("ended");
     await closeAll(clients);
   });
 

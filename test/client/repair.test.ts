@@ -335,6 +335,27 @@ describe("a linked device that a successor reaches before the log does", () => {
   });
 });
 
+describe("a device that is in, to which the relay says that it is not", () => {
+  it("asks the others, is put in anew, and says that something may be missing", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    const { id } = views[0];
+    clients[1].goOffline();
+    await said(s, views[0], "unseen");
+    const whole = s.relay.tables.conversations.get(id)!;
+    s.relay.tables.conversations.set(id, { ...whole, roster: ["alice", "carol"] });
+    clients[1].goOnline();
+    await s.clock.advance(minute);
+    expect(views[1].state.current).toBe("repairing");
+    s.relay.tables.conversations.set(id, whole);
+    await s.clock.advance(hour);
+    await said(s, views[0], "there you are");
+    expect(views[1].state.current).toBe("open");
+    expect((await kinds(views[1])).slice(-3)).toEqual(["cannotFollow", "rejoined", "message"]);
+    await closeAll(clients);
+  });
+});
+
 describe("an account that was taken out while its devices were away, in entries that expired", () => {
   it.each([
     ["", false],

@@ -6,6 +6,7 @@ import type { OwnAccount } from "../ownAccount.ts";
 import type { PeerBook } from "../peerBook.ts";
 import type { LeafIdentity } from "../session/authenticate.ts";
 import type { BackedUpConversation } from "../session/backup.ts";
+import { isKept } from "../session/conversation.ts";
 import { identities } from "../session/group.ts";
 import { isHolder } from "../session/identity.ts";
 import type { BackupSource } from "./makeBackup.ts";
@@ -41,7 +42,7 @@ export function backupSource(
 
 /** Nothing of what the user has not said yet that they want. */
 function backedUp({ id, snapshot, members, info }: LiveConversation): readonly BackedUpConversation[] {
-  if (snapshot.requestBy !== undefined) return [];
+  if (!isKept(snapshot)) return [];
   const { title } = info.current;
   const ended = snapshot.phase === "ended" ? { ended: true as const } : {};
   const keys = keysOf(members, snapshot.group === undefined ? snapshot.anchors : identities(snapshot.group));

@@ -47,7 +47,7 @@ export function ended(
   notice: TimelineNotice,
   at: { readonly seq: number; readonly storedAt: number },
 ): Step {
-  const step = noted({ ...state, phase: "ended", pending: undefined, leaving: undefined }, notice, at);
+  const step = noted({ ...state, phase: "ended", pending: undefined, leaving: undefined, anchors: [] }, notice, at);
   return { ...step, consumed: secretsOfPending(state) };
 }
 

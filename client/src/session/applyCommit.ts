@@ -116,6 +116,7 @@ export async function applyCommit(
   const followed: ConversationState = {
     ...withGroup(own === undefined || own.welcomes.length > 0 ? withOthers(settled) : settled, found.group),
     phase: "open",
+    anchors: [],
     epochIncomplete: false,
     provisional: false,
     leaving: undefined,
@@ -149,7 +150,7 @@ function removal(
 ) {
   const isPutInAnew = after.some((leaf) => leaf.account === account && leaf.device === device);
   if (isPutInAnew) return silent({ ...state, phase: "awaitingWelcome" as const });
-  return notedAll({ ...state, phase: "ended" as const, leaving: undefined }, notices, at);
+  return notedAll({ ...state, phase: "ended" as const, leaving: undefined, anchors: [] }, notices, at);
 }
 
 /** What the commit says of its place, where that is its place. */

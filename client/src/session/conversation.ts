@@ -46,6 +46,8 @@ export interface ConversationState {
   readonly phase: Phase;
   /** Who invited this account, while the application has not said whether it wants that. */
   readonly requestBy: string | undefined;
+  /** It ended, and is a request once more: what it holds from before is in backups and handed over all the same. */
+  readonly wasWanted: boolean;
   /** Accounts in the group, sorted, the own one among them. */
   readonly roster: readonly string[];
   /** Those of them that the relay does not serve, as the log shows: dropped by a commit that was void, or in their name. */
@@ -253,6 +255,7 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
     log: id,
     phase: "opening",
     requestBy: undefined,
+    wasWanted: false,
     roster: [...roster].sort(),
     unlisted: [],
     justDropped: [],
@@ -292,6 +295,11 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
 /** How a message is told from copies of it: by its authenticated sender and the id inside. */
 export function messageKey({ sender, id }: NonNullable<RecentEntry["message"]>): string {
   return `${sender} ${id}`;
+}
+
+/** Whether its user said that they want it, now or before it ended and began again. */
+export function isKept({ requestBy, wasWanted }: Pick<ConversationState, "requestBy" | "wasWanted">): boolean {
+  return requestBy === undefined || wasWanted;
 }
 
 /** What copies of messages are known by once the conversation goes on in another log. */

@@ -45,6 +45,7 @@ type StoredHead = Pick<
   | "log"
   | "phase"
   | "requestBy"
+  | "wasWanted"
   | "cursor"
   | "turn"
   | "joinedAt"
@@ -110,10 +111,23 @@ export function changes(before: ConversationState | undefined, { state, items }:
 }
 
 function headOf(state: ConversationState): StoredHead {
-  const { log, phase, requestBy, cursor, chain, turn, joinedAt, provisional, epochIncomplete } = state;
+  const { log, phase, requestBy, wasWanted, cursor, chain, turn, joinedAt, provisional, epochIncomplete } = state;
   const { nextOutbox, nextPosition, renewedAt, repair, doubt, restored, lastEpoch } = state;
   const place = { cursor, chain: chain && encodeBase64Url(chain), turn, joinedAt, provisional, epochIncomplete };
-  return { log, phase, requestBy, ...place, nextOutbox, nextPosition, renewedAt, repair, doubt, restored, lastEpoch };
+  return {
+    log,
+    phase,
+    requestBy,
+    wasWanted,
+    ...place,
+    nextOutbox,
+    nextPosition,
+    renewedAt,
+    repair,
+    doubt,
+    restored,
+    lastEpoch,
+  };
 }
 
 function membersOf(state: ConversationState): StoredMembers {

@@ -129,7 +129,7 @@ export type JoinOutcome =
   | { readonly kind: "joined"; readonly step: Step }
   /** This device is in already, or further: the Welcome is a copy, or came late. */
   | { readonly kind: "member" }
-  /** The conversation that it goes on from has ended here: it is to one of its own. */
+  /** This device may be out of the conversation that it goes on from: it is to one of its own. */
   | { readonly kind: "apart" }
   /** It would take this device back, or away from those it is with. */
   | { readonly kind: "refused" };
@@ -138,7 +138,7 @@ export type JoinOutcome =
 export function unfamiliarLeaves(known: ConversationState, opened: OpenedInvitation): readonly LeafIdentity[] {
   const { by, group } = opened;
   const epoch = epochOfKnown(known);
-  if (epoch.length === 0) return isDirect(known.log) ? [] : [by];
+  if (epoch.length === 0) return isDirect(known.log) || known.phase === "ended" ? [] : [by];
   const before = asBefore(known);
   const beside = before === undefined ? [] : unfamiliarLeaves(before, opened);
   const unfamiliar = [by, ...identities(group)].filter(
@@ -246,7 +246,7 @@ function rejoin(
     case "ended":
       // What has ended can begin again, later in the log. Where it stands the relay says; the epoch is the group's.
       if (seq <= known.cursor || turn <= known.turn || epochOf(group) <= known.lastEpoch) return { kind: "member" };
-      return joined(known, opened, {
+      return joined(begunAgain(known), opened, {
         requestBy: request ? by.account : undefined,
         notice: { kind: "opened", by: by.account },
       });
@@ -283,7 +283,7 @@ function succeed(
   opened: OpenedInvitation,
   { request, listing }: { readonly request: boolean; readonly listing: Listing },
 ): JoinOutcome {
-  const { data, by, conversation } = opened;
+  const { data, by, conversation, turn } = opened;
   const isNext = data.predecessor === known.log && data.generation === known.data.generation + 1;
   // The two have one conversation, and this device may have been passed over when it went on.
   const isLater = isDirect(known.log) && data.generation > known.data.generation;
@@ -294,18 +294,24 @@ function succeed(
   const sawItselfGo = hasEnded && epochOfKnown(known).length === 0;
   const views = sawItselfGo ? [] : [known, asBefore(known)];
   if (views.some((view) => view !== undefined && mayGoOn(view, opened, listing))) {
-    return joined({ ...withIntentAgain(known), ...there }, opened, {
+    return joined({ ...withIntentAgain(hasEnded ? begunAgain(known) : known), ...there }, opened, {
       requestBy: hasEnded && request ? by.account : known.requestBy,
       notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: true },
     });
   }
-  if (!hasEnded) return { kind: "refused" };
   // Somebody invites it, or took it along and does not know that it is out. Whose word would make that the same group, nobody can tell.
-  if (!isDirect(known.log)) return { kind: "apart" };
-  return joined({ ...known, ...there, acceptedKeys: [] }, opened, {
+  const mayBeOut = hasEnded || (known.phase !== "open" && turn > 1);
+  if (!isDirect(known.log)) return { kind: mayBeOut ? "apart" : "refused" };
+  if (!hasEnded) return { kind: "refused" };
+  return joined({ ...begunAgain(known), ...there, acceptedKeys: [] }, opened, {
     requestBy: request ? by.account : undefined,
     notice: { kind: "opened", by: by.account },
   });
+}
+
+/** Whatever becomes of the invitation, what its user once wanted is kept. */
+function begunAgain(known: ConversationState): ConversationState {
+  return { ...known, wasWanted: known.wasWanted || known.requestBy === undefined };
 }
 
 /** The entry at which a device finds that it cannot follow is one that it cannot read. */

@@ -101,6 +101,8 @@ function repairing(state: ConversationState, situation: Situation): Decision {
   if (repair === undefined || waits !== undefined) return rest;
   if ((requestBy !== undefined || isBlocked()) && !wantsToLeave(state)) return rest;
   if (relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
+  // Nobody goes elsewhere to leave.
+  if (wantsToLeave(state)) return act("askForRepair");
   if (isShutOut(state)) return act("succeed");
   // A linked device that asks for it before it has been put in is not lost: the others need not go elsewhere for it.
   const isAwaited = isLinked && isWanted(state) && state.data.predecessor === undefined;
@@ -128,11 +130,10 @@ function following(state: ConversationState, situation: Situation): Decision {
 /** The user has not said that they want it, or an identity is to be accepted first. Whoever wants to go need not. */
 function held(state: ConversationState, situation: Situation): Decision {
   const { phase, requestBy, pending, leaving } = state;
-  if (!wantsToLeave(state) || phase !== "open" || pending !== undefined) {
-    return requestBy === undefined ? { kind: "blocked" } : rest;
-  }
+  if (!wantsToLeave(state) || phase !== "open") return requestBy === undefined ? { kind: "blocked" } : rest;
   if (situation.waits !== undefined) return rest;
   if (!isServed(state, situation.self)) return unserved(state, situation);
+  if (pending !== undefined) return act("land");
   return act(leaving === undefined ? "leave" : "propose");
 }
 
@@ -163,7 +164,8 @@ function unserved(state: ConversationState, { self, now, relayNow }: Situation):
   const { repair, suspended, data } = state;
   if (repair !== undefined && relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
   const othersFollow = !suspended.includes(self) || mayAdminister(data, self);
-  return act(hasWaited(state) && othersFollow && mayGoOnElsewhere(state) ? "succeed" : "lookAgain");
+  const goesOn = hasWaited(state) && othersFollow && mayGoOnElsewhere(state) && !wantsToLeave(state);
+  return act(goesOn ? "succeed" : "lookAgain");
 }
 
 /** What concerns all comes first, then what the application wants, then messages. */

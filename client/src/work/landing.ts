@@ -73,7 +73,7 @@ export class Landing {
     switch (code) {
       case "conversation_exists":
         await steps.take((state) => (state.pending === pending ? lostCreation(state) : undefined));
-        return findWelcome(deps, steps, waiters);
+        return findWelcome(this.#work);
       case "key_package_not_claimed":
         await steps.take((state) => {
           if (state.pending !== pending) return undefined;

@@ -3,11 +3,11 @@ import type { ConversationDeps } from "../conversationDeps.ts";
 import type { ConversationSteps } from "../conversationSteps.ts";
 import { readLog } from "../readLog.ts";
 import { Refused } from "../relaySocket.ts";
-import { noted } from "../session/conversation.ts";
+import { stuck } from "../session/applied.ts";
 import { findWelcome } from "./findWelcome.ts";
 import type { Waiters } from "./waiters.ts";
 
-/** Answers "not a member" after which a conversation that was open is given up. */
+/** Answers "not a member" after which a device that is in takes it that it cannot follow. */
 const absencesToEnd = 3;
 
 export class LogReading {
@@ -98,15 +98,15 @@ export class LogReading {
     if (this.#rung === rung) this.#rung = 0;
     this.settle();
     this.#caughtUp();
-    if (this.#steps.now.phase === "awaitingWelcome") await findWelcome(this.#deps, this.#steps, this.#waiters);
+    await findWelcome({ deps: this.#deps, steps: this.#steps, waiters: this.#waiters, reading: this });
   }
 
-  /** Not on the roster, or no such conversation. */
+  /** Not on the roster, or no such conversation, as the relay says: the others are asked. */
   async #notThere(): Promise<void> {
     await this.#steps.take((state) => {
-      if (state.phase !== "open") return undefined;
       const at = { seq: state.cursor, storedAt: this.#deps.connection.now() };
-      return noted({ ...state, phase: "ended" }, { kind: "cannotFollow" }, at);
+      return state.phase === "open" ? stuck(state, at) : undefined;
     });
+    this.#absences = 0;
   }
 }

@@ -4,12 +4,14 @@ import {
   newConversation,
   type ConversationState,
 } from "../../../client/src/session/conversation.ts";
-import { identities } from "../../../client/src/session/group.ts";
+import { identities, leavesOf } from "../../../client/src/session/group.ts";
 import { plainData } from "../../../client/src/session/groupData.ts";
 import { acceptInvitation, openInvitation } from "../../../client/src/session/joining.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
+import { changePending, createPending } from "../../../client/src/session/pendingCommit.ts";
+import { withoutRemains } from "../../../client/src/session/remains.ts";
 import { succeeding } from "../../../client/src/session/successor.ts";
-import { device, joinByWelcome, now, provider } from "../support/devices.ts";
+import { apply, device, joinByWelcome, keyPackageOf, now, provider, TestLog } from "../support/devices.ts";
 import { accountKey, deviceUnder, forgedInvitation, party } from "../support/forger.ts";
 
 const id = `g-${"P".repeat(22)}`;
@@ -140,6 +142,40 @@ describe("a successor", () => {
     const impostor = await device("carol");
     const forged = await forgedInvitation(impostor, bob, { id: next, with: [alice], data });
     expect(await joinByWelcome(bob, told, forged)).toEqual({ kind: "apart" });
+  });
+
+  it("is not the same for whoever opened one before, was removed there, and is called by somebody removed earlier", async () => {
+    const [alice, bob, mallory] = [await device("alice"), await device("bob"), await device("mallory")];
+    const { states } = await party([alice, bob, mallory]);
+    const moved = succeeding(bob, { ...states[1]!, phase: "stuck" }).state;
+    const keyPackages = await Promise.all([alice, mallory].map(keyPackageOf));
+    const claimed = [alice, mallory].map(({ account, device }, index) => {
+      return { account, device, claim: `c${index}`, keyPackage: keyPackages[index]!.bytes };
+    });
+    const made = (await createPending(bob, moved, claimed, now)).state;
+    const log = new TestLog();
+    log.commit(made.pending!.commit, "bob", { add: [...made.pending!.add] });
+    let atBob = (await apply(bob, made, log.entries)).state;
+    const { welcome } = made.pending!.welcomes[0]!;
+    const called = { conversation: moved.log, seq: 1, turn: 1, at: now, welcome, keyPackage: keyPackages[0]! };
+    const outcome = await joinByWelcome(alice, states[0], called);
+    if (outcome.kind !== "joined") throw new Error(outcome.kind);
+    let atAlice = (await apply(alice, outcome.step.state, log.entries)).state;
+    for (const gone of ["mallory", "bob"]) {
+      const removes = leavesOf(atAlice.group!).flatMap(({ identity, leafIndex }) =>
+        identity.account === gone ? [leafIndex] : [],
+      );
+      const wish = { intent: undefined, removes, adds: [], data: undefined };
+      const { state } = await changePending(alice, atAlice, wish, now);
+      log.commit(state.pending!.commit, "alice", { remove: [gone] });
+      atAlice = (await apply(alice, state, log.entries)).state;
+      atBob = (await apply(bob, atBob, log.entries)).state;
+    }
+    const ended = withoutRemains({ state: atBob, items: [], consumed: [] }).state;
+    expect(ended.phase).toBe("ended");
+    const data = { owners: ["alice"], generation: ended.data.generation + 1, predecessor: ended.log };
+    const forged = await forgedInvitation(mallory, bob, { id: `g-${"Z".repeat(22)}`, with: [alice], data });
+    expect(await joinByWelcome(bob, ended, forged)).toEqual({ kind: "apart" });
   });
 
   it("of a direct conversation that has ended here is a request where its opener is a stranger", async () => {

@@ -110,6 +110,13 @@ describe("what waits", () => {
     expect(next({ ...state, intents: [rename, leave], leaving }, more)).toEqual(act("propose"));
     expect(next({ ...state, intents: [leave], unlisted: ["alice"] }, more)).toEqual(act("lookAgain"));
     expect(next({ ...state, intents: [leave] }, { ...more, waits: "retry" })).toEqual(rest);
+    // Nobody goes elsewhere to leave.
+    const long = { attempts: 6, due: now, after: 0 };
+    expect(next({ ...state, intents: [leave], unlisted: ["alice"], repair: long }, more)).toEqual(act("lookAgain"));
+    expect(next({ ...state, phase: "stuck", repair: long, intents: [leave] }, more)).toEqual(act("askForRepair"));
+    const wish = { intent: "i", adds: [], removes: [], data: undefined };
+    const { pending } = (await changePending(pair.alice, open, wish, now)).state;
+    expect(next({ ...state, intents: [leave], pending }, more)).toEqual(act("land"));
     // Who cannot follow has to be put in anew first.
     expect(next({ ...state, phase: "stuck", repair: due }, more)).toEqual(rest);
     expect(next({ ...state, phase: "stuck", repair: due, intents: [leave] }, more)).toEqual(act("askForRepair"));

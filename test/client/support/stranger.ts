@@ -96,9 +96,11 @@ export async function invite(
     readonly groupId: Uint8Array;
     /** Default: any. */
     readonly conversation?: string;
+    /** What the group says of itself. */
+    readonly data?: Parameters<typeof dataExtensionOf>[0];
   },
 ): Promise<void> {
-  const { from, victim, groupId, conversation } = invitation;
+  const { from, victim, groupId, conversation, data: said } = invitation;
   const now = clock.now();
   const { keyPackages } = await clock.until(socket.request("claimKeyPackages", { account: victim }));
   const { device, claim, data } = keyPackages[0]!;
@@ -108,7 +110,7 @@ export async function invite(
     groupId,
     keyPackage: decodeKeyPackage(own.bytes),
     privateKeys: decodeKeyPackagePrivate(own.privateKeys),
-    extensions: [dataExtensionOf({ owners: [from] })],
+    extensions: [dataExtensionOf({ owners: [from], ...said })],
     authentication: authentication(crypto),
   });
   const made = await createCommit(alone, {
