@@ -76,6 +76,8 @@ export class CheckedConversation {
       if (placed.id !== id) {
         [id, log, seq, position] = [placed.id, "", 0, 0];
         lastOf.clear();
+        // To the application that is another conversation.
+        seen.clear();
       }
       if (item.position !== position + 1) this.#find(device, "other", `position ${item.position} follows ${position}`);
       ({ position } = item);
@@ -219,11 +221,13 @@ export class CheckedConversation {
   /** Out of the conversation, so what waited there to be sent is not sent. */
   #hasEnded(device: Device): boolean {
     if (this.#causes.has(device, "declined") || device.isRevoked) return true;
-    const conversation = device.conversationIn(this.#root);
-    if (conversation === undefined || conversation.state.current !== "ended" || device.id === undefined) return false;
     const { memberships } = this.#world.oracle;
-    const log = device.logOf(conversation);
-    return !memberships.isInNewest(device.id, log) || memberships.hasLeft(log, device.account, Infinity);
+    const { id, account } = device;
+    const ended = device.conversationsIn(this.#root).filter(({ state }) => state.current === "ended");
+    return ended.some((conversation) => {
+      const log = device.logOf(conversation);
+      return id !== undefined && (!memberships.isInNewest(id, log) || memberships.hasLeft(log, account, Infinity));
+    });
   }
 
   #logged({ log, item }: PlacedItem): LoggedEntry | undefined {

@@ -113,9 +113,10 @@ export class Device {
   }
 
   /** The conversation that began in the log `root`. */
-  conversationIn(root: string): Conversation | undefined {
+  /** More than one where it came into a successor before it came into the log, or was out when others went on. */
+  conversationsIn(root: string): readonly Conversation[] {
     const { memberships } = this.#world.oracle;
-    return this.client?.conversations().find(({ id }) => memberships.rootOf(id) === root);
+    return (this.client?.conversations() ?? []).filter(({ id }) => memberships.rootOf(id) === root);
   }
   /** Which log it is in: nobody outside of tests can ask for that. */
   logOf(conversation: Conversation): string {

@@ -41,14 +41,15 @@ export function checkEnd(known: Known): void {
   const open = new Map<string, string>();
   for (const device of devices) {
     if (device.isRevoked || device.isMalicious) continue;
-    const conversation = device.conversationIn(root);
-    // To whom somebody with a successor of their own invited, that is all there is.
-    if (conversation === undefined || isForeign(world, conversation.id)) continue;
-    const { current } = conversation.state;
-    if (current === "repairing" || (current === "opening" && logs.length > 0)) {
-      oracle.find("other", device.name, root, `it is ${current} at the end`);
+    for (const conversation of device.conversationsIn(root)) {
+      // To whom somebody with a successor of their own invited, that is all there is.
+      if (isForeign(world, conversation.id)) continue;
+      const { current } = conversation.state;
+      if (current === "repairing" || (current === "opening" && logs.length > 0)) {
+        oracle.find("other", device.name, root, `it is ${current} at the end`);
+      }
+      if (current === "open" || current === "requested") open.set(device.logOf(conversation), device.name);
     }
-    if (current === "open" || current === "requested") open.set(device.logOf(conversation), device.name);
   }
   // An owner may go on elsewhere with whom they like, also one who posted garbage.
   const isTakenAway = [...open.keys()].some((log) => isForeign(world, log));
@@ -63,9 +64,9 @@ function checkMembers({ world, root, causes, splits }: Known, log: string): void
   const { devices, oracle, tables } = world;
   const { memberships } = oracle;
   const isHere = (device: Device): boolean => {
-    const conversation = device.isRevoked || device.isMalicious ? undefined : device.conversationIn(root);
-    const isIn = conversation?.state.current === "open" || conversation?.state.current === "requested";
-    return isIn && device.logOf(conversation) === log;
+    if (device.isRevoked || device.isMalicious) return false;
+    const there = device.conversationsIn(root).find((conversation) => device.logOf(conversation) === log);
+    return there?.state.current === "open" || there?.state.current === "requested";
   };
   const here = devices.filter(isHere);
   for (const device of devices) {

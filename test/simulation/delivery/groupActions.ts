@@ -79,8 +79,8 @@ const setTitle = inGroup("setTitle", 2, ({ dice }, _device, group) => group.setT
 const storm = inGroup("storm", 0.6, (world, _device, group) => {
   const root = world.oracle.memberships.rootOf(group.id);
   for (const device of world.devices) {
-    const conversation = device.conversationIn(root);
-    if (conversation?.state.current !== "open") continue;
+    const conversation = device.conversationsIn(root).find(({ state }) => state.current === "open");
+    if (conversation === undefined) continue;
     asked(world, device, `rotateKeys in ${conversation.id}`, conversation.rotateKeys());
   }
   return undefined;

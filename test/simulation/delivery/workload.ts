@@ -136,8 +136,9 @@ function lastWords(world: World): void {
   const roots = new Set([...world.oracle.logs.keys()].map((log) => world.oracle.memberships.rootOf(log)));
   for (const root of roots) {
     for (const device of world.devices) {
-      const conversation = device.isMalicious || device.isRevoked ? undefined : device.conversationIn(root);
-      if (conversation?.state.current !== "open") continue;
+      if (device.isMalicious || device.isRevoked) continue;
+      const conversation = device.conversationsIn(root).find(({ state }) => state.current === "open");
+      if (conversation === undefined) continue;
       void speak(world, device, conversation);
       break;
     }
