@@ -10,6 +10,8 @@ import { keyOf } from "./shownMessages.ts";
 import type { ReadEntry } from "./session/applied.ts";
 import { applyEntry } from "./session/applyEntry.ts";
 import { merged, silent, type ConversationState, type Step } from "./session/conversation.ts";
+import { wipe } from "./session/bytes.ts";
+import { secretsOnlyIn } from "./session/storedGroup.ts";
 import { passExpired, passOver } from "./session/passOver.ts";
 import type { TimelineMessage } from "./session/timeline.ts";
 import { withUnheard } from "./session/unheard.ts";
@@ -157,6 +159,7 @@ async function applied(
   // A copy of what came too long ago for the state to know it.
   const { former } = state;
   const again = await appliedOnce(deps, { ...state, former: [...former, keyOf(message)] }, read);
+  if (step.state.group !== undefined) wipe(secretsOnlyIn(step.state.group, state.group));
   return { ...again, state: { ...again.state, former } };
 }
 

@@ -30,10 +30,20 @@ export class ShownMessages {
   /** Whether the timeline has it before its position. @throws TacitError of the store */
   async has(message: TimelineMessage): Promise<boolean> {
     if (message.storedAt - message.sentAt < late) return false;
-    if (this.#to === 0) this.#from = this.#to = message.position;
-    await this.#readOn(message.position);
-    await this.#readBack(message.sentAt - skew);
+    if (this.#to === 0) await this.#begin();
+    if (this.#to > 0) {
+      await this.#readOn(message.position);
+      await this.#readBack(message.sentAt - skew);
+    }
     return this.#keys.has(keyOf(message));
+  }
+
+  async #begin(): Promise<void> {
+    const [newest] = await this.#scan({ limit: 1, reverse: true });
+    if (newest === undefined) return;
+    this.#from = newest.position;
+    this.#to = newest.position + 1;
+    this.#since = newest.storedAt;
   }
 
   /** What a step holds that is not stored yet is not there, and is read another time. */

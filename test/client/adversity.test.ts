@@ -129,7 +129,10 @@ describe("a message that landed, as its sender never learned", () => {
     await s.clock.advance(3_600_000);
     const heard = (await history(atBob)).flatMap((item) => (item.kind === "message" && !item.mine ? [item.text] : []));
     expect(heard).toEqual(["once"]);
-    expect((await history(chat)).map(({ kind }) => kind).slice(-2)).toEqual(["rejoined", "message"]);
+    await s.clock.until((await s.clock.until(chat.send({ text: "and again" }))).sent);
+    await s.clock.settle();
+    expect((await history(atBob)).at(-1)).toMatchObject({ kind: "message", text: "and again" });
+    expect((await history(chat)).map(({ kind }) => kind).slice(-3)).toEqual(["rejoined", "message", "message"]);
     for (const client of clients) await client.close();
   });
 });

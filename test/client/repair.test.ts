@@ -356,6 +356,26 @@ describe("a device that is in, to which the relay says that it is not", () => {
   });
 });
 
+describe("a device whose request to leave was not answered", () => {
+  it("has left where the relay says that it is no member", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob"]);
+    const { id } = views[0];
+    s.relay.filter = ({ direction, frame }) => direction === "down" || frame.op !== "propose";
+    const leaving = views[1].leave();
+    await s.clock.settle();
+    clients[1].goOffline();
+    s.relay.filter = () => true;
+    const whole = s.relay.tables.conversations.get(id)!;
+    s.relay.tables.conversations.set(id, { ...whole, roster: ["alice"] });
+    clients[1].goOnline();
+    await s.clock.until(leaving);
+    expect(views[1].state.current).toBe("ended");
+    expect((await kinds(views[1])).at(-1)).toBe("left");
+    await closeAll(clients);
+  });
+});
+
 describe("an account that was taken out while its devices were away, in entries that expired", () => {
   it.each([
     ["", false],

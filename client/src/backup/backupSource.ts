@@ -44,9 +44,13 @@ export function backupSource(
 function backedUp({ id, snapshot, members, info }: LiveConversation): readonly BackedUpConversation[] {
   if (!isKept(snapshot)) return [];
   const { title } = info.current;
-  const ended = snapshot.phase === "ended" ? { ended: true as const } : {};
+  const { log, phase, requestBy } = snapshot;
+  // What its user has not accepted anew is over, on whatever device it is restored.
+  const ended = phase === "ended" || requestBy !== undefined ? { ended: true as const } : {};
+  const asked = requestBy === undefined ? {} : { requestBy };
   const keys = keysOf(members, snapshot.group === undefined ? snapshot.anchors : identities(snapshot.group));
-  return [{ id, log: snapshot.log, members, ...(keys && { keys }), ...(title === "" ? {} : { title }), ...ended }];
+  const called = title === "" ? {} : { title };
+  return [{ id, log, members, ...(keys && { keys }), ...called, ...ended, ...asked }];
 }
 
 function keysOf(members: readonly string[], leaves: readonly LeafIdentity[]): readonly string[] | undefined {

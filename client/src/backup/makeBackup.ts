@@ -152,7 +152,7 @@ async function build(deps: MakeBackupDeps, state: BackupState): Promise<Built | 
   };
 }
 
-function plain({ id, log, members, keys, title, ended }: BackedUpConversation): BackedUpConversation {
+function plain({ id, log, members, keys, title, ended, requestBy }: BackedUpConversation): BackedUpConversation {
   return {
     id,
     log,
@@ -160,6 +160,7 @@ function plain({ id, log, members, keys, title, ended }: BackedUpConversation): 
     ...(keys === undefined ? {} : { keys }),
     ...(title === undefined ? {} : { title }),
     ...(ended === undefined ? {} : { ended }),
+    ...(requestBy === undefined ? {} : { requestBy }),
   };
 }
 

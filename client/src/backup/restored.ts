@@ -51,6 +51,7 @@ export function restoredState({
   keys = [],
   title,
   ended,
+  requestBy,
   nextPosition,
   lastSeq,
 }: RestoredConversation): ConversationState {
@@ -62,6 +63,6 @@ export function restoredState({
   });
   const placed = { ...fresh, log, nextPosition, cursor: lastSeq, anchors };
   return ended === true
-    ? { ...placed, phase: "ended" }
+    ? { ...placed, phase: "ended", requestBy, wasWanted: requestBy !== undefined }
     : { ...placed, phase: "stuck", repair: { attempts: 0, due: 0, after: lastSeq } };
 }

@@ -53,6 +53,8 @@ export interface BackedUpConversation {
   readonly title?: string;
   /** The account is not in it any more. */
   readonly ended?: true;
+  /** Who invites it again, which its user has not accepted. */
+  readonly requestBy?: string;
 }
 
 export interface BackupIndex {
@@ -194,7 +196,7 @@ function decodePart(value: unknown): BackupPart | undefined {
 }
 
 function isConversation(value: unknown): boolean {
-  const { id, log, members, keys, title, ended } = fields(value);
+  const { id, log, members, keys, title, ended, requestBy } = fields(value);
   return (
     parse(conversationId, id) !== undefined &&
     parse(conversationId, log) !== undefined &&
@@ -203,7 +205,8 @@ function isConversation(value: unknown): boolean {
     (keys === undefined ||
       (Array.isArray(keys) && keys.length === members.length && keys.every((key) => bytesOf(32, key) !== undefined))) &&
     (title === undefined || typeof title === "string") &&
-    (ended === undefined || ended === true)
+    (ended === undefined || ended === true) &&
+    (requestBy === undefined || typeof requestBy === "string")
   );
 }
 

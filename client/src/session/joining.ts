@@ -129,7 +129,7 @@ export type JoinOutcome =
   | { readonly kind: "joined"; readonly step: Step }
   /** This device is in already, or further: the Welcome is a copy, or came late. */
   | { readonly kind: "member" }
-  /** This device may be out of the conversation that it goes on from: it is to one of its own. */
+  /** The conversation that it goes on from has ended here: it is to one of its own. */
   | { readonly kind: "apart" }
   /** It would take this device back, or away from those it is with. */
   | { readonly kind: "refused" };
@@ -283,7 +283,7 @@ function succeed(
   opened: OpenedInvitation,
   { request, listing }: { readonly request: boolean; readonly listing: Listing },
 ): JoinOutcome {
-  const { data, by, conversation, turn } = opened;
+  const { data, by, conversation } = opened;
   const isNext = data.predecessor === known.log && data.generation === known.data.generation + 1;
   // The two have one conversation, and this device may have been passed over when it went on.
   const isLater = isDirect(known.log) && data.generation > known.data.generation;
@@ -299,10 +299,9 @@ function succeed(
       notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: true },
     });
   }
-  // Somebody invites it, or took it along and does not know that it is out. Whose word would make that the same group, nobody can tell.
-  const mayBeOut = hasEnded || (known.phase !== "open" && turn > 1);
-  if (!isDirect(known.log)) return { kind: mayBeOut ? "apart" : "refused" };
   if (!hasEnded) return { kind: "refused" };
+  // Somebody invites it, or took it along and does not know that it is out. Whose word would make that the same group, nobody can tell.
+  if (!isDirect(known.log)) return { kind: "apart" };
   return joined({ ...begunAgain(known), ...there, acceptedKeys: [] }, opened, {
     requestBy: request ? by.account : undefined,
     notice: { kind: "opened", by: by.account },

@@ -3,7 +3,8 @@ import type { ConversationDeps } from "../conversationDeps.ts";
 import type { ConversationSteps } from "../conversationSteps.ts";
 import { readLog } from "../readLog.ts";
 import { Refused } from "../relaySocket.ts";
-import { stuck } from "../session/applied.ts";
+import { ended, stuck } from "../session/applied.ts";
+import type { ConversationState } from "../session/conversation.ts";
 import { findWelcome } from "./findWelcome.ts";
 import type { Waiters } from "./waiters.ts";
 
@@ -85,6 +86,7 @@ export class LogReading {
   /** To the end. @throws Refused, LostAnswer */
   async read(): Promise<void> {
     const rung = this.#rung;
+    const begun = this.#steps.now;
     this.#mustRead = true;
     try {
       await readLog(this.#deps, this.#steps);
@@ -92,7 +94,7 @@ export class LogReading {
     } catch (error) {
       if (!(error instanceof Refused) || error.refusal.code !== "not_a_member") throw error;
       if (this.#steps.now.phase === "open" && ++this.#absences < absencesToEnd) throw error;
-      await this.#notThere();
+      await this.#notThere(begun);
     }
     this.#mustRead = false;
     if (this.#rung === rung) this.#rung = 0;
@@ -101,11 +103,14 @@ export class LogReading {
     await findWelcome({ deps: this.#deps, steps: this.#steps, waiters: this.#waiters, reading: this });
   }
 
-  /** Not on the roster, or no such conversation, as the relay says: the others are asked. */
-  async #notThere(): Promise<void> {
+  /** Not on the roster, or no such conversation, as the relay says: the others are asked, unless this account wanted to go. */
+  async #notThere({ log, joinedAt }: ConversationState): Promise<void> {
     await this.#steps.take((state) => {
-      const at = { seq: state.cursor, storedAt: this.#deps.connection.now() };
-      return state.phase === "open" ? stuck(state, at) : undefined;
+      if (state.phase !== "open" || state.log !== log || state.joinedAt !== joinedAt) return undefined;
+      const { connection, context } = this.#deps;
+      const at = { seq: state.cursor, storedAt: connection.now() };
+      const left = { kind: "left", accounts: [context().account] } as const;
+      return state.leaving === undefined ? stuck(state, at) : ended(state, left, at);
     });
     this.#absences = 0;
   }
