@@ -99,10 +99,11 @@ function repairing(state: ConversationState, situation: Situation): Decision {
   const { waits, isBlocked, now, relayNow, isLinked } = situation;
   const { repair, requestBy } = state;
   if (repair === undefined || waits !== undefined) return rest;
-  if ((requestBy !== undefined || isBlocked()) && !wantsToLeave(state)) return rest;
+  const isHeld = requestBy !== undefined || isBlocked();
+  if (isHeld && !wantsToLeave(state)) return rest;
   if (relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
-  // Nobody goes elsewhere to leave.
-  if (wantsToLeave(state)) return act("askForRepair");
+  // Nobody goes elsewhere to leave what they have not accepted: nothing is created while that is so.
+  if (isHeld) return act("askForRepair");
   if (isShutOut(state)) return act("succeed");
   // A linked device that asks for it before it has been put in is not lost: the others need not go elsewhere for it.
   const isAwaited = isLinked && isWanted(state) && state.data.predecessor === undefined;
@@ -119,7 +120,7 @@ function following(state: ConversationState, situation: Situation): Decision {
   if (waits !== undefined) {
     return waits === "chance" && isServed(state, self) && maySendMeanwhile(state) ? act("append") : rest;
   }
-  if (state.phase === "open" && !isServed(state, self)) return unserved(state, situation);
+  if (state.phase === "open" && !isServed(state, self)) return unserved(state, situation, { isHeld: false });
   const { now, relayNow } = situation;
   if (isInDoubt(state) && relayNow >= state.doubt.due) return act("askInDoubt");
   const decision = served(state, situation);
@@ -132,7 +133,7 @@ function held(state: ConversationState, situation: Situation): Decision {
   const { phase, requestBy, pending, leaving } = state;
   if (!wantsToLeave(state) || phase !== "open") return requestBy === undefined ? { kind: "blocked" } : rest;
   if (situation.waits !== undefined) return rest;
-  if (!isServed(state, situation.self)) return unserved(state, situation);
+  if (!isServed(state, situation.self)) return unserved(state, situation, { isHeld: true });
   if (pending !== undefined) return act("land");
   return act(leaving === undefined ? "leave" : "propose");
 }
@@ -160,11 +161,15 @@ function maySendMeanwhile(state: ConversationState): boolean {
 }
 
 /** Dropped by a void commit, and not allowed to mend that: others take this account back, or it goes on elsewhere. */
-function unserved(state: ConversationState, { self, now, relayNow }: Situation): Decision {
+function unserved(
+  state: ConversationState,
+  { self, now, relayNow }: Situation,
+  { isHeld }: { readonly isHeld: boolean },
+): Decision {
   const { repair, suspended, data } = state;
   if (repair !== undefined && relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
   const othersFollow = !suspended.includes(self) || mayAdminister(data, self);
-  const goesOn = hasWaited(state) && othersFollow && mayGoOnElsewhere(state) && !wantsToLeave(state);
+  const goesOn = !isHeld && hasWaited(state) && othersFollow && mayGoOnElsewhere(state);
   return act(goesOn ? "succeed" : "lookAgain");
 }
 

@@ -110,7 +110,7 @@ describe("what waits", () => {
     expect(next({ ...state, intents: [rename, leave], leaving }, more)).toEqual(act("propose"));
     expect(next({ ...state, intents: [leave], unlisted: ["alice"] }, more)).toEqual(act("lookAgain"));
     expect(next({ ...state, intents: [leave] }, { ...more, waits: "retry" })).toEqual(rest);
-    // Nobody goes elsewhere to leave.
+    // Nobody goes elsewhere to leave what they have not accepted.
     const long = { attempts: 6, due: now, after: 0 };
     expect(next({ ...state, intents: [leave], unlisted: ["alice"], repair: long }, more)).toEqual(act("lookAgain"));
     expect(next({ ...state, phase: "stuck", repair: long, intents: [leave] }, more)).toEqual(act("askForRepair"));
