@@ -67,7 +67,7 @@ export class Landing {
   }
 
   async #notLanded(pending: PendingCommit, error: Refused, since: number): Promise<void> {
-    const { deps, steps, reading, retry, waiters } = this.#work;
+    const { steps, reading, retry } = this.#work;
     const { code } = error.refusal;
     if (code === "blob_missing" || code === "key_package_not_claimed") this.#progress = undefined;
     switch (code) {

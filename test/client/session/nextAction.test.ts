@@ -114,6 +114,7 @@ describe("what waits", () => {
     const long = { attempts: 6, due: now, after: 0 };
     expect(next({ ...state, intents: [leave], unlisted: ["alice"], repair: long }, more)).toEqual(act("lookAgain"));
     expect(next({ ...state, phase: "stuck", repair: long, intents: [leave] }, more)).toEqual(act("askForRepair"));
+    expect(next({ phase: "stuck", repair: long, intents: [leave] })).toEqual(act("succeed"));
     const wish = { intent: "i", adds: [], removes: [], data: undefined };
     const { pending } = (await changePending(pair.alice, open, wish, now)).state;
     expect(next({ ...state, intents: [leave], pending }, more)).toEqual(act("land"));
