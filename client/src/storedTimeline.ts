@@ -1,8 +1,9 @@
 /** What the store has of a conversation's timeline before this device is in the conversation: history that it was handed. */
 import type { SealedStore } from "./sealedStore.ts";
-import { messageKey, recentLimit, type ConversationState } from "./session/conversation.ts";
+import { recentLimit, type ConversationState } from "./session/conversation.ts";
 import { decodeTimelineItem, timelinePrefix } from "./session/conversationStore.ts";
 import { handedId, importedPrefix } from "./session/importedHistory.ts";
+import { keyOf } from "./shownMessages.ts";
 
 type Reading = Pick<SealedStore, "scan">;
 
@@ -14,11 +15,7 @@ export async function behindStored(store: Reading, state: ConversationState): Pr
   const stored = await store.scan(timelinePrefix(state.id), { reverse: true, limit: recentLimit });
   const [newest, ...older] = stored.map(([, value]) => decodeTimelineItem(value));
   if (newest === undefined) return state;
-  const former = [newest, ...older]
-    .reverse()
-    .flatMap((item) =>
-      item.kind === "message" ? [messageKey({ sender: `${item.from} ${item.device}`, id: item.id })] : [],
-    );
+  const former = [newest, ...older].reverse().flatMap((item) => (item.kind === "message" ? [keyOf(item)] : []));
   return { ...state, nextPosition: newest.position + 1, former };
 }
 
