@@ -220,8 +220,9 @@ export interface Conversation {
    */
   rotateKeys(): Promise<void>;
   /**
-   * Asks to be put in anew. It happens by itself where this device notices that it cannot follow. Where that was to no avail in a large group
-   * (`unanswered` in the timeline), on a device of an owner or admin: goes on in a successor, with everybody.
+   * Asks to be put in anew. It happens by itself where this device notices that it cannot follow; where only the application wants it and nobody
+   * answers, a group goes on as it was after a day or two. Where a device cannot follow, and that was to no avail in a large group (`unanswered` in the
+   * timeline), on a device of an owner or admin: goes on in a successor, with everybody.
    */
   repair(): Promise<void>;
 }

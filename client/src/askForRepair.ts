@@ -42,8 +42,10 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
   const rounds = reached > 0 ? 0 : refused > 0 ? before + 1 : unsaid;
   if (rounds >= refusalsToEnd && attempts > refusalsToEnd) await giveUp(deps, steps);
   else if (rounds !== before) {
+    // However often it has asked before: it may have been taken out lately, and taken back soon.
+    const due = rounds === 0 ? next.due : Math.min(next.due, now + pauseAfter(rounds, provider.random));
     await steps.take((current) =>
-      current.repair === next ? silent({ ...current, repair: { ...next, refused: rounds } }) : undefined,
+      current.repair === next ? silent({ ...current, repair: { ...next, due, refused: rounds } }) : undefined,
     );
   }
   if (lost !== undefined) throw lost;

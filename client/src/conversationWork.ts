@@ -23,7 +23,7 @@ import { pursue } from "./work/intending.ts";
 import { isFinal } from "./work/isFinal.ts";
 import { Landing } from "./work/landing.ts";
 import { LogReading } from "./work/logReading.ts";
-import { lookLater, succeed, takeBack } from "./work/mending.ts";
+import { followAgain, lookLater, succeed, takeBack } from "./work/mending.ts";
 import { proposeToLeave } from "./work/proposing.ts";
 import { Retry } from "./work/retry.ts";
 import { TurnTaking } from "./work/turnTaking.ts";
@@ -283,6 +283,8 @@ export class ConversationWork implements Work {
         return append(this, this.#events.gaveUp);
       case "askForRepair":
         return askForRepair(this.deps, this.steps);
+      case "followAgain":
+        return followAgain(this);
       case "askInDoubt":
         return askInDoubt(this.deps, this.steps);
       case "succeed":

@@ -1,7 +1,7 @@
 /** Devices that cannot follow, and what mends them; over the relay's own rules in one process. */
 import { memoryStore } from "@tacit/client/memory";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
-import { closeAll, expire, group, kinds, said, say } from "./support/conversations.ts";
+import { closeAll, expire, group, kinds, loseCommit, said, say } from "./support/conversations.ts";
 import { linked } from "./support/household.ts";
 import { history, stage, type Stage } from "./support/stage.ts";
 
@@ -205,9 +205,9 @@ describe("a device that missed a commit which expired", () => {
       const { client: phone } = await linked(s, alice);
       await s.clock.advance(minute);
       await say(s, atBob, "hi");
+      await loseCommit(s, phone, chat);
       for (const device of [alice, bob]) device.goOffline();
-      const atPhone = phone.conversations()[0]!;
-      await s.clock.until(atPhone.repair());
+      phone.goOnline();
       await s.clock.advance(40 * hour);
       expect(s.relay.tables.conversations.size).toBe(2);
       bob.goOnline();
@@ -229,6 +229,97 @@ describe("a device that missed a commit which expired", () => {
       await closeAll([alice, bob, phone]);
     },
   );
+
+  it("is followed where it went on, though the title was another there", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    const [atAlice, , atCarol] = views;
+    const [alice, bob, carol] = clients;
+    const { title } = atCarol.info.current;
+    carol.goOffline();
+    await s.clock.until(atAlice.setTitle("Now"));
+    await s.clock.settle();
+    expire(s, atAlice.id, [...s.relay.tables.log.get(atAlice.id)!.keys()].at(-1)!);
+    for (const client of [alice, bob]) client.goOffline();
+    carol.goOnline();
+    await s.clock.advance(40 * hour);
+    expect(s.relay.tables.conversations.size).toBe(2);
+    for (const client of [alice, bob]) {
+      client.goOnline();
+      await s.clock.until(client.caughtUp());
+    }
+    await said(s, atCarol, "here");
+    for (const view of views.slice(0, 2)) {
+      expect((await history(view)).slice(-3)).toMatchObject([
+        { kind: "rejoined", by: "carol", successor: true },
+        { kind: "titleChanged", title, by: "carol" },
+        { kind: "message", text: "here" },
+      ]);
+      expect(view.info.current.title).toBe(title);
+    }
+    await closeAll(clients);
+  });
+
+  it("goes on nowhere else once the relay says that its account was taken out", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    const [atAlice, , atCarol] = views;
+    const [alice, bob, carol] = clients;
+    await loseCommit(s, carol, atAlice);
+    for (const client of [alice, bob]) client.goOffline();
+    carol.goOnline();
+    await s.clock.advance(12 * hour);
+    const { conversations } = s.relay.tables;
+    const there = conversations.get(atAlice.id)!;
+    conversations.set(atAlice.id, { ...there, roster: ["alice", "bob"] });
+    await s.clock.advance(72 * hour);
+    expect(conversations.size).toBe(1);
+    expect(atCarol.state.current).toBe("ended");
+    expect((await kinds(atCarol)).slice(-2)).toEqual(["cannotFollow", "noLongerMember"]);
+    await closeAll(clients);
+  });
+
+  it("that its user alone wants to be put in anew reads on where nobody does it", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    const [atAlice, , atCarol] = views;
+    const [alice, bob, carol] = clients;
+    carol.goOffline();
+    const rotated = atCarol.rotateKeys();
+    await s.clock.settle();
+    await s.clock.until(atCarol.repair());
+    for (const client of [alice, bob]) client.goOffline();
+    s.relay.filter = ({ direction, account, frame }) =>
+      direction !== "up" || account !== "alice" || frame.op !== "readInbox";
+    alice.goOnline();
+    await said(s, atAlice, "meanwhile");
+    carol.goOnline();
+    await s.clock.advance(7 * hour);
+    expect(atCarol.state.current).toBe("repairing");
+    await s.clock.advance(30 * hour);
+    await rotated;
+    expect(atCarol.state.current).toBe("open");
+    const shown = await history(atCarol);
+    expect(shown[1]).toMatchObject({ kind: "message", text: "meanwhile" });
+    expect(shown).toContainEqual(expect.objectContaining({ kind: "keysChanged", by: "carol" }));
+    expect(shown.map(({ kind }) => kind)).not.toContain("rejoined");
+    expect(s.relay.tables.conversations.size).toBe(1);
+    await closeAll(clients);
+  });
+
+  it("that its user alone wants to be put in anew, and that is taken out, reads who did that", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    const [atAlice, , atCarol] = views;
+    s.relay.filter = ({ direction, frame }) => direction !== "up" || frame.op !== "sendInbox";
+    await s.clock.until(atCarol.repair());
+    await s.clock.until(atAlice.remove(["carol"]));
+    s.relay.filter = () => true;
+    await s.clock.advance(2 * hour);
+    expect(atCarol.state.current).toBe("ended");
+    expect((await history(atCarol)).at(-1)).toMatchObject({ kind: "membersChanged", removed: ["carol"], by: "alice" });
+    await closeAll(clients);
+  });
 
   it("that asks again and again is put in anew less and less often", async () => {
     const s = stage();

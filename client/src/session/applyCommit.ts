@@ -19,6 +19,7 @@ import {
   type RecentEntry,
   type SessionContext,
 } from "./conversation.ts";
+import { dataNotices } from "./dataNotices.ts";
 import { doubting, isStrange, namesGroup } from "./doubt.ts";
 import { plainData, type GroupData } from "./groupData.ts";
 import { accountsIn, epochOf, groupDataOf, identities, isGroupOf, leaveProposals, type Group } from "./group.ts";
@@ -299,16 +300,14 @@ function noticesOf(
       isSuccessor ? { kind: "rejoined", by, after: state.repair?.after ?? 0, successor: true } : { kind: "opened", by },
     ];
   }
-  const { added, left, devicesChanged, rolesChanged } = change;
+  const { added, left, devicesChanged } = change;
   const removed = change.removed.filter((account) => !left.includes(account));
   const restored = restoredBy(found);
   const suspended = (data.suspended ?? []).filter((account) => !state.suspended.includes(account));
   const notices: TimelineNotice[] = [
     ...(left.length === 0 ? [] : [{ kind: "left" as const, accounts: left }]),
     ...(added.length + removed.length === 0 ? [] : [{ kind: "membersChanged" as const, added, removed, by }]),
-    ...(change.titleChanged ? [{ kind: "titleChanged" as const, title: dataAfter.title, by }] : []),
-    ...(change.pictureChanged ? [{ kind: "pictureChanged" as const, by }] : []),
-    ...rolesChanged.map(({ account, role }) => ({ kind: "roleChanged" as const, account, role, by })),
+    ...dataNotices(change, dataAfter, by),
     ...(devicesChanged.length === 0 ? [] : [{ kind: "devicesChanged" as const, accounts: devicesChanged, by }]),
     ...restored.map(({ account, device }) => ({ kind: "deviceRestored" as const, account, device, by })),
     ...suspended.map((account) => ({ kind: "suspended" as const, account, by })),

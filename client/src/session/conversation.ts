@@ -9,7 +9,7 @@ import { sha256, type CryptoContext, type CryptoProvider } from "./cryptoContext
 import { accountsOf, groupDataOf, type Group } from "./group.ts";
 import { noDoubt, type Doubt } from "./doubt.ts";
 import type { Member } from "./member.ts";
-import { plainData, type GroupData, type Picture, type Role } from "./groupData.ts";
+import { isDescribedAlike, plainData, type GroupData, type Picture, type Role } from "./groupData.ts";
 import type { Readmission } from "./readmissions.ts";
 import type { RecordMark } from "./recordMark.ts";
 import type { RenewalPace } from "./renewal.ts";
@@ -61,6 +61,8 @@ export interface ConversationState {
   /** Accounts that the relay serves and that are not in the group: a void commit brought them in. */
   readonly strangers: readonly string[];
   readonly data: GroupData;
+  /** Title, picture and roles as they were before, oldest first: whoever lost the log since knows those. */
+  readonly formerData: readonly GroupData[];
   readonly group: Group | undefined;
   /** Without a group, while a successor is wanted: who was in the epoch that it goes on from. */
   readonly anchors: readonly LeafIdentity[];
@@ -194,6 +196,8 @@ export interface Repair {
   readonly refused?: number;
   /** The application wants to go on in a successor, though the group is large. */
   readonly elsewhere?: true;
+  /** The application asked for it, of a device that could follow. */
+  readonly wished?: true;
 }
 
 export interface OutboxItem {
@@ -263,6 +267,7 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
     suspended: [],
     strangers: [],
     data,
+    formerData: [],
     group: undefined,
     anchors: [],
     acceptedKeys: [],
@@ -313,9 +318,21 @@ export function withRecent(state: ConversationState, entry: RecentEntry): Conver
   return { ...state, recent: [...before, entry].slice(-recentLimit) };
 }
 
+/** How often title, picture and roles may change while a member is away who goes on elsewhere. */
+const rememberedData = 16;
+
 /** The state with `group`, and what follows from it. */
 export function withGroup(state: ConversationState, group: Group): ConversationState {
-  return { ...state, group, roster: accountsOf(group), data: groupDataOf(group) ?? plainData };
+  const { data: before, formerData } = state;
+  const data = groupDataOf(group) ?? plainData;
+  const isOther = before.owners.length > 0 && !isDescribedAlike(before, data);
+  return {
+    ...state,
+    group,
+    roster: accountsOf(group),
+    data,
+    formerData: isOther ? [...formerData, before].slice(-rememberedData) : formerData,
+  };
 }
 
 /** The accounts that the relay serves. */

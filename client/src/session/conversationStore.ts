@@ -70,6 +70,7 @@ type StoredMembers = Pick<
   | "suspended"
   | "strangers"
   | "data"
+  | "formerData"
   | "former"
   | "commitTimes"
   | "readmissions"
@@ -131,7 +132,7 @@ function headOf(state: ConversationState): StoredHead {
 }
 
 function membersOf(state: ConversationState): StoredMembers {
-  const { roster, unlisted, justDropped, droppedBy, data, former, commitTimes, readmissions } = state;
+  const { roster, unlisted, justDropped, droppedBy, data, formerData, former, commitTimes, readmissions } = state;
   const { anchors, acceptedKeys, expelled, suspended, strangers, unheard } = state;
   return {
     suspended,
@@ -141,6 +142,7 @@ function membersOf(state: ConversationState): StoredMembers {
     justDropped,
     droppedBy,
     data,
+    formerData,
     former,
     commitTimes,
     readmissions,

@@ -88,6 +88,11 @@ export function sameData(a: GroupData, b: GroupData): boolean {
   return encodeBase64Url(encodeGroupData(a)) === encodeBase64Url(encodeGroupData(b));
 }
 
+/** Whether title, picture and roles are the same. */
+export function isDescribedAlike(a: GroupData, b: GroupData): boolean {
+  return sameData(a, { ...b, generation: a.generation, predecessor: a.predecessor });
+}
+
 export function roleOf({ owners, admins }: GroupData, account: string): Role {
   return owners.includes(account) ? "owner" : admins.includes(account) ? "admin" : "member";
 }

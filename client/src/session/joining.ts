@@ -15,7 +15,7 @@ import {
   directConversationId,
   formerOf,
   newConversation,
-  noted,
+  notedAll,
   withGroup,
   type ConversationState,
   type RecentEntry,
@@ -36,10 +36,12 @@ import { join } from "./groupJoin.ts";
 import type { OwnKeyPackage } from "./member.ts";
 import { withoutDoubt } from "./doubt.ts";
 import { dataAmong, roleOf, type GroupData } from "./groupData.ts";
-import { haveOneKeyEach, mayAdminister, mayRemove, samePicture } from "./memberChange.ts";
+import { dataNotices } from "./dataNotices.ts";
+import { dataChange, givesNoMore, haveOneKeyEach, mayAdminister, mayRemove, sameLooks } from "./memberChange.ts";
 import { unsealed } from "./outbox.ts";
 import { secretsIn } from "./remains.ts";
 import { withinDay } from "./repairPauses.ts";
+import type { TimelineNotice } from "./timeline.ts";
 import { asBefore, withIntentAgain } from "./unheard.ts";
 
 export interface Invitation {
@@ -255,7 +257,9 @@ function rejoin(
       const isAhead = turn >= known.turn && (known.group === undefined || epochOf(group) > epochOf(known.group));
       // The own removal was read already, the commit that comes with the Welcome is that one.
       if (!isAhead) return { kind: "member" };
-      if (seq < known.cursor || !isByMember(known, opened, listing)) return { kind: "refused" };
+      // It came late: what followed is gone, and this device has found that it cannot follow there.
+      if (seq < known.cursor) return { kind: "member" };
+      if (!isByMember(known, opened, listing)) return { kind: "refused" };
       return joined(known, opened, {
         requestBy: known.requestBy,
         notice: { kind: "rejoined", by: by.account, after: lastRead(known), successor: false },
@@ -320,7 +324,7 @@ function lastRead({ repair, cursor }: ConversationState): number {
 
 /** Members of an epoch go on together, as far as whoever calls them may leave somebody behind, and as what they were. */
 function mayGoOn(known: ConversationState, opened: OpenedInvitation, listing: Listing): boolean {
-  const { data, by, accounts, conversation } = opened;
+  const { by, accounts, conversation } = opened;
   const areMembers =
     isFamiliar(known, by, mayInvite(known, listing)) &&
     identities(opened.group).every((leaf) => isFamiliar(known, leaf, mayBeThere(known, opened.self, listing)));
@@ -330,14 +334,25 @@ function mayGoOn(known: ConversationState, opened: OpenedInvitation, listing: Li
   if (isDirect(conversation)) return true;
   const asked = new Set(known.group === undefined ? [] : leaveProposals(known.group).map(({ account }) => account));
   const left = known.roster.filter((account) => !accounts.includes(account) && !asked.has(account));
-  const expected = dataAmong(known.data, accounts);
-  const sameRoles = accounts.every((account) => roleOf(data, account) === roleOf(expected, account));
-  const sameLooks = data.title === known.data.title && samePicture(data, known.data);
-  return (
-    left.every((account) => mayRemove(known.data, by.account, account)) &&
-    (sameRoles || roleOf(known.data, by.account) === "owner") &&
-    (sameLooks || mayAdminister(known.data, by.account))
-  );
+  return left.every((account) => mayRemove(known.data, by.account, account)) && mayDescribe(known, opened);
+}
+
+/**
+ * As a commit may, or as it was once: whoever calls them may not know what changed since. But nobody is given a role again that was taken from
+ * them: that an owner does.
+ */
+function mayDescribe(
+  { data: known, formerData }: ConversationState,
+  { data, by, accounts }: OpenedInvitation,
+): boolean {
+  const expected = dataAmong(known, accounts);
+  const areRolesOf = (roles: GroupData): boolean =>
+    accounts.every((account) => roleOf(data, account) === roleOf(roles, account));
+  const mayByRole =
+    (areRolesOf(expected) || roleOf(known, by.account) === "owner") &&
+    (sameLooks(data, known) || mayAdminister(known, by.account));
+  const wasOnce = (former: GroupData): boolean => sameLooks(data, former) && areRolesOf(dataAmong(former, accounts));
+  return mayByRole || (formerData.some(wasOnce) && givesNoMore(data, expected, accounts));
 }
 
 /** To a device that knows no epoch, the record of whoever calls it vouches: with it their key is pinned, or was. */
@@ -389,8 +404,8 @@ function isKeyOf({ log }: ConversationState, old: LeafIdentity, leaf: LeafIdenti
 
 function joined(
   known: ConversationState,
-  { group, seq, turn, at, consumed }: OpenedInvitation,
-  { requestBy, notice }: { readonly requestBy: string | undefined; readonly notice: Parameters<typeof noted>[1] },
+  { group, seq, turn, at, consumed, data, accounts, by }: OpenedInvitation,
+  { requestBy, notice }: { readonly requestBy: string | undefined; readonly notice: TimelineNotice },
 ): JoinOutcome {
   const hadAsked = known.doubt.isAsking || (known.repair?.attempts ?? 0) > 0;
   const state: ConversationState = {
@@ -423,7 +438,10 @@ function joined(
     // What was read from there on is read once more, and is no copy of itself.
     recent: [...known.recent.filter((entry) => entry.seq < seq), unread(seq)],
   };
-  const opened = noted(state, notice, { seq, storedAt: at });
+  // What a successor is called, and who runs it, is the word of whoever opened it.
+  const changed = dataChange(dataAmong(known.data, accounts), data, accounts);
+  const changes = notice.kind === "rejoined" && notice.successor ? dataNotices(changed, data, by.account) : [];
+  const opened = notedAll(state, [notice, ...changes], { seq, storedAt: at });
   return { kind: "joined", step: { ...opened, consumed: [...consumed, ...secretsIn(known)] } };
 }
 

@@ -17,7 +17,7 @@ import type { LeafIdentity } from "./authenticate.ts";
 import { dataAmong, roleOf, sameData, type GroupData, type Role } from "./groupData.ts";
 import { accountsIn } from "./group.ts";
 
-export interface MemberChange {
+export interface MemberChange extends DataChange {
   /** Accounts, sorted. */
   readonly added: readonly string[];
   readonly removed: readonly string[];
@@ -25,6 +25,9 @@ export interface MemberChange {
   readonly left: readonly string[];
   /** Accounts that were in before and are after, with other devices than before. */
   readonly devicesChanged: readonly string[];
+}
+
+export interface DataChange {
   readonly titleChanged: boolean;
   readonly pictureChanged: boolean;
   readonly rolesChanged: readonly { readonly account: string; readonly role: Role }[];
@@ -72,13 +75,8 @@ export function memberChange(input: ChangeInput): MemberChange | undefined {
     before.data,
     accountsAfter.filter((account) => wereIn.has(account)),
   );
-  const titleChanged = after.data.title !== expected.title;
-  const pictureChanged = after.data.picture?.hash !== expected.picture?.hash;
-  const described = titleChanged || !samePicture(after.data, expected);
-  const rolesChanged = accountsAfter.flatMap((account) => {
-    const role = roleOf(after.data, account);
-    return role === roleOf(expected, account) ? [] : [{ account, role }];
-  });
+  const changed = dataChange(expected, after.data, accountsAfter);
+  const described = !sameLooks(after.data, expected);
   const isSound =
     after.data.generation === before.data.generation &&
     after.data.predecessor === before.data.predecessor &&
@@ -87,8 +85,20 @@ export function memberChange(input: ChangeInput): MemberChange | undefined {
     (isDirect(conversation)
       ? !described && after.data.owners.length + after.data.admins.length === 0
       : after.data.owners.length > 0);
-  if (!isSound || (described && !may("admin")) || (rolesChanged.length > 0 && !may("owner"))) return undefined;
-  return { added, removed, left, devicesChanged, titleChanged, pictureChanged, rolesChanged };
+  if (!isSound || (described && !may("admin")) || (changed.rolesChanged.length > 0 && !may("owner"))) return undefined;
+  return { added, removed, left, devicesChanged, ...changed };
+}
+
+/** What is other than `expected`, among these accounts. */
+export function dataChange(expected: GroupData, after: GroupData, accounts: readonly string[]): DataChange {
+  return {
+    titleChanged: after.title !== expected.title,
+    pictureChanged: after.picture?.hash !== expected.picture?.hash,
+    rolesChanged: accounts.flatMap((account) => {
+      const role = roleOf(after, account);
+      return role === roleOf(expected, account) ? [] : [{ account, role }];
+    }),
+  };
 }
 
 const unchanged: MemberChange = {
@@ -114,8 +124,14 @@ export function mayAdminister(data: GroupData, by: string): boolean {
   return rank[roleOf(data, by)] >= rank.admin;
 }
 
-export function samePicture({ picture: a }: GroupData, { picture: b }: GroupData): boolean {
-  return a?.hash === b?.hash && a?.size === b?.size && a?.key === b?.key;
+export function sameLooks(a: GroupData, b: GroupData): boolean {
+  const [one, other] = [a.picture, b.picture];
+  return a.title === b.title && one?.hash === other?.hash && one?.size === other?.size && one?.key === other?.key;
+}
+
+/** Whether nobody of `accounts` is more in `a` than in `b`. */
+export function givesNoMore(a: GroupData, b: GroupData, accounts: readonly string[]): boolean {
+  return accounts.every((account) => rank[roleOf(a, account)] <= rank[roleOf(b, account)]);
 }
 
 /** Accounts that stayed with other devices than before; undefined where somebody changed another's. */

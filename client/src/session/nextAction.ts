@@ -7,7 +7,7 @@ import { isInDoubt } from "./doubt.ts";
 import { isServed, isUntidy, toTakeBack } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
 import { isWanted } from "./joining.ts";
-import { hasWaited, isShutOut, mayGoOnElsewhere } from "./successor.ts";
+import { hasWaited, isShutOut, mayFollowAgain, mayGoOnElsewhere } from "./successor.ts";
 
 export type Action =
   | "read"
@@ -21,6 +21,7 @@ export type Action =
   | "takeBack"
   | "append"
   | "askForRepair"
+  | "followAgain"
   | "askInDoubt"
   | "lookAgain"
   | "succeed";
@@ -102,6 +103,7 @@ function repairing(state: ConversationState, situation: Situation): Decision {
   const isHeld = requestBy !== undefined || isBlocked();
   if (isHeld && !wantsToLeave(state)) return rest;
   if (relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
+  if (mayFollowAgain(state)) return act("followAgain");
   // Nobody goes elsewhere to leave what they have not accepted: nothing is created while that is so.
   if (isHeld) return act("askForRepair");
   if (isShutOut(state)) return act("succeed");

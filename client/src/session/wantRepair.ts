@@ -1,8 +1,10 @@
-/** What `repair()` asks for: to be put in anew, or, where nobody does that and this device may decide it for all, to go on in a successor. */
+/**
+ * What `repair()` asks for: to be put in anew. Where nobody does that, a device of a group goes on as before, if it can follow; one that cannot, and may
+ * decide it for all, goes on in a successor.
+ */
 import { silent, type ConversationState, type Step } from "./conversation.ts";
 import { isServed } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
-import { secretsOfPending } from "./remains.ts";
 import { notBefore } from "./repairPauses.ts";
 import { isLeftAlone } from "./successor.ts";
 
@@ -19,7 +21,11 @@ export function wantRepair(state: ConversationState, self: string, now: number):
     ...(goesOn ? { elsewhere: true as const } : {}),
   };
   // Nobody can be asked by whom the relay does not serve: it looks again whether it was taken back.
-  if (phase === "open" && !isServed(state, self)) return silent({ ...state, repair });
-  const asking = { ...state, phase: phase === "open" ? ("stuck" as const) : phase, pending: undefined, repair };
-  return { ...silent(asking), consumed: secretsOfPending(state) };
+  if (phase !== "open" || !isServed(state, self)) return silent({ ...state, repair });
+  return silent({ ...state, phase: "stuck", repair: { ...repair, wished: true } });
+}
+
+/** Nobody has put it in anew: it goes on from where it stands. What it cannot follow, if anything, it will find there. */
+export function followingAgain(state: ConversationState): ConversationState {
+  return { ...state, phase: "open", repair: undefined };
 }

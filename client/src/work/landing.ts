@@ -54,7 +54,8 @@ export class Landing {
   }
 
   #isPending(pending: PendingCommit): boolean {
-    return this.#work.steps.now.pending === pending;
+    const { now } = this.#work.steps;
+    return now.pending === pending && now.phase !== "stuck";
   }
 
   /** Accepted, and void in the log that the relay shows: the next one may fare no better. */

@@ -4,6 +4,7 @@ import {
   newConversation,
   type ConversationState,
 } from "../../../client/src/session/conversation.ts";
+import type { GroupData } from "../../../client/src/session/groupData.ts";
 import { identities, leavesOf } from "../../../client/src/session/group.ts";
 import { plainData } from "../../../client/src/session/groupData.ts";
 import { acceptInvitation, openInvitation } from "../../../client/src/session/joining.ts";
@@ -247,6 +248,29 @@ describe("a successor", () => {
       data: successorOf(atAlice, { title: "Bob's" }),
     });
     expect(await joinByWelcome(carol, atCarol, byAdmin)).toMatchObject({ kind: "joined" });
+  });
+
+  it("may be as it was once, by whoever does not know what changed since, where nobody has a role again", async () => {
+    const { alice, bob, carol, atAlice } = await trio();
+    const before = atAlice.data;
+    const opened = await forgedInvitation(carol, alice, { id: next, with: [bob], data: successorOf(atAlice) });
+    const changedTo = (data: Partial<GroupData>): ConversationState => ({ ...atAlice, data: { ...before, ...data } });
+    const renamed = changedTo({ title: "Now" });
+    expect(await joinByWelcome(alice, renamed, opened)).toEqual({ kind: "refused" });
+    expect(await joinByWelcome(alice, { ...renamed, formerData: [before] }, opened)).toMatchObject({
+      kind: "joined",
+      step: {
+        state: { data: { title: before.title }, formerData: [before, renamed.data] },
+        items: [{ kind: "rejoined" }, { kind: "titleChanged", title: before.title, by: "carol" }],
+      },
+    });
+    const promoted = { ...changedTo({ admins: ["bob", "carol"] }), formerData: [before] };
+    expect(await joinByWelcome(alice, promoted, opened)).toMatchObject({
+      kind: "joined",
+      step: { items: [{ kind: "rejoined" }, { kind: "roleChanged", account: "carol", role: "member", by: "carol" }] },
+    });
+    const demoted = { ...changedTo({ admins: [] }), formerData: [before] };
+    expect(await joinByWelcome(alice, demoted, opened)).toEqual({ kind: "refused" });
   });
 
   it("that two open at once is met by who lost, and by nobody from outside", async () => {

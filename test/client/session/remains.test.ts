@@ -4,7 +4,7 @@ import { ended, stuck } from "../../../client/src/session/applied.ts";
 import type { ConversationState, Step } from "../../../client/src/session/conversation.ts";
 import { withoutRemains } from "../../../client/src/session/remains.ts";
 import { succeeding } from "../../../client/src/session/successor.ts";
-import { wantRepair } from "../../../client/src/session/wantRepair.ts";
+import { followingAgain, wantRepair } from "../../../client/src/session/wantRepair.ts";
 import type { LiveConversation } from "../../../client/src/liveConversation.ts";
 import { couple, groupOfTwo, joinByWelcome, now, rotatePending, sealed } from "../support/devices.ts";
 import { forgedInvitation } from "../support/forger.ts";
@@ -42,17 +42,20 @@ function expectOnce({ consumed }: Step, secrets: ReadonlySet<Uint8Array>, state:
 }
 
 describe("what is given up", () => {
-  it("with an own commit: where the device cannot follow, and where its user wants repair; the group is kept", async () => {
-    for (const giveUp of [
-      (state: ConversationState) => stuck(state, at),
-      (state: ConversationState) => wantRepair(state, "bob", now)!,
-    ]) {
-      const { state, lost } = await pending();
-      const step = giveUp(state);
-      expect(step.state).toMatchObject({ phase: "stuck", pending: undefined, group: state.group });
-      expectOnce(step, lost, state);
-      for (const kept of secretsIn(state.group!)) expect(step.consumed).not.toContain(kept);
-    }
+  it("with an own commit, where the device cannot follow; the group is kept", async () => {
+    const { state, lost } = await pending();
+    const step = stuck(state, at);
+    expect(step.state).toMatchObject({ phase: "stuck", pending: undefined, group: state.group });
+    expectOnce(step, lost, state);
+    for (const kept of secretsIn(state.group!)) expect(step.consumed).not.toContain(kept);
+  });
+
+  it("but nothing where its user alone wants repair: it may go on from there", async () => {
+    const { state } = await pending();
+    const { consumed, state: asking } = wantRepair(state, "bob", now)!;
+    expect(consumed).toEqual([]);
+    expect(asking).toMatchObject({ phase: "stuck", group: state.group, pending: state.pending });
+    expect(followingAgain(asking)).toEqual(state);
   });
 
   it("with a conversation that ends, in whatever way: its epoch, its ratchets, and what was to come", async () => {

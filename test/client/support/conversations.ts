@@ -56,6 +56,13 @@ export function expire({ relay }: Stage, log: string, upTo: number): void {
   for (const [seq, entry] of leaves ?? []) if (seq <= upTo) leaves!.set(seq, { ...entry, expires: 0 });
 }
 
+/** `client` is offline while `other` commits, and that expires: once it is online again, it cannot follow. */
+export async function loseCommit(s: Stage, client: Client, other: Conversation): Promise<void> {
+  client.goOffline();
+  await s.clock.until(other.rotateKeys());
+  expire(s, other.id, [...s.relay.tables.log.get(other.id)!.keys()].at(-1)!);
+}
+
 /** One after the other. */
 export async function closeAll(clients: readonly Client[]): Promise<void> {
   for (const client of clients) await client.close();

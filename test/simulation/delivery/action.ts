@@ -1,6 +1,7 @@
 /** One thing that may happen in a run, and what all of them share. */
 import { isTacitError } from "@tacit/client";
 import type { Device } from "./device.ts";
+import { noteExpiredWelcomes } from "./expiredWelcomes.ts";
 import type { World } from "./world.ts";
 
 export interface Action {
@@ -45,7 +46,14 @@ export function asked(world: World, device: Device, what: string, call: Promise<
 export function complain(world: World, device: Device, error: unknown): void {
   const code = isTacitError(error) ? error.code : String(error);
   world.oracle.failure(`refused: ${code}`);
+  if (code === "cannot_follow" && missedWelcome(world, device)) return;
   if (!passing.has(code)) world.oracle.find("other", device.name, "", `a call failed: ${code}: ${messageOf(error)}`);
+}
+
+/** Somebody created the conversation that it wants, so long ago that its Welcome is gone: it asks, and is put in anew. */
+function missedWelcome(world: World, { id }: Device): boolean {
+  noteExpiredWelcomes(world);
+  return id !== undefined && world.oracle.memberships.hasAnywhere(id, "welcomeExpired");
 }
 
 function messageOf(error: unknown): string {

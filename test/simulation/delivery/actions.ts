@@ -164,7 +164,7 @@ const sweep: Action = {
   kind: "sweep",
   weight: 2,
   perform(world) {
-    const { tables, dice, scheduler, faults, oracle } = world;
+    const { tables, dice, scheduler, faults } = world;
     for (const log of tables.log.values()) {
       for (const [seq, { ttl }] of log) {
         if (ttl * 1_000 > scheduler.now || !dice.chance(0.4)) continue;
@@ -172,17 +172,7 @@ const sweep: Action = {
         log.delete(seq);
       }
     }
-    for (const [owner, places] of tables.inbox) {
-      for (const [id, { ttl, welcome }] of places) {
-        if (ttl * 1_000 > scheduler.now || !dice.chance(0.4)) continue;
-        faults.count("ttlDeleted");
-        places.delete(id);
-        if (welcome?.kind === "welcome") {
-          oracle.memberships.because(owner, welcome.conversation, "welcomeExpired", scheduler.now);
-        }
-      }
-    }
-    for (const items of tables.messages.values()) {
+    for (const items of [...tables.inbox.values(), ...tables.messages.values()]) {
       for (const [id, { ttl }] of items) {
         if (ttl * 1_000 > scheduler.now || !dice.chance(0.4)) continue;
         faults.count("ttlDeleted");

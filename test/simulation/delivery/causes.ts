@@ -62,7 +62,9 @@ export class Causes {
         this.#lost.add(`${device.name} ${log}`);
         this.trouble(at);
       }
-      if (item.kind === "rejoined" && this.has(device, "askedEarly", at)) this.trouble(at);
+      // Others may have followed it before it said so itself.
+      if (item.kind === "rejoined" && this.has(device, "askedEarly", at))
+        this.trouble(this.#since(device, "askedEarly"));
       // Who created it, or was to get a Welcome for it, has nothing to say so in before it is in.
       const first = item.kind === "rejoined" && item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
       const before = items[index - 1]?.log ?? first;

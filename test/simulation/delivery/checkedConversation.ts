@@ -180,8 +180,11 @@ export class CheckedConversation {
   }
 
   #checkAgreement({ device, items }: PlacedTimeline, changes: Map<string, string>): void {
+    // What is other in a successor depends on what a device knew of the log before.
+    const isOpening = (log: string, seq: number): boolean =>
+      seq === 1 && this.#world.oracle.memberships.predecessorOf(log) !== undefined;
     const told = grouped(
-      items.filter(({ item }) => changing.has(item.kind)),
+      items.filter(({ item, log }) => changing.has(item.kind) && !isOpening(log, item.seq)),
       ({ log, item }) => `${item.seq} of ${log}`,
     );
     for (const [place, notices] of told) {

@@ -13,6 +13,7 @@
 import type { Excuse } from "./causes.ts";
 import { CheckedConversation } from "./checkedConversation.ts";
 import { checkDevice } from "./endOfRun.ts";
+import { noteExpiredWelcomes } from "./expiredWelcomes.ts";
 import { isForeign } from "./foreign.ts";
 import { grouped } from "./grouped.ts";
 import type { Finding } from "./oracle.ts";
@@ -30,6 +31,7 @@ export interface Verdict {
 
 export function check(world: World): Verdict {
   const { oracle } = world;
+  noteExpiredWelcomes(world);
   const said = grouped(oracle.said.values(), ({ conversation }) => conversation);
   const logs = grouped(oracle.logs.keys(), (log) => oracle.memberships.rootOf(log));
   let delivered = 0;

@@ -12,7 +12,7 @@ export type Cause =
   | "declined"
   /** It was linked, and its application asked for the conversation before it had been put into it. */
   | "askedEarly"
-  /** The Welcome was deleted, unread, because its time was over. */
+  /** The time of the Welcome was over before it was taken. */
   | "welcomeExpired";
 
 export class Memberships {
@@ -113,6 +113,10 @@ export class Memberships {
     const causes = this.#causes.get(name) ?? new Map<Cause, number>();
     if (!causes.has(cause)) causes.set(cause, at);
     this.#causes.set(name, causes);
+  }
+
+  hasAnywhere(device: string, cause: Cause): boolean {
+    return [...this.#causes].some(([name, causes]) => name.startsWith(`${device} `) && causes.has(cause));
   }
 
   /** When it first was so; Infinity: it never was. */

@@ -1,6 +1,7 @@
 /** The course of a run: everybody arrives, much happens and goes wrong, then nothing goes wrong any more until all is said and shown. */
 import { actions, speak } from "./actions.ts";
 import type { Device } from "./device.ts";
+import { noteExpiredWelcomes } from "./expiredWelcomes.ts";
 import { makeGroup } from "./groupActions.ts";
 import type { World } from "./world.ts";
 
@@ -50,6 +51,7 @@ async function everybodyAway(world: World): Promise<void> {
   for (const device of devices) device.goOffline();
   await scheduler.pass(30 * second);
   await scheduler.pass(durationAway(world));
+  noteExpiredWelcomes(world);
   for (let times = dice.below(3); times > 0; times--) byKind.get("sweep")!.perform(world);
   world.isAsleep = false;
   for (const device of devices) {
