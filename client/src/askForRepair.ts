@@ -12,8 +12,9 @@ import { identities } from "./session/group.ts";
 import { pauseAfter } from "./session/repairPauses.ts";
 import { isLeftAlone } from "./session/successor.ts";
 
-/** Devices that are asked at a time. */
+/** Devices that are asked at a time, and how many of the own account among them. */
 const asked = 8;
+const askedOwn = 4;
 /**
  * Rounds of requests in a row after which the conversation is over for this account, where the relay says to each that it is on no roster; and
  * more than an hour after the first. A void commit may drop it, and it is taken back within seconds of somebody's being there.
@@ -49,6 +50,23 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
     );
   }
   if (lost !== undefined) throw lost;
+}
+
+/**
+ * Asks once more before this device goes on elsewhere: it reads nothing, so it does not see that its account is taken out. False: the relay says to each
+ * request that it is on no roster; then it asks on. @throws LostAnswer
+ */
+export async function isServedStill(deps: ConversationDeps, steps: ConversationSteps): Promise<boolean> {
+  const { repair } = steps.now;
+  if (repair === undefined || repair.called === true) return true;
+  const { reached, refused, lost } = await ask(deps, steps.now, { at: deps.connection.now(), log: undefined });
+  if (lost !== undefined) throw lost;
+  const isServed = reached > 0 || refused === 0;
+  const told = isServed ? { called: true as const } : { refused: 1 };
+  await steps.take((state) =>
+    state.repair === repair ? silent({ ...state, repair: { ...repair, ...told } }) : undefined,
+  );
+  return isServed;
 }
 
 /** Asks as one that goes on, and may be elsewhere than the others. */
@@ -125,7 +143,8 @@ async function whomToAsk(deps: ConversationDeps, { roster, log }: ConversationSt
       if (error instanceof Refused || (error instanceof Error && error.name === "TacitError")) continue;
       throw error;
     }
-    targets.push(...devices.filter((device) => device !== own).map((device) => ({ account, device })));
+    const others = devices.filter((device) => device !== own).map((device) => ({ account, device }));
+    targets.push(...(account === self ? others.slice(0, askedOwn) : others));
   }
   return targets.slice(0, asked);
 }

@@ -1,7 +1,7 @@
 /** Devices that cannot follow, and what mends them; over the relay's own rules in one process. */
 import { memoryStore } from "@tacit/client/memory";
 import type { LiveConversation } from "../../client/src/liveConversation.ts";
-import { closeAll, expire, group, kinds, loseCommit, said, say } from "./support/conversations.ts";
+import { closeAll, expire, group, kinds, loseCommit, said, say, texts } from "./support/conversations.ts";
 import { linked } from "./support/household.ts";
 import { history, stage, type Stage } from "./support/stage.ts";
 
@@ -260,7 +260,33 @@ describe("a device that missed a commit which expired", () => {
     await closeAll(clients);
   });
 
-  it("goes on nowhere else once the relay says that its account was taken out", async () => {
+  it("is followed there by a device that never knew that title, once another of its account did", async () => {
+    const s = stage();
+    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
+    const [atAlice, , atCarol] = views;
+    const [alice, bob, carol] = clients;
+    carol.goOffline();
+    await s.clock.until(atAlice.setTitle("Now"));
+    const { client: phone } = await linked(s, bob);
+    await s.clock.advance(minute);
+    const atPhone = phone.conversations()[0]!;
+    expect(atPhone.info.current.title).toBe("Now");
+    expire(s, atAlice.id, [...s.relay.tables.log.get(atAlice.id)!.keys()].at(-1)!);
+    for (const client of [alice, bob, phone]) client.goOffline();
+    carol.goOnline();
+    await s.clock.advance(40 * hour);
+    // Alice could put it in anew whatever the title.
+    for (const client of [bob, phone]) {
+      client.goOnline();
+      await s.clock.until(client.caughtUp());
+    }
+    await s.clock.advance(hour);
+    await said(s, atCarol, "here");
+    expect(await texts(atPhone)).toEqual(["here"]);
+    await closeAll([...clients, phone]);
+  });
+
+  it("goes on nowhere else once its account was taken out", async () => {
     const s = stage();
     const { clients, views } = await group(s, ["alice", "bob", "carol"]);
     const [atAlice, , atCarol] = views;
@@ -269,11 +295,12 @@ describe("a device that missed a commit which expired", () => {
     for (const client of [alice, bob]) client.goOffline();
     carol.goOnline();
     await s.clock.advance(12 * hour);
-    const { conversations } = s.relay.tables;
-    const there = conversations.get(atAlice.id)!;
-    conversations.set(atAlice.id, { ...there, roster: ["alice", "bob"] });
+    // Nobody is to answer what she asked before.
+    s.relay.tables.messages.clear();
+    alice.goOnline();
+    await s.clock.until(atAlice.remove(["carol"]));
     await s.clock.advance(72 * hour);
-    expect(conversations.size).toBe(1);
+    expect(s.relay.tables.conversations.size).toBe(1);
     expect(atCarol.state.current).toBe("ended");
     expect((await kinds(atCarol)).slice(-2)).toEqual(["cannotFollow", "noLongerMember"]);
     await closeAll(clients);

@@ -79,6 +79,13 @@ export function leftBehind(
   return withStrange(provider, told, neededIn(doubt), at);
 }
 
+/** Of a device that reads on: where it did not follow to a successor meanwhile, it asks because of that. `at`: now. */
+export function stillLeftBehind({ provider }: SessionContext, state: ConversationState, at: number): ConversationState {
+  const { doubt } = state;
+  if (isInDoubt(state) || successorToName(doubt) === undefined) return state;
+  return withStrange(provider, state, neededIn(doubt), at);
+}
+
 /** The successor that a request is to name: where those who are there took this device along more often to no avail, it stays here. */
 export function successorToName({ successor }: Doubt): string | undefined {
   return successor !== undefined && successor.times <= mostRefusals ? successor.log : undefined;

@@ -339,20 +339,23 @@ function mayGoOn(known: ConversationState, opened: OpenedInvitation, listing: Li
 
 /**
  * As a commit may, or as it was once: whoever calls them may not know what changed since. But nobody is given a role again that was taken from
- * them: that an owner does.
+ * them, or may remove whom they may not, and owners stay: else a group is without, or somebody's for the taking. A device of the own account
+ * says where the account is.
  */
 function mayDescribe(
   { data: known, formerData }: ConversationState,
-  { data, by, accounts }: OpenedInvitation,
+  { data, by: { account: by }, accounts, self }: OpenedInvitation,
 ): boolean {
   const expected = dataAmong(known, accounts);
-  const areRolesOf = (roles: GroupData): boolean =>
-    accounts.every((account) => roleOf(data, account) === roleOf(roles, account));
+  const rolesChanged = (from: GroupData): boolean => dataChange(from, data, accounts).rolesChanged.length > 0;
   const mayByRole =
-    (areRolesOf(expected) || roleOf(known, by.account) === "owner") &&
-    (sameLooks(data, known) || mayAdminister(known, by.account));
-  const wasOnce = (former: GroupData): boolean => sameLooks(data, former) && areRolesOf(dataAmong(former, accounts));
-  return mayByRole || (formerData.some(wasOnce) && givesNoMore(data, expected, accounts));
+    (!rolesChanged(expected) || roleOf(known, by) === "owner") && (sameLooks(data, known) || mayAdminister(known, by));
+  const wasOnce = formerData.some((former) => sameLooks(data, former) && !rolesChanged(dataAmong(former, accounts)));
+  const isHarmless =
+    givesNoMore(data, expected, accounts) &&
+    expected.owners.every((account) => data.owners.includes(account)) &&
+    accounts.every((account) => !mayRemove(data, by, account) || mayRemove(known, by, account));
+  return mayByRole || by === self || (wasOnce && isHarmless);
 }
 
 /** To a device that knows no epoch, the record of whoever calls it vouches: with it their key is pinned, or was. */
@@ -410,6 +413,8 @@ function joined(
   const hadAsked = known.doubt.isAsking || (known.repair?.attempts ?? 0) > 0;
   const state: ConversationState = {
     ...withGroup(known, group),
+    // What a commit said that may be void, the group never was.
+    ...(known.provisional ? { formerData: known.formerData } : {}),
     phase: "open",
     requestBy,
     pending: undefined,

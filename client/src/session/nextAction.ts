@@ -7,7 +7,7 @@ import { isInDoubt } from "./doubt.ts";
 import { isServed, isUntidy, toTakeBack } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
 import { isWanted } from "./joining.ts";
-import { hasWaited, isShutOut, mayFollowAgain, mayGoOnElsewhere } from "./successor.ts";
+import { hasWaited, isShutOut, isWished, mayFollowAgain, mayGoOnElsewhere } from "./successor.ts";
 
 export type Action =
   | "read"
@@ -101,6 +101,8 @@ function repairing(state: ConversationState, situation: Situation): Decision {
   const { repair, requestBy } = state;
   if (repair === undefined || waits !== undefined) return rest;
   const isHeld = requestBy !== undefined || isBlocked();
+  // It may not ask, or need not be put in anew.
+  if (isWished(state) && (isHeld || wantsToLeave(state))) return act("followAgain");
   if (isHeld && !wantsToLeave(state)) return rest;
   if (relayNow < repair.due) return { kind: "wake", at: now + (repair.due - relayNow) };
   if (mayFollowAgain(state)) return act("followAgain");

@@ -55,18 +55,19 @@ function haveRoom({ roster }: ConversationState): boolean {
   return fitting(roster).length === roster.length;
 }
 
-/**
- * Whether a device that could follow, and asked because its user wanted that, goes on where it stands: nobody puts it in anew, or the relay says
- * that its account is out, which the log shows. The two of a direct conversation meet in the next one whatever happened.
- */
+/** A device that could follow, and asks because its user wants that. The two of a direct conversation meet in the next one whatever happened. */
+export function isWished({ repair, log, phase }: ConversationState): boolean {
+  return phase === "stuck" && repair?.wished === true && !isDirect(log);
+}
+
+/** Whether it goes on where it stands: nobody puts it in anew, or the relay says that its account is out, which the log shows. */
 export function mayFollowAgain(state: ConversationState): boolean {
-  const { repair, log } = state;
-  return repair?.wished === true && !isDirect(log) && (hasWaited(state) || (repair.refused ?? 0) > 0);
+  return isWished(state) && (hasWaited(state) || (state.repair?.refused ?? 0) > 0);
 }
 
 /** Nobody answers, and this device does not go on elsewhere by itself: its user, or somebody who runs the group, has to do something. */
 export function isLeftAlone(state: ConversationState): boolean {
-  return hasWaited(state) && !mayGoOnElsewhere(state) && !mayFollowAgain(state);
+  return hasWaited(state) && !mayGoOnElsewhere(state) && !isWished(state);
 }
 
 /** Whether the name that this device wanted for a successor was taken by somebody who did not let it in. */

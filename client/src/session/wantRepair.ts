@@ -2,7 +2,8 @@
  * What `repair()` asks for: to be put in anew. Where nobody does that, a device of a group goes on as before, if it can follow; one that cannot, and may
  * decide it for all, goes on in a successor.
  */
-import { silent, type ConversationState, type Step } from "./conversation.ts";
+import { silent, type ConversationState, type SessionContext, type Step } from "./conversation.ts";
+import { stillLeftBehind } from "./doubt.ts";
 import { isServed } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
 import { notBefore } from "./repairPauses.ts";
@@ -25,7 +26,7 @@ export function wantRepair(state: ConversationState, self: string, now: number):
   return silent({ ...state, phase: "stuck", repair: { ...repair, wished: true } });
 }
 
-/** Nobody has put it in anew: it goes on from where it stands. What it cannot follow, if anything, it will find there. */
-export function followingAgain(state: ConversationState): ConversationState {
-  return { ...state, phase: "open", repair: undefined };
+/** Nobody has put it in anew: it goes on from where it stands. What it cannot follow, if anything, it will find there. `now`: by the relay's clock. */
+export function followingAgain(context: SessionContext, state: ConversationState, now: number): ConversationState {
+  return stillLeftBehind(context, { ...state, phase: "open", repair: undefined }, now);
 }

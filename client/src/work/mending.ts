@@ -1,6 +1,6 @@
 /** What a member does about a roster that a void commit disturbed, and where a log cannot be gone on with. */
 import { isDirect } from "@tacit/protocol";
-import { Refused } from "../relaySocket.ts";
+import { isServedStill } from "../askForRepair.ts";
 import { sameSet } from "../session/commitData.ts";
 import { merged, noted, silent, type ConversationState } from "../session/conversation.ts";
 import { isServed, newIntent, toTakeBack, withIntent } from "../session/intents.ts";
@@ -39,11 +39,12 @@ export async function lookLater({ deps, steps, reading }: Pick<Work, "deps" | "s
 }
 
 /** Nobody put this device in anew, which only its user wanted: it reads on. */
-export async function followAgain({ steps, reading }: Pick<Work, "steps" | "reading">): Promise<void> {
+export async function followAgain({ deps, steps, reading }: Pick<Work, "deps" | "steps" | "reading">): Promise<void> {
+  const { context, connection } = deps;
   await steps.take((state) => {
     if (state.phase !== "stuck" || state.repair?.wished !== true) return undefined;
     reading.owe();
-    return silent(followingAgain(state));
+    return silent(followingAgain(context(), state, connection.now()));
   });
 }
 
@@ -57,7 +58,7 @@ export async function succeed({ deps, steps }: Parts): Promise<void> {
     state.phase === "stuck" ||
     state.phase === "awaitingWelcome" ||
     (state.phase === "open" && !isServed(state, context().account));
-  if (await isOut(deps, steps.now)) return steps.take((state) => silent(refusedAtLast(state)));
+  if (steps.now.phase !== "open" && !isDirect(steps.now.log) && !(await isServedStill(deps, steps))) return;
   const { roster, data } = succeeding(context(), steps.now).state;
   const claimed = await claimFor(deps, { roster, data });
   await steps.take(async (state) => {
@@ -66,22 +67,4 @@ export async function succeed({ deps, steps }: Parts): Promise<void> {
     if (!sameSet(moved.state.roster, roster)) return undefined;
     return merged(moved, await createPending(context(), moved.state, claimed, connection.now()));
   });
-}
-
-/** Whether the relay says that this account was taken out of the group meanwhile: then nobody goes on with it. @throws Refused, LostAnswer */
-async function isOut({ connection }: Work["deps"], { phase, log, cursor }: ConversationState): Promise<boolean> {
-  if (phase !== "stuck" || isDirect(log)) return false;
-  try {
-    await connection.request("read", { conversation: log, after: cursor });
-    return false;
-  } catch (error) {
-    if (error instanceof Refused && error.refusal.code === "not_a_member") return true;
-    throw error;
-  }
-}
-
-/** It asks on, until that is certain or somebody takes it back. */
-function refusedAtLast(state: ConversationState): ConversationState {
-  const { repair } = state;
-  return repair === undefined ? state : { ...state, repair: { ...repair, refused: 1 } };
 }

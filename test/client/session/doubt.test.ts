@@ -13,6 +13,7 @@ import { askedInDoubt, isInDoubt, leftBehind, noDoubt, successorToName } from ".
 import { identities, type Group } from "../../../client/src/session/group.ts";
 import { nextAction } from "../../../client/src/session/nextAction.ts";
 import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "../../../client/src/session/repairRequest.ts";
+import { followingAgain, wantRepair } from "../../../client/src/session/wantRepair.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
 import type { LogMark } from "../../../client/src/session/content.ts";
 import {
@@ -202,6 +203,14 @@ describe("an invitation to a successor that this device does not follow", () => 
     }
     expect(named).toEqual([next, next, next, undefined]);
     expect(successorToName(state.doubt)).toBeUndefined();
+  });
+
+  it("is asked for by a device that asked to be put in anew when it was passed over, once it reads on", async () => {
+    const { bob, atBob } = await couple(groupOfTwo);
+    const asking = wantRepair(atBob, "bob", now)!.state;
+    const passedOver = leftBehind(bob, asking, `g-${"S".repeat(22)}`, now);
+    expect(isInDoubt(followingAgain(bob, asking, now))).toBe(false);
+    expect(isInDoubt(followingAgain(bob, passedOver, now))).toBe(true);
   });
 });
 

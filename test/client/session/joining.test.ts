@@ -271,6 +271,11 @@ describe("a successor", () => {
     });
     const demoted = { ...changedTo({ admins: [] }), formerData: [before] };
     expect(await joinByWelcome(alice, demoted, opened)).toEqual({ kind: "refused" });
+    // Bob could remove Carol there, and may not.
+    const byBob = await forgedInvitation(bob, alice, { id: next, with: [carol], data: successorOf(atAlice) });
+    const owned = { ...changedTo({ owners: ["alice", "carol"] }), formerData: [before] };
+    expect(await joinByWelcome(alice, owned, byBob)).toEqual({ kind: "refused" });
+    expect(await joinByWelcome(alice, promoted, byBob)).toEqual({ kind: "refused" });
   });
 
   it("that two open at once is met by who lost, and by nobody from outside", async () => {

@@ -273,3 +273,31 @@ describe("a device that cannot follow", () => {
     expect(next({ phase: "stuck", ...state }, more)).toEqual(expected);
   });
 });
+
+describe("a device that its user alone wants put in anew", () => {
+  const wished = { ...due, wished: true as const };
+
+  it.each<[string, Partial<ConversationState>, Partial<Situation>, Decision]>([
+    ["asks six times in a group", { repair: { ...wished, attempts: 5 } }, {}, act("askForRepair")],
+    ["then waits", { repair: { ...wished, attempts: 6, due: now + 1 } }, {}, { kind: "wake", at: clock + 1 }],
+    ["and reads on", { repair: { ...wished, attempts: 6 } }, {}, act("followAgain")],
+    ["or once the relay says that it is out", { repair: { ...wished, refused: 1 } }, {}, act("followAgain")],
+    ["or where it may not ask", { repair: wished }, { isBlocked: () => true }, act("followAgain")],
+    ["or has not accepted", { repair: wished, requestBy: "bob" }, {}, act("followAgain")],
+    ["or wants to leave", { repair: wished, intents: [{ id: "l", kind: "leave" }] }, {}, act("followAgain")],
+    [
+      "goes on elsewhere in a direct conversation",
+      { log: direct, repair: { ...wished, attempts: 1 } },
+      {},
+      act("succeed"),
+    ],
+    [
+      "has nowhere to read on before it is in",
+      { phase: "awaitingWelcome", repair: { ...wished, refused: 1 } },
+      {},
+      act("askForRepair"),
+    ],
+  ])("%s", (_, state, more, expected) => {
+    expect(next({ phase: "stuck", ...state }, more)).toEqual(expected);
+  });
+});

@@ -51,11 +51,11 @@ describe("what is given up", () => {
   });
 
   it("but nothing where its user alone wants repair: it may go on from there", async () => {
-    const { state } = await pending();
+    const [{ state }, { bob }] = [await pending(), await couple()];
     const { consumed, state: asking } = wantRepair(state, "bob", now)!;
     expect(consumed).toEqual([]);
     expect(asking).toMatchObject({ phase: "stuck", group: state.group, pending: state.pending });
-    expect(followingAgain(asking)).toEqual(state);
+    expect(followingAgain(bob, asking, now)).toEqual(state);
   });
 
   it("with a conversation that ends, in whatever way: its epoch, its ratchets, and what was to come", async () => {
