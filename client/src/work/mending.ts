@@ -6,7 +6,7 @@ import { merged, noted, silent, type ConversationState } from "../session/conver
 import { isServed, newIntent, toTakeBack, withIntent } from "../session/intents.ts";
 import { createPending } from "../session/pendingCommit.ts";
 import { pauseAfter } from "../session/repairPauses.ts";
-import { isLeftAlone, succeeding } from "../session/successor.ts";
+import { isLeftAlone, isShutOut, succeeding } from "../session/successor.ts";
 import { followingAgain } from "../session/wantRepair.ts";
 import { claimFor } from "./creating.ts";
 import type { Work } from "./work.ts";
@@ -58,7 +58,7 @@ export async function succeed({ deps, steps }: Parts): Promise<void> {
     state.phase === "stuck" ||
     state.phase === "awaitingWelcome" ||
     (state.phase === "open" && !isServed(state, context().account));
-  if (steps.now.phase !== "open" && !isDirect(steps.now.log) && !(await isServedStill(deps, steps))) return;
+  if (asksFirst(steps.now) && !(await isServedStill(deps, steps))) return;
   const { roster, data } = succeeding(context(), steps.now).state;
   const claimed = await claimFor(deps, { roster, data });
   await steps.take(async (state) => {
@@ -67,4 +67,9 @@ export async function succeed({ deps, steps }: Parts): Promise<void> {
     if (!sameSet(moved.state.roster, roster)) return undefined;
     return merged(moved, await createPending(context(), moved.state, claimed, connection.now()));
   });
+}
+
+/** Whoever the relay does not serve, or kept out of the name that it wanted, has nobody to ask there. */
+function asksFirst(state: ConversationState): boolean {
+  return state.phase !== "open" && !isDirect(state.log) && !isShutOut(state);
 }
