@@ -76,6 +76,11 @@ export function isShutOut(state: ConversationState): boolean {
   return isAwaited && !isDirect(state.log) && (state.repair?.attempts ?? 0) < mostNames;
 }
 
+/** Whether it asks once more before it goes on elsewhere. Whom the relay does not serve, or kept out of the name that it wanted, has nobody to ask there. */
+export function asksFirst(state: ConversationState): boolean {
+  return state.phase !== "open" && !isDirect(state.log) && !isShutOut(state);
+}
+
 export function maySucceed({ data }: ConversationState): boolean {
   return data.generation < mostGenerations;
 }

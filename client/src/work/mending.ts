@@ -1,12 +1,11 @@
 /** What a member does about a roster that a void commit disturbed, and where a log cannot be gone on with. */
-import { isDirect } from "@tacit/protocol";
 import { isServedStill } from "../askForRepair.ts";
 import { sameSet } from "../session/commitData.ts";
 import { merged, noted, silent, type ConversationState } from "../session/conversation.ts";
 import { isServed, newIntent, toTakeBack, withIntent } from "../session/intents.ts";
 import { createPending } from "../session/pendingCommit.ts";
 import { pauseAfter } from "../session/repairPauses.ts";
-import { isLeftAlone, isShutOut, succeeding } from "../session/successor.ts";
+import { asksFirst, isLeftAlone, succeeding } from "../session/successor.ts";
 import { followingAgain } from "../session/wantRepair.ts";
 import { claimFor } from "./creating.ts";
 import type { Work } from "./work.ts";
@@ -67,9 +66,4 @@ export async function succeed({ deps, steps }: Parts): Promise<void> {
     if (!sameSet(moved.state.roster, roster)) return undefined;
     return merged(moved, await createPending(context(), moved.state, claimed, connection.now()));
   });
-}
-
-/** Whoever the relay does not serve, or kept out of the name that it wanted, has nobody to ask there. */
-function asksFirst(state: ConversationState): boolean {
-  return state.phase !== "open" && !isDirect(state.log) && !isShutOut(state);
 }

@@ -11,7 +11,7 @@ import { acceptInvitation, openInvitation } from "../../../client/src/session/jo
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
 import { changePending, createPending } from "../../../client/src/session/pendingCommit.ts";
 import { withoutRemains } from "../../../client/src/session/remains.ts";
-import { succeeding } from "../../../client/src/session/successor.ts";
+import { asksFirst, succeeding } from "../../../client/src/session/successor.ts";
 import { apply, device, joinByWelcome, keyPackageOf, now, provider, TestLog } from "../support/devices.ts";
 import { accountKey, deviceUnder, forgedInvitation, party } from "../support/forger.ts";
 
@@ -295,6 +295,8 @@ describe("a successor", () => {
     const shutOut: ConversationState = { ...succeeding(bob, atBob).state, phase: "awaitingWelcome" };
     const again = succeeding(bob, shutOut).state;
     expect(again.log).not.toBe(shutOut.log);
+    // Nobody there would hear it.
+    expect([shutOut, { ...atBob, phase: "stuck" as const }].map(asksFirst)).toEqual([false, true]);
     expect(again.data).toMatchObject({ predecessor: id, generation: 1 });
     expect(again.anchors).toEqual(identities(atBob.group!));
     const opened = await forgedInvitation(bob, alice, { id: again.log, with: [carol], data: successorOf(atAlice) });
