@@ -5,7 +5,7 @@ import { encodeBase64Url, isDirect } from "@tacit/protocol";
 import { LostAnswer, Refused } from "./relaySocket.ts";
 import { uniformOf } from "./session/backoff.ts";
 import { randomId } from "./session/cryptoContext.ts";
-import { noted, silent, type ConversationState } from "./session/conversation.ts";
+import { noted, silent, type ConversationState, type Repair } from "./session/conversation.ts";
 import { askedInDoubt, isInDoubt, successorToName } from "./session/doubt.ts";
 import type { RepairRequest } from "./session/repairRequest.ts";
 import { identities } from "./session/group.ts";
@@ -20,6 +20,8 @@ const askedOwn = 4;
  * more than an hour after the first. A void commit may drop it, and it is taken back within seconds of somebody's being there.
  */
 const refusalsToEnd = 4;
+/** Milliseconds: what was asked before this device goes on elsewhere is asked again where it did not get there meanwhile. */
+const calledFor = 3_600_000;
 
 export async function askForRepair(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
   const state = steps.now;
@@ -29,7 +31,11 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
   const now = deps.connection.now();
   // Stored first: a request that makes this device crash must not be repeated at once.
   const attempts = repair.attempts + 1;
-  const next = { ...repair, attempts, due: now + pauseAfter(repair.attempts, provider.random) };
+  const before = repair.refused ?? 0;
+  // Where it is refused, however often it has asked before: it may have been taken out lately, and taken back soon.
+  const pause = (rounds: number): number =>
+    pauseAfter(rounds === 0 ? repair.attempts : Math.min(repair.attempts, rounds), provider.random);
+  const next = { ...repair, attempts, due: now + pause(before) };
   await steps.take((current) => {
     if (current.repair !== repair) return undefined;
     const asked = { ...current, repair: next };
@@ -37,14 +43,12 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
     return isLeftAlone(asked) && !isLeftAlone(current) ? noted(asked, { kind: "unanswered" }, at) : silent(asked);
   });
   const { reached, refused, lost } = await ask(deps, state, { at: now, log: undefined });
-  const before = repair.refused ?? 0;
   // A round that got lost says nothing of it.
   const unsaid = lost === undefined ? 0 : before;
   const rounds = reached > 0 ? 0 : refused > 0 ? before + 1 : unsaid;
-  if (rounds >= refusalsToEnd && attempts > refusalsToEnd) await giveUp(deps, steps);
+  if (rounds > before && rounds >= refusalsToEnd && attempts > refusalsToEnd) await giveUp(deps, steps);
   else if (rounds !== before) {
-    // However often it has asked before: it may have been taken out lately, and taken back soon.
-    const due = rounds === 0 ? next.due : Math.min(next.due, now + pauseAfter(rounds, provider.random));
+    const due = now + pause(rounds);
     await steps.take((current) =>
       current.repair === next ? silent({ ...current, repair: { ...next, due, refused: rounds } }) : undefined,
     );
@@ -54,18 +58,20 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
 
 /**
  * Asks once more before this device goes on elsewhere: it reads nothing, so it does not see that its account is taken out. False: the relay says to each
- * request that it is on no roster; then it asks on. @throws LostAnswer
+ * request that it is on no roster, and then it asks on; or nothing came back, and it tries that again within the hour.
  */
 export async function isServedStill(deps: ConversationDeps, steps: ConversationSteps): Promise<boolean> {
   const { repair } = steps.now;
-  if (repair === undefined || repair.called === true) return true;
-  const { reached, refused, lost } = await ask(deps, steps.now, { at: deps.connection.now(), log: undefined });
-  if (lost !== undefined) throw lost;
-  const isServed = reached > 0 || refused === 0;
-  const told = isServed ? { called: true as const } : { refused: 1 };
-  await steps.take((state) =>
-    state.repair === repair ? silent({ ...state, repair: { ...repair, ...told } }) : undefined,
-  );
+  const now = deps.connection.now();
+  if (repair === undefined || (repair.called !== undefined && now < repair.called + calledFor)) return true;
+  const asking = { ...repair, due: now + calledFor };
+  const become = (from: Repair, to: Repair): Promise<void> =>
+    steps.take((state) => (state.repair === from ? silent({ ...state, repair: to }) : undefined));
+  await become(repair, asking);
+  const { reached, refused, lost } = await ask(deps, steps.now, { at: now, log: undefined });
+  const isServed = reached > 0 || (refused === 0 && lost === undefined);
+  if (isServed) await become(asking, { ...repair, called: now });
+  else if (refused > 0) await become(asking, { ...repair, refused: 1 });
   return isServed;
 }
 

@@ -240,6 +240,30 @@ describe("an account that went on under another key", () => {
   });
 });
 
+describe("a version that the relay has, and answered with an error", () => {
+  it("is landed without another connection", async () => {
+    const world = stage();
+    const { clock, relay, arrive } = world;
+    const [alice, bob] = [await arrive("alice"), await arrive("bob")];
+    const { client: phone } = await linked(world, alice);
+    const chat = await clock.until(alice.conversation({ with: ["bob"] }));
+    await clock.advance(60_000);
+    let id: unknown;
+    relay.filter = ({ direction, frame, deliver }) => {
+      if (direction === "up" && frame.op === "putAccount") id ??= frame["id"];
+      if (direction === "up" || frame["id"] !== id) return true;
+      deliver(JSON.stringify({ id, error: { code: "internal", retryable: true, message: "" } }));
+      return false;
+    };
+    await clock.until(alice.revokeDevice(phone.device), 60_000);
+    await clock.advance(60_000);
+    const devicesOf = (account: string) =>
+      chat.info.current.members.find((member) => member.account === account)?.devices;
+    expect(devicesOf("alice")).toEqual([alice.device]);
+    for (const client of [alice, bob, phone]) await client.close();
+  });
+});
+
 describe("a store of the first version", () => {
   it("is the holder's, and goes on as such", async () => {
     const world = stage();

@@ -260,32 +260,6 @@ describe("a device that missed a commit which expired", () => {
     await closeAll(clients);
   });
 
-  it("is followed there by a device that never knew that title, once another of its account did", async () => {
-    const s = stage();
-    const { clients, views } = await group(s, ["alice", "bob", "carol"]);
-    const [atAlice, , atCarol] = views;
-    const [alice, bob, carol] = clients;
-    carol.goOffline();
-    await s.clock.until(atAlice.setTitle("Now"));
-    const { client: phone } = await linked(s, bob);
-    await s.clock.advance(minute);
-    const atPhone = phone.conversations()[0]!;
-    expect(atPhone.info.current.title).toBe("Now");
-    expire(s, atAlice.id, [...s.relay.tables.log.get(atAlice.id)!.keys()].at(-1)!);
-    for (const client of [alice, bob, phone]) client.goOffline();
-    carol.goOnline();
-    await s.clock.advance(40 * hour);
-    // Alice could put it in anew whatever the title.
-    for (const client of [bob, phone]) {
-      client.goOnline();
-      await s.clock.until(client.caughtUp());
-    }
-    await s.clock.advance(hour);
-    await said(s, atCarol, "here");
-    expect(await texts(atPhone)).toEqual(["here"]);
-    await closeAll([...clients, phone]);
-  });
-
   it("goes on nowhere else once its account was taken out", async () => {
     const s = stage();
     const { clients, views } = await group(s, ["alice", "bob", "carol"]);

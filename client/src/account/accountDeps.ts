@@ -17,7 +17,7 @@ export interface OwnAccountDeps {
   readonly store: SealedStore;
   readonly crypto: CryptoContext;
   readonly clock: Clock;
-  readonly connection: Pick<Connection, "request" | "now">;
+  readonly connection: Pick<Connection, "request" | "now" | "isUp">;
   readonly blobs: BlobTransfer;
   readonly link: LinkOptions | undefined;
   /** Where the account is to be recovered on this device. */

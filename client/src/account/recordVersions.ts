@@ -7,12 +7,13 @@ import type { AccountSends } from "../accountSends.ts";
 import { deferred, type Deferred } from "../deferred.ts";
 import { TacitError } from "../errors.ts";
 import { linkExpired } from "../holderLinking.ts";
-import { Refused } from "../relaySocket.ts";
+import { LostAnswer, Refused } from "../relaySocket.ts";
 import { certificateFor, succession, verifyRecord } from "../session/accountRecord.ts";
 import type { Change } from "../session/conversationStore.ts";
 import type { Holder } from "../session/identity.ts";
 import { encodeTask, makeTask, tidings, type Intent, type RecordTask } from "../session/recordTask.ts";
 import { translate } from "../translate.ts";
+import { Retry } from "../work/retry.ts";
 import type { OwnAccountDeps } from "./accountDeps.ts";
 import type { Contradictions } from "./contradictions.ts";
 import { taskKey, type OwnIdentity } from "./ownIdentity.ts";
@@ -29,6 +30,7 @@ export class RecordVersions {
   /** Settles when the task's version is at the relay, or never will be. */
   #landing: Deferred<void> = deferred();
   #lastChange: Promise<unknown> = Promise.resolve();
+  readonly #retry: Retry;
   #isClosed = false;
 
   constructor(
@@ -42,6 +44,7 @@ export class RecordVersions {
     this.#sends = sends;
     this.#contradictions = contradictions;
     this.#task = task;
+    this.#retry = new Retry({ clock: deps.clock, context: () => deps.crypto }, () => this.#bring());
   }
 
   /** What the version that waits is for. */
@@ -83,11 +86,27 @@ export class RecordVersions {
   /** Without a connection it happens when there is one. */
   landedSoon(): Promise<void> {
     const { promise } = this.#landing;
+    this.#bring();
+    return promise;
+  }
+
+  #bring(): void {
+    this.#retry.cancel();
     this.#own
       .alone(() => this.advance())
       .then(() => this.#sends.deliver(this.#own.enrolment.account))
-      .catch(() => {});
-    return promise;
+      .then(
+        () => this.#retry.startOver(),
+        (error: unknown) => this.#bringLater(error),
+      );
+  }
+
+  /** The relay may have it, whatever it answered: others act on it then, and this device does not know. Without a connection, the next one brings it. */
+  #bringLater(error: unknown): void {
+    const mayPass = error instanceof LostAnswer || (error instanceof Refused && error.refusal.retryable);
+    if (this.#isClosed || !mayPass || !this.#deps.connection.isUp) return;
+    this.#retry.cancel();
+    this.#retry.later(error instanceof Refused ? (error.refusal.retryAfter ?? 0) : 0);
   }
 
   /** Where somebody else's version already says what was wanted, or makes it impossible. */
@@ -252,6 +271,7 @@ export class RecordVersions {
 
   close(): void {
     this.#isClosed = true;
+    this.#retry.cancel();
     this.#landing.reject(closed());
   }
 }

@@ -198,8 +198,8 @@ export interface Repair {
   readonly elsewhere?: true;
   /** The application asked for it, of a device that could follow. */
   readonly wished?: true;
-  /** It asked once more before it goes on elsewhere. */
-  readonly called?: true;
+  /** When it asked once more before it goes on elsewhere, by the relay's clock. */
+  readonly called?: number;
 }
 
 export interface OutboxItem {

@@ -339,12 +339,11 @@ function mayGoOn(known: ConversationState, opened: OpenedInvitation, listing: Li
 
 /**
  * As a commit may, or as it was once: whoever calls them may not know what changed since. But nobody is given a role again that was taken from
- * them, or may remove whom they may not, and owners stay: else a group is without, or somebody's for the taking. A device of the own account
- * says where the account is.
+ * them, owners stay, so that a group is not left to one who never comes, and no admin is one no more where another could then remove them.
  */
 function mayDescribe(
   { data: known, formerData }: ConversationState,
-  { data, by: { account: by }, accounts, self }: OpenedInvitation,
+  { data, by: { account: by }, accounts }: OpenedInvitation,
 ): boolean {
   const expected = dataAmong(known, accounts);
   const rolesChanged = (from: GroupData): boolean => dataChange(from, data, accounts).rolesChanged.length > 0;
@@ -353,9 +352,13 @@ function mayDescribe(
   const wasOnce = formerData.some((former) => sameLooks(data, former) && !rolesChanged(dataAmong(former, accounts)));
   const isHarmless =
     givesNoMore(data, expected, accounts) &&
-    expected.owners.every((account) => data.owners.includes(account)) &&
-    accounts.every((account) => !mayRemove(data, by, account) || mayRemove(known, by, account));
-  return mayByRole || by === self || (wasOnce && isHarmless);
+    isWithin(expected.owners, data.owners) &&
+    (data.admins.length === 0 || isWithin(expected.admins, data.admins));
+  return mayByRole || (wasOnce && isHarmless);
+}
+
+function isWithin(few: readonly string[], many: readonly string[]): boolean {
+  return few.every((each) => many.includes(each));
 }
 
 /** To a device that knows no epoch, the record of whoever calls it vouches: with it their key is pinned, or was. */

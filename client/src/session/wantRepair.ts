@@ -11,19 +11,16 @@ import { isLeftAlone } from "./successor.ts";
 
 /** Undefined: there is nothing to repair. `self`: the own account; `now`: by the relay's clock. */
 export function wantRepair(state: ConversationState, self: string, now: number): Step | undefined {
-  const { phase, restored } = state;
+  const { phase, restored, cursor } = state;
   if (phase === "opening" || phase === "ended") return undefined;
-  const goesOn = isLeftAlone(state) && mayAdminister(state.data, self);
-  const repair = {
-    attempts: 0,
-    after: state.cursor,
-    ...state.repair,
-    due: goesOn ? now : notBefore(restored, now),
-    ...(goesOn ? { elsewhere: true as const } : {}),
-  };
+  const asking = { attempts: 0, after: cursor, due: notBefore(restored, now) };
+  if (phase === "open" && isServed(state, self)) {
+    return silent({ ...state, phase: "stuck", repair: { ...asking, wished: true } });
+  }
   // Nobody can be asked by whom the relay does not serve: it looks again whether it was taken back.
-  if (phase !== "open" || !isServed(state, self)) return silent({ ...state, repair });
-  return silent({ ...state, phase: "stuck", repair: { ...repair, wished: true } });
+  const goesOn = isLeftAlone(state) && mayAdminister(state.data, self);
+  const more = goesOn ? { due: now, elsewhere: true as const } : { due: asking.due };
+  return silent({ ...state, repair: { ...asking, ...state.repair, ...more } });
 }
 
 /** Nobody has put it in anew: it goes on from where it stands. What it cannot follow, if anything, it will find there. `now`: by the relay's clock. */

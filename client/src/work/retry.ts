@@ -1,16 +1,22 @@
 /** Repeating what was not done: at once the first time, then later and later. */
-import type { ConversationDeps } from "../conversationDeps.ts";
+import type { Clock } from "../ports.ts";
 import { backoff, retryBackoff, uniformOf } from "../session/backoff.ts";
+import type { CryptoContext } from "../session/cryptoContext.ts";
+
+export interface RetryDeps {
+  readonly clock: Clock;
+  readonly context: () => Pick<CryptoContext, "provider">;
+}
 
 export class Retry {
-  readonly #deps: Pick<ConversationDeps, "clock" | "context">;
+  readonly #deps: RetryDeps;
   readonly #due: () => void;
   /** Failures since something was done. */
   #attempt = 0;
   #cancel: (() => void) | undefined;
 
   /** `due`: called when it is time. */
-  constructor(deps: Pick<ConversationDeps, "clock" | "context">, due: () => void) {
+  constructor(deps: RetryDeps, due: () => void) {
     this.#deps = deps;
     this.#due = due;
   }

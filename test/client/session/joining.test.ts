@@ -264,18 +264,27 @@ describe("a successor", () => {
         items: [{ kind: "rejoined" }, { kind: "titleChanged", title: before.title, by: "carol" }],
       },
     });
-    const promoted = { ...changedTo({ admins: ["bob", "carol"] }), formerData: [before] };
-    expect(await joinByWelcome(alice, promoted, opened)).toMatchObject({
-      kind: "joined",
-      step: { items: [{ kind: "rejoined" }, { kind: "roleChanged", account: "carol", role: "member", by: "carol" }] },
+    // Nobody there could remove Bob who may not.
+    const without = await forgedInvitation(carol, alice, {
+      id: next,
+      with: [bob],
+      data: successorOf(atAlice, { admins: [] }),
     });
-    const demoted = { ...changedTo({ admins: [] }), formerData: [before] };
-    expect(await joinByWelcome(alice, demoted, opened)).toEqual({ kind: "refused" });
-    // Bob could remove Carol there, and may not.
+    expect(await joinByWelcome(alice, { ...atAlice, formerData: [{ ...before, admins: [] }] }, without)).toMatchObject({
+      kind: "joined",
+      step: { items: [{ kind: "rejoined" }, { kind: "roleChanged", account: "bob", role: "member", by: "carol" }] },
+    });
     const byBob = await forgedInvitation(bob, alice, { id: next, with: [carol], data: successorOf(atAlice) });
-    const owned = { ...changedTo({ owners: ["alice", "carol"] }), formerData: [before] };
-    expect(await joinByWelcome(alice, owned, byBob)).toEqual({ kind: "refused" });
-    expect(await joinByWelcome(alice, promoted, byBob)).toEqual({ kind: "refused" });
+    for (const [now, invitation] of [
+      [{ admins: [] }, opened],
+      // Bob could remove Carol there, and may not: neither by his own word, nor by hers.
+      [{ admins: ["bob", "carol"] }, byBob],
+      [{ admins: ["bob", "carol"] }, opened],
+      [{ owners: ["alice", "carol"] }, byBob],
+    ] as const) {
+      const changed = { ...changedTo(now), formerData: [before] };
+      expect(await joinByWelcome(alice, changed, invitation)).toEqual({ kind: "refused" });
+    }
   });
 
   it("that two open at once is met by who lost, and by nobody from outside", async () => {
