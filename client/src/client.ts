@@ -308,6 +308,7 @@ export class TacitClient implements Client {
     this.#isReachable.resolve();
     await restoration.restore();
     await inbox.read();
+    await house.dropOutdated();
     const unread = await house.readLogs();
     await this.#own.reachable();
     await house.keepUp();

@@ -5,7 +5,7 @@
 import type { ConversationBook } from "./conversationBook.ts";
 import type { ConversationDeps } from "./conversationDeps.ts";
 import { uniformOf } from "./session/backoff.ts";
-import { stockKeyPackages } from "./stockKeyPackages.ts";
+import { dropOutdatedKeyPackages, stockKeyPackages } from "./stockKeyPackages.ts";
 
 export interface HousekeepingDeps {
   readonly conversation: Omit<ConversationDeps, "moved" | "abandoned">;
@@ -88,6 +88,11 @@ export class Housekeeping {
     const done = this.#stocked.then(() => stockKeyPackages({ ...conversation, context: conversation.context() }));
     this.#stocked = done.catch(() => {});
     return done;
+  }
+
+  /** When the inbox was read. */
+  dropOutdated(): Promise<void> {
+    return dropOutdatedKeyPackages(this.#deps.conversation);
   }
 
   countWelcome(): void {

@@ -1,5 +1,6 @@
 /** What devices do by themselves over days: trees get warm, and key packages do not run out. */
 import type { Client, Conversation } from "@tacit/client";
+import { linked } from "./support/household.ts";
 import { history, stage, type Stage } from "./support/stage.ts";
 import { invite, publishKeyPackage, stranger } from "./support/stranger.ts";
 
@@ -110,3 +111,44 @@ it("a device that hundreds invite never runs out of key packages", async () => {
   expect(s.relay.tables.lastResorts.get(key)!.hash).toBe(lastResort);
   await bob.close();
 }, 120_000);
+
+it("a device that was away for months opens the Welcome that waited for it, though its key packages have ended", async () => {
+  const s = stage();
+  const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
+  const failures: unknown[] = [];
+  alice.on("failure", (error) => failures.push(error));
+  alice.goOffline();
+  const chat = await s.clock.until(bob.conversation({ with: ["alice"] }));
+  bob.goOffline();
+  await s.clock.advance(200 * 24 * hour);
+  for (const client of [bob, alice]) {
+    client.goOnline();
+    await s.clock.until(client.caughtUp());
+  }
+  const outgoing = await s.clock.until(chat.send({ text: "there you are" }));
+  await s.clock.until(outgoing.sent, hour);
+  await s.clock.settle();
+  expect(failures).toEqual([]);
+  expect((await history(alice.conversations()[0]!)).at(-1)).toMatchObject({ kind: "message", text: "there you are" });
+  for (const client of [alice, bob]) await client.close();
+});
+
+it("a device of the account that nobody could reach for months is brought into what began meanwhile", async () => {
+  const s = stage();
+  const alice = await s.arrive("alice");
+  const { client: phone } = await linked(s, alice);
+  await s.clock.advance(hour);
+  for (const client of [phone, alice]) client.goOffline();
+  await s.clock.advance(200 * 24 * hour);
+  alice.goOnline();
+  await s.clock.until(alice.caughtUp());
+  const bob = await s.arrive("bob");
+  await s.clock.until(alice.conversation({ with: ["bob"] }));
+  await s.clock.advance(2 * hour);
+  expect(phone.conversations()).toEqual([]);
+  phone.goOnline();
+  await s.clock.until(phone.caughtUp());
+  await s.clock.advance(hour / 60);
+  expect(phone.conversations()).toHaveLength(1);
+  for (const client of [alice, phone, bob]) await client.close();
+});
