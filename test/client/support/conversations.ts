@@ -49,7 +49,7 @@ export function roleIn({ info }: Conversation, account: string): string | undefi
 }
 
 /** Deletes from the log what TTL would, the entry `upTo` included. Requests to leave are kept beside it. */
-export function expire({ relay }: Stage, log: string, upTo: number): void {
+export function expire({ relay }: Stage, log: string, upTo = Infinity): void {
   const entries = relay.tables.log.get(log)!;
   for (const seq of [...entries.keys()]) if (seq <= upTo) entries.delete(seq);
   const leaves = relay.tables.log.get(`${log}/leaves`);
@@ -60,7 +60,7 @@ export function expire({ relay }: Stage, log: string, upTo: number): void {
 export async function loseCommit(s: Stage, client: Client, other: Conversation): Promise<void> {
   client.goOffline();
   await s.clock.until(other.rotateKeys());
-  expire(s, other.id, [...s.relay.tables.log.get(other.id)!.keys()].at(-1)!);
+  expire(s, other.id);
 }
 
 /** One after the other. */

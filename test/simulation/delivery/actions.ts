@@ -7,6 +7,7 @@ import { asked, complain, hasClient, someone, type Action } from "./action.ts";
 import { garbage } from "./garbage.ts";
 import { groupActions, someGroup } from "./groupActions.ts";
 import type { Device } from "./device.ts";
+import { noteExpiredWelcomes } from "./expiredWelcomes.ts";
 import type { World } from "./world.ts";
 
 const minute = 60_000;
@@ -165,6 +166,7 @@ const sweep: Action = {
   weight: 2,
   perform(world) {
     const { tables, dice, scheduler, faults } = world;
+    noteExpiredWelcomes(world);
     for (const log of tables.log.values()) {
       for (const [seq, { ttl }] of log) {
         if (ttl * 1_000 > scheduler.now || !dice.chance(0.4)) continue;
