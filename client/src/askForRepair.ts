@@ -5,55 +5,31 @@ import { encodeBase64Url, isDirect } from "@tacit/protocol";
 import { LostAnswer, Refused } from "./relaySocket.ts";
 import { uniformOf } from "./session/backoff.ts";
 import { randomId } from "./session/cryptoContext.ts";
-import { noted, silent, type ConversationState, type Repair } from "./session/conversation.ts";
+import { noted, silent, type ConversationState } from "./session/conversation.ts";
 import { askedInDoubt, isInDoubt, successorToName } from "./session/doubt.ts";
+import { callBegun, callEnded, hasCalled, roundBegun, roundEnded, type Repair, type Round } from "./session/repair.ts";
 import type { RepairRequest } from "./session/repairRequest.ts";
 import { identities } from "./session/group.ts";
-import { pauseAfter } from "./session/repairPauses.ts";
-import { isLeftAlone } from "./session/successor.ts";
+import { withRepair } from "./session/successor.ts";
 
 /** Devices that are asked at a time, and how many of the own account among them. */
 const asked = 8;
 const askedOwn = 4;
-/**
- * Rounds of requests in a row after which the conversation is over for this account, where the relay says to each that it is on no roster; and
- * more than an hour after the first. A void commit may drop it, and it is taken back within seconds of somebody's being there.
- */
-const refusalsToEnd = 4;
-/** Milliseconds: what was asked before this device goes on elsewhere is asked again where it did not get there meanwhile. */
-const calledFor = 3_600_000;
 
+/** A round of requests: whoever gets one in time puts this device in anew, once. @throws LostAnswer */
 export async function askForRepair(deps: ConversationDeps, steps: ConversationSteps): Promise<void> {
   const state = steps.now;
   const { repair } = state;
   if (repair === undefined) return;
-  const { provider } = deps.context();
+  const { random } = deps.context().provider;
   const now = deps.connection.now();
-  // Stored first: a request that makes this device crash must not be repeated at once.
-  const attempts = repair.attempts + 1;
-  const before = repair.refused ?? 0;
-  // Where it is refused, however often it has asked before: it may have been taken out lately, and taken back soon.
-  const pause = (rounds: number): number =>
-    pauseAfter(rounds === 0 ? repair.attempts : Math.min(repair.attempts, rounds), provider.random);
-  const next = { ...repair, attempts, due: now + pause(before) };
-  await steps.take((current) => {
-    if (current.repair !== repair) return undefined;
-    const asked = { ...current, repair: next };
-    const at = { seq: current.cursor, storedAt: now };
-    return isLeftAlone(asked) && !isLeftAlone(current) ? noted(asked, { kind: "unanswered" }, at) : silent(asked);
-  });
-  const { reached, refused, lost } = await ask(deps, state, { at: now, log: undefined });
-  // A round that got lost says nothing of it.
-  const unsaid = lost === undefined ? 0 : before;
-  const rounds = reached > 0 ? 0 : refused > 0 ? before + 1 : unsaid;
-  if (rounds > before && rounds >= refusalsToEnd && attempts > refusalsToEnd) await giveUp(deps, steps);
-  else if (rounds !== before) {
-    const due = now + pause(rounds);
-    await steps.take((current) =>
-      current.repair === next ? silent({ ...current, repair: { ...next, due, refused: rounds } }) : undefined,
-    );
-  }
-  if (lost !== undefined) throw lost;
+  const begun = roundBegun(repair, now, random);
+  await steps.take((current) => (current.repair === repair ? withRepair(current, begun, now) : undefined));
+  const round = await ask(deps, state, { at: now, log: undefined });
+  const ended = roundEnded(begun, round, now, random);
+  if (ended === undefined) await giveUp(deps, steps);
+  else if (ended !== begun) await become(steps, begun, ended);
+  if (round.lost !== undefined) throw round.lost;
 }
 
 /**
@@ -63,16 +39,16 @@ export async function askForRepair(deps: ConversationDeps, steps: ConversationSt
 export async function isServedStill(deps: ConversationDeps, steps: ConversationSteps): Promise<boolean> {
   const { repair } = steps.now;
   const now = deps.connection.now();
-  if (repair === undefined || (repair.called !== undefined && now < repair.called + calledFor)) return true;
-  const asking = { ...repair, due: now + calledFor };
-  const become = (from: Repair, to: Repair): Promise<void> =>
-    steps.take((state) => (state.repair === from ? silent({ ...state, repair: to }) : undefined));
-  await become(repair, asking);
-  const { reached, refused, lost } = await ask(deps, steps.now, { at: now, log: undefined });
-  const isServed = reached > 0 || (refused === 0 && lost === undefined);
-  if (isServed) await become(asking, { ...repair, called: now });
-  else if (refused > 0) await become(asking, { ...repair, refused: 1 });
-  return isServed;
+  if (repair === undefined || hasCalled(repair, now)) return true;
+  const begun = callBegun(repair, now);
+  await become(steps, repair, begun);
+  const ended = callEnded(repair, begun, await ask(deps, steps.now, { at: now, log: undefined }), now);
+  if (ended !== begun) await become(steps, begun, ended);
+  return hasCalled(ended, now);
+}
+
+function become(steps: ConversationSteps, from: Repair, to: Repair): Promise<void> {
+  return steps.take((state) => (state.repair === from ? silent({ ...state, repair: to }) : undefined));
 }
 
 /** Asks as one that goes on, and may be elsewhere than the others. */
@@ -86,12 +62,12 @@ export async function askInDoubt(deps: ConversationDeps, steps: ConversationStep
   if (lost !== undefined) throw lost;
 }
 
-/** How many of the others' devices were reached, how many not because this account is on no roster, and what kept it from asking the rest. */
+/** Sends the requests. `lost`: what kept it from sending the rest. */
 async function ask(
   deps: ConversationDeps,
   state: ConversationState,
   { at, log }: Pick<RepairRequest, "at" | "log">,
-): Promise<{ readonly reached: number; readonly refused: number; readonly lost?: Error }> {
+): Promise<Round & { readonly lost?: Error }> {
   const { account: self, provider } = deps.context();
   const { log: conversation, doubt } = state;
   const body = { conversation, at, log, successor: successorToName(doubt) };
@@ -107,12 +83,12 @@ async function ask(
       await deps.connection.request("sendInbox", account === self ? request : { ...request, conversation });
       if (isOther) reached++;
     } catch (error) {
-      if (error instanceof LostAnswer) return { reached, refused, lost: error };
+      if (error instanceof LostAnswer) return { reached, refused, isCut: true, lost: error };
       if (!(error instanceof Refused)) throw error;
       if (isOther && error.refusal.code === "not_a_member") refused++;
     }
   }
-  return { reached, refused };
+  return { reached, refused, isCut: false };
 }
 
 /** The account is not on the roster any more: somebody took it out while this device could not follow. */

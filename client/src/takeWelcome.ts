@@ -9,6 +9,7 @@ import type { BlobTransfer } from "./ports.ts";
 import { LostAnswer, Refused } from "./relaySocket.ts";
 import type { SealedStore } from "./sealedStore.ts";
 import { silent, type ConversationState, type SessionContext, type Step } from "./session/conversation.ts";
+import type { Change } from "./session/conversationStore.ts";
 import { leftBehind } from "./session/doubt.ts";
 import { identities } from "./session/group.ts";
 import { handedId, importedKey } from "./session/importedHistory.ts";
@@ -49,57 +50,84 @@ export function takeWelcome(deps: WelcomeDeps, item: Welcome): Promise<void> {
 }
 
 async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
-  const { store, book } = deps;
-  const { conversation: log, seq } = item;
+  const { store, book, isShunned } = deps;
   const stored = await store.get(keyPackageKey(item.keyPackage));
   const opened = stored === undefined ? undefined : await open(deps, item, stored);
   if (stored === undefined || opened === undefined) {
     // A copy of a Welcome that was used comes here too: then the conversation is known.
-    if (stored === undefined && book.inLog(log) !== undefined) return;
+    if (stored === undefined && book.inLog(item.conversation) !== undefined) return;
     throw new TacitError("cannot_follow", "an invitation is not what it says it is, or its key is not on this device");
   }
   const { lastResort, hash } = decodeKeyPackageItem(item.keyPackage, stored);
   const used = lastResort ? [] : [{ key: keyPackageKey(hash) }];
-  const { predecessor } = opened.data;
-  const before = predecessor === undefined ? undefined : book.inLog(predecessor);
-  const inLog = book.inLog(log);
-  const isBeside = inLog !== undefined && isBroughtBeside(inLog, opened);
-  const known = isBeside ? undefined : (inLog ?? before ?? book.get(opened.id));
-  if (known !== undefined && mayBeAhead(known, log, seq)) {
-    // This device may have been put in anew without having read that it was taken out, or be behind where others go on from.
-    const unread = await known.catchUp();
-    // It would be taken for a copy, and the commit that is read later waits for it.
-    if (unread !== undefined) throw unread;
-  }
-  const handed = await store.get(importedKey(log));
-  const begun = beginning(opened);
-  const id = handed === undefined ? undefined : handedId(handed);
-  const isFree = id !== undefined && book.get(id) === undefined;
-  const fresh = await behindStored(store, isFree ? { ...begun, id } : begun);
+  const known = concernedBy(book, opened);
+  if (known !== undefined) await readBefore(known, item);
+  const fresh = await freshFor(deps, opened);
   const listing = await listingFor(deps, known, opened);
-  const by = opened.by.account;
+  const { account: by } = opened.by;
   const outcomeFor = (state: ConversationState | undefined): JoinOutcome => {
     const isKnown = by === opened.self || book.contacts().has(by);
     return acceptInvitation(state, opened, !isKnown, listing, fresh);
   };
   const isApart = known !== undefined && outcomeFor(known.snapshot).kind === "apart";
   const joins = isApart ? undefined : known;
-  if (joins === undefined && deps.isShunned(by)) {
+  if (joins === undefined && isShunned(by)) {
     wipe(opened.consumed);
     return store.commit(used);
   }
+  await enter(deps, { opened, joins, fresh, listing, used, outcomeFor });
+}
+
+/** The conversation that it invites to, or goes on from, as far as this device has that. */
+function concernedBy(book: ConversationBook, opened: OpenedInvitation): LiveConversation | undefined {
+  const { conversation: log, id, data } = opened;
+  const inLog = book.inLog(log);
+  if (inLog !== undefined && isBroughtBeside(inLog, opened)) return undefined;
+  const before = data.predecessor === undefined ? undefined : book.inLog(data.predecessor);
+  return inLog ?? before ?? book.get(id);
+}
+
+/** This device may have been put in anew without having read that it was taken out, or be behind where others go on from. */
+async function readBefore(known: LiveConversation, { conversation: log, seq }: Welcome): Promise<void> {
+  const { phase, log: own, cursor } = known.snapshot;
+  const mayBeAhead = phase === "open" && (own !== log || seq > cursor);
+  const unread = mayBeAhead ? await known.catchUp() : undefined;
+  // It would be taken for a copy, and the commit that is read later waits for it.
+  if (unread !== undefined) throw unread;
+}
+
+/** As what a conversation begins that is new to this device: behind the history that it was handed, and by the name that this has. */
+async function freshFor({ store, book }: WelcomeDeps, opened: OpenedInvitation): Promise<ConversationState> {
+  const handed = await store.get(importedKey(opened.conversation));
+  const id = handed === undefined ? undefined : handedId(handed);
+  const isFree = id !== undefined && book.get(id) === undefined;
+  const begun = beginning(opened);
+  return behindStored(store, isFree ? { ...begun, id } : begun);
+}
+
+interface Entrance {
+  readonly opened: OpenedInvitation;
+  /** Undefined: it is a conversation of its own, which begins as `fresh`. */
+  readonly joins: LiveConversation | undefined;
+  readonly fresh: ConversationState;
+  readonly listing: Listing;
+  /** What goes from the store with it. */
+  readonly used: readonly Change[];
+  readonly outcomeFor: (state: ConversationState | undefined) => JoinOutcome;
+}
+
+/** @throws TacitError `cannot_follow` where it is refused; LostAnswer where it is to be looked at again */
+async function enter(deps: WelcomeDeps, { opened, joins, fresh, listing, used, outcomeFor }: Entrance): Promise<void> {
+  const { book, isShunned } = deps;
   const conversation = joins ?? book.provisional(fresh);
   let outcome: JoinOutcome | undefined;
   await conversation.take((state) => {
-    if (joins !== undefined && state.phase === "ended" && deps.isShunned(by)) return undefined;
+    if (joins !== undefined && state.phase === "ended" && isShunned(opened.by.account)) return undefined;
     outcome = outcomeFor(joins && state);
     if (outcome.kind === "joined") return withoutRevoked(deps.context(), outcome.step, listing);
     // It ended just now: it is looked at again.
     if (outcome.kind === "apart") throw new LostAnswer("the conversation has ended meanwhile");
-    // Whoever is no member has nothing to say about where the members are.
-    const isNext = state.log !== log && (state.log === predecessor || isDirect(log));
-    const isPassedOver = outcome.kind === "refused" && isNext && state.roster.includes(by);
-    return isPassedOver ? silent(leftBehind(deps.context(), state, log, deps.connection.now())) : undefined;
+    return outcome.kind === "refused" ? passedOver(deps, opened, state) : undefined;
   }, used);
   if (outcome?.kind !== "joined") wipe([...opened.consumed, ...secretsOnlyIn(opened.group, undefined)]);
   if (outcome?.kind === "refused") {
@@ -112,6 +140,17 @@ async function take(deps: WelcomeDeps, item: Welcome): Promise<void> {
     deps.arrived(conversation);
   }
   conversation.run();
+}
+
+/** Members may be in a successor that this device does not follow. Whoever is no member has nothing to say about where they are. */
+function passedOver(
+  { context, connection }: WelcomeDeps,
+  { conversation: log, data, by }: OpenedInvitation,
+  state: ConversationState,
+): Step | undefined {
+  const isNext = state.log !== log && (state.log === data.predecessor || isDirect(log));
+  if (!isNext || !state.roster.includes(by.account)) return undefined;
+  return silent(leftBehind(context(), state, log, connection.now()));
 }
 
 async function open(deps: WelcomeDeps, item: Welcome, stored: Uint8Array): Promise<OpenedInvitation | undefined> {
@@ -169,8 +208,4 @@ function withoutRevoked(context: SessionContext, step: Step, { revoked }: Listin
   if (remove.length === 0) return step;
   const intent = newIntent(context, { kind: "devices", add: [], remove, claimed: [] });
   return { ...step, state: { ...state, intents: [intent, ...state.intents] } };
-}
-
-function mayBeAhead({ snapshot }: LiveConversation, log: string, seq: number): boolean {
-  return snapshot.phase === "open" && (snapshot.log !== log || seq > snapshot.cursor);
 }

@@ -9,6 +9,7 @@ import { parseJson, utf8 } from "../session/bytes.ts";
 import { newConversation, type ConversationState } from "../session/conversation.ts";
 import type { Change } from "../session/conversationStore.ts";
 import { plainData } from "../session/groupData.ts";
+import { newRepair } from "../session/repair.ts";
 import type { TimelineItem } from "../session/timeline.ts";
 
 export interface RestoredConversation extends BackedUpConversation {
@@ -64,5 +65,5 @@ export function restoredState({
   const placed = { ...fresh, log, nextPosition, cursor: lastSeq, anchors };
   return ended === true
     ? { ...placed, phase: "ended", requestBy, wasWanted: requestBy !== undefined }
-    : { ...placed, phase: "stuck", repair: { attempts: 0, due: 0, after: lastSeq } };
+    : { ...placed, phase: "stuck", repair: newRepair(lastSeq, 0) };
 }

@@ -6,6 +6,7 @@ import type { LogMark } from "./content.ts";
 import { sha256 } from "./cryptoContext.ts";
 import type { Verdict } from "./logChain.ts";
 import { secretsOfPending } from "./remains.ts";
+import { newRepair } from "./repair.ts";
 import { notBefore } from "./repairPauses.ts";
 import type { TimelineNotice, UnreadableReason } from "./timeline.ts";
 
@@ -57,7 +58,7 @@ export function ended(
  */
 export function stuck(state: ConversationState, at: { readonly seq: number; readonly storedAt: number }): Step {
   const due = notBefore(state.restored, at.storedAt);
-  const repair = state.repair ?? { attempts: 0, due, after: state.cursor };
+  const repair = state.repair ?? newRepair(state.cursor, due);
   const step = noted({ ...state, phase: "stuck", pending: undefined, repair }, { kind: "cannotFollow" }, at);
   return { ...step, consumed: secretsOfPending(state) };
 }

@@ -13,6 +13,7 @@ import { isDescribedAlike, plainData, type GroupData, type Picture, type Role } 
 import type { Readmission } from "./readmissions.ts";
 import type { RecordMark } from "./recordMark.ts";
 import type { RenewalPace } from "./renewal.ts";
+import type { Repair } from "./repair.ts";
 import type { TimelineItem, TimelineNotice } from "./timeline.ts";
 import type { Unheard } from "./unheard.ts";
 
@@ -182,24 +183,6 @@ export interface Leaving {
   /** SHA-256 of `proposal`, base64url. */
   readonly hash: string;
   readonly turn: number;
-}
-
-/** How far this device has got with asking to be put in anew. */
-export interface Repair {
-  /** Requests sent so far. */
-  readonly attempts: number;
-  /** When the next one is due, by the relay's clock. */
-  readonly due: number;
-  /** The last entry that was read before. */
-  readonly after: number;
-  /** Rounds of requests in a row that the relay refused because this account is on no roster. */
-  readonly refused?: number;
-  /** The application wants to go on in a successor, though the group is large. */
-  readonly elsewhere?: true;
-  /** The application asked for it, of a device that could follow. */
-  readonly wished?: true;
-  /** When it asked once more before it goes on elsewhere, by the relay's clock. */
-  readonly called?: number;
 }
 
 export interface OutboxItem {

@@ -7,6 +7,7 @@ import { isInDoubt } from "./doubt.ts";
 import { isServed, isUntidy, toTakeBack } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
 import { isWanted } from "./joining.ts";
+import { isRefused } from "./repair.ts";
 import { hasWaited, isShutOut, isWished, mayFollowAgain, mayGoOnElsewhere } from "./successor.ts";
 
 export type Action =
@@ -111,9 +112,7 @@ function repairing(state: ConversationState, situation: Situation): Decision {
   if (isShutOut(state)) return act("succeed");
   // A linked device that asks for it before it has been put in is not lost: the others need not go elsewhere for it.
   const isAwaited = isLinked && isWanted(state) && state.data.predecessor === undefined;
-  // The relay says that this account is out: either somebody takes it back, or it is told so.
-  const isRefused = (repair.refused ?? 0) > 0;
-  const goesOn = hasWaited(state, { isAwaited }) && mayGoOnElsewhere(state) && !isRefused;
+  const goesOn = hasWaited(state, { isAwaited }) && mayGoOnElsewhere(state) && !isRefused(repair);
   return act(goesOn ? "succeed" : "askForRepair");
 }
 

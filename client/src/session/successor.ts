@@ -11,6 +11,8 @@ import { utf8 } from "./bytes.ts";
 import {
   directConversationId,
   formerOf,
+  noted,
+  silent,
   type ConversationState,
   type SessionContext,
   type Step,
@@ -22,6 +24,7 @@ import { fitting } from "./intents.ts";
 import { isWanted } from "./joining.ts";
 import { unsealed } from "./outbox.ts";
 import { secretsIn } from "./remains.ts";
+import { isRefused, newRepair, type Repair } from "./repair.ts";
 
 /** Successors of one conversation that this device opens in its life: a loop must end. */
 const mostGenerations = 16;
@@ -62,12 +65,20 @@ export function isWished({ repair, log, phase }: ConversationState): boolean {
 
 /** Whether it goes on where it stands: nobody puts it in anew, or the relay says that its account is out, which the log shows. */
 export function mayFollowAgain(state: ConversationState): boolean {
-  return isWished(state) && (hasWaited(state) || (state.repair?.refused ?? 0) > 0);
+  const { repair } = state;
+  return isWished(state) && (hasWaited(state) || (repair !== undefined && isRefused(repair)));
 }
 
 /** Nobody answers, and this device does not go on elsewhere by itself: its user, or somebody who runs the group, has to do something. */
 export function isLeftAlone(state: ConversationState): boolean {
   return hasWaited(state) && !mayGoOnElsewhere(state) && !isWished(state);
+}
+
+/** The step to `repair`: the application is told once nobody answers. `now`: by the relay's clock. */
+export function withRepair(state: ConversationState, repair: Repair, now: number): Step {
+  const next = { ...state, repair };
+  const at = { seq: state.cursor, storedAt: now };
+  return isLeftAlone(next) && !isLeftAlone(state) ? noted(next, { kind: "unanswered" }, at) : silent(next);
 }
 
 /** Whether the name that this device wanted for a successor was taken by somebody who did not let it in. */
@@ -105,9 +116,8 @@ export function succeeding(context: SessionContext, state: ConversationState): S
     suspended: [],
     strangers: [],
     repair: {
+      ...newRepair(state.repair?.after ?? state.cursor, 0),
       attempts: isAgain ? (state.repair?.attempts ?? 0) + 1 : 0,
-      due: 0,
-      after: state.repair?.after ?? state.cursor,
     },
     doubt: withoutDoubt(state.doubt),
     data: { ...dataAmong(state.data, roster), generation, predecessor },

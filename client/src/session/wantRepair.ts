@@ -6,6 +6,7 @@ import { silent, type ConversationState, type SessionContext, type Step } from "
 import { stillLeftBehind } from "./doubt.ts";
 import { isServed } from "./intents.ts";
 import { mayAdminister } from "./memberChange.ts";
+import { newRepair } from "./repair.ts";
 import { notBefore } from "./repairPauses.ts";
 import { isLeftAlone } from "./successor.ts";
 
@@ -13,7 +14,7 @@ import { isLeftAlone } from "./successor.ts";
 export function wantRepair(state: ConversationState, self: string, now: number): Step | undefined {
   const { phase, restored, cursor } = state;
   if (phase === "opening" || phase === "ended") return undefined;
-  const asking = { attempts: 0, after: cursor, due: notBefore(restored, now) };
+  const asking = newRepair(cursor, notBefore(restored, now));
   if (phase === "open" && isServed(state, self)) {
     return silent({ ...state, phase: "stuck", repair: { ...asking, wished: true } });
   }

@@ -1,5 +1,6 @@
 import { TacitError } from "../errors.ts";
 import { silent } from "../session/conversation.ts";
+import { newRepair } from "../session/repair.ts";
 import type { Work } from "./work.ts";
 
 /** Milliseconds until this device asks to be put in, after it was left out. */
@@ -17,7 +18,7 @@ export async function findWelcome(work: Pick<Work, "deps" | "steps" | "waiters" 
   const due = deps.connection.now() + firstPause;
   await steps.take((state) =>
     state.phase === "awaitingWelcome" && state.repair === undefined
-      ? silent({ ...state, repair: { attempts: 0, due, after: state.cursor } })
+      ? silent({ ...state, repair: newRepair(state.cursor, due) })
       : undefined,
   );
 }

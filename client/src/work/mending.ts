@@ -1,11 +1,11 @@
 /** What a member does about a roster that a void commit disturbed, and where a log cannot be gone on with. */
 import { isServedStill } from "../askForRepair.ts";
 import { sameSet } from "../session/commitData.ts";
-import { merged, noted, silent, type ConversationState } from "../session/conversation.ts";
+import { merged, silent, type ConversationState } from "../session/conversation.ts";
 import { isServed, newIntent, toTakeBack, withIntent } from "../session/intents.ts";
 import { createPending } from "../session/pendingCommit.ts";
-import { pauseAfter } from "../session/repairPauses.ts";
-import { asksFirst, isLeftAlone, succeeding } from "../session/successor.ts";
+import { newRepair, roundBegun } from "../session/repair.ts";
+import { asksFirst, succeeding, withRepair } from "../session/successor.ts";
 import { followingAgain } from "../session/wantRepair.ts";
 import { claimFor } from "./creating.ts";
 import type { Work } from "./work.ts";
@@ -29,11 +29,8 @@ export async function lookLater({ deps, steps, reading }: Pick<Work, "deps" | "s
   reading.owe();
   await steps.take((state) => {
     const now = connection.now();
-    const { attempts = 0, after = state.cursor } = state.repair ?? {};
-    const due = now + pauseAfter(attempts, provider.random);
-    const looked = { ...state, repair: { ...state.repair, attempts: attempts + 1, due, after } };
-    const at = { seq: state.cursor, storedAt: now };
-    return isLeftAlone(looked) && !isLeftAlone(state) ? noted(looked, { kind: "unanswered" }, at) : silent(looked);
+    const repair = roundBegun(state.repair ?? newRepair(state.cursor, now), now, provider.random);
+    return withRepair(state, repair, now);
   });
 }
 
