@@ -3,7 +3,7 @@ import { connect, type Client, type Conversation } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { WebSocket } from "ws";
 import { webSocketTransport, type WebSocketConstructor } from "../../client/src/adapters/webSocket.ts";
-import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../client/src/conversation/liveConversation.ts";
 import { considerate } from "./considerate.ts";
 import type { Newcomer, Order, OrderNamed, Rotated, Standing, Times, Usage } from "./orders.ts";
 

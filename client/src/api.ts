@@ -1,7 +1,7 @@
 /** What an application sees: a client, its conversations, and what happens in them. */
 import type { BackupHealth } from "./backup/backupKeeper.ts";
-import type { Contact } from "./contacts.ts";
-import type { RelayEquivocation } from "./equivocation.ts";
+import type { Contact } from "./account/contacts.ts";
+import type { RelayEquivocation } from "./account/equivocation.ts";
 import type { TacitError } from "./errors.ts";
 import type { DeviceHint } from "./ports.ts";
 import type { Role } from "./session/groupData.ts";

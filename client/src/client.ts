@@ -1,33 +1,33 @@
 /** The shell: one device, its connection, its conversations. */
 import { decodeBase64Url, type Push } from "@tacit/protocol";
 import { loadOwnAccount, type StoredAccount } from "./account/ownIdentity.ts";
-import { AccountRecords } from "./accountRecords.ts";
+import { AccountRecords } from "./account/accountRecords.ts";
 import type { Client, ClientEvents, Conversation, Device, Observable } from "./api.ts";
 import type { BackupHealth } from "./backup/backupKeeper.ts";
-import { unlessOffline, untilOnline } from "./awaitConnection.ts";
+import { unlessOffline, untilOnline } from "./connection/awaitConnection.ts";
 import { backedUpPrefixes } from "./backup/makeBackup.ts";
 import { pendingRecovery, recoveredIdentity } from "./backup/recovery.ts";
 import type { ClientDeps } from "./clientDeps.ts";
-import { Connection, type Hello } from "./connection.ts";
-import { Contacts, type Contact } from "./contacts.ts";
+import { Connection, type Hello } from "./connection/connection.ts";
+import { Contacts, type Contact } from "./account/contacts.ts";
 import { deferred } from "./deferred.ts";
 import { loadEnrolledDevice, type EnrolledDevice } from "./enrolledDevice.ts";
 import { TacitError } from "./errors.ts";
-import { archivedPast } from "./historyHandOver.ts";
-import { LiveConversation } from "./liveConversation.ts";
+import { archivedPast } from "./linking/historyHandOver.ts";
+import { LiveConversation } from "./conversation/liveConversation.ts";
 import { Notices } from "./notices.ts";
-import { OwnAccount } from "./ownAccount.ts";
-import { PeerBook } from "./peerBook.ts";
-import { storePicture } from "./picture.ts";
+import { OwnAccount } from "./account/ownAccount.ts";
+import { PeerBook } from "./account/peerBook.ts";
+import { storePicture } from "./conversation/picture.ts";
 import type { DeviceHint } from "./ports.ts";
-import type { RelaySocket } from "./relaySocket.ts";
+import type { RelaySocket } from "./connection/relaySocket.ts";
 import { watchedStore } from "./sealedStore.ts";
 import { directConversationId, newConversation, type ConversationState } from "./session/conversation.ts";
 import { connectProtocols } from "./session/proof.ts";
 import type { Person, SafetyNumber } from "./session/safetyNumber.ts";
-import { tokenSource } from "./tokenSource.ts";
+import { tokenSource } from "./connection/tokenSource.ts";
 import { identityChanged } from "./translate.ts";
-import { invitedTo, requireAccount, wantedGroup } from "./wantedConversations.ts";
+import { invitedTo, requireAccount, wantedGroup } from "./conversation/wantedConversations.ts";
 
 export class TacitClient implements Client {
   readonly #deps: ClientDeps;

@@ -1,24 +1,24 @@
 /** This device once it is known whose it is: how its conversations, its inbox and its backups are wired. */
-import type { AccountRecords } from "./accountRecords.ts";
+import type { AccountRecords } from "./account/accountRecords.ts";
 import type { Conversation } from "./api.ts";
 import { BackupKeeper } from "./backup/backupKeeper.ts";
 import { backupSource } from "./backup/backupSource.ts";
 import { Restoration } from "./backup/restoration.ts";
-import { claimKeyPackages } from "./claimKeyPackages.ts";
+import { claimKeyPackages } from "./account/claimKeyPackages.ts";
 import type { ClientDeps } from "./clientDeps.ts";
-import type { Connection } from "./connection.ts";
-import { ConversationBook } from "./conversationBook.ts";
-import type { ConversationDeps } from "./conversationDeps.ts";
+import type { Connection } from "./connection/connection.ts";
+import { ConversationBook } from "./conversation/conversationBook.ts";
+import type { ConversationDeps } from "./conversation/conversationDeps.ts";
 import { TacitError } from "./errors.ts";
 import { Housekeeping } from "./housekeeping.ts";
-import { Inbox } from "./inbox.ts";
+import { Inbox } from "./inbox/inbox.ts";
 import type { Notices } from "./notices.ts";
-import type { OwnAccount } from "./ownAccount.ts";
-import type { PeerBook } from "./peerBook.ts";
+import type { OwnAccount } from "./account/ownAccount.ts";
+import type { PeerBook } from "./account/peerBook.ts";
 import type { SessionContext } from "./session/conversation.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
 import { createRepairRequest } from "./session/repairRequest.ts";
-import { takeItem } from "./takeItem.ts";
+import { takeItem } from "./inbox/takeItem.ts";
 
 export interface EnrolledDeviceDeps extends Pick<
   ClientDeps,

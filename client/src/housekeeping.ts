@@ -2,10 +2,10 @@
  * What a device does for its conversations without being asked: reads all logs after connecting and now and then, brings its account's
  * devices into every group, renews its keys, and keeps key packages out.
  */
-import type { ConversationBook } from "./conversationBook.ts";
-import type { ConversationDeps } from "./conversationDeps.ts";
+import type { ConversationBook } from "./conversation/conversationBook.ts";
+import type { ConversationDeps } from "./conversation/conversationDeps.ts";
 import { uniformOf } from "./session/backoff.ts";
-import { dropOutdatedKeyPackages, stockKeyPackages } from "./stockKeyPackages.ts";
+import { dropOutdatedKeyPackages, stockKeyPackages } from "./account/stockKeyPackages.ts";
 
 export interface HousekeepingDeps {
   readonly conversation: Omit<ConversationDeps, "moved" | "abandoned">;

@@ -17,8 +17,8 @@ export type {
 } from "./api.ts";
 export type { BackupHealth, BackupTimes } from "./backup/backupKeeper.ts";
 export { connect, type ConnectOptions } from "./connect.ts";
-export type { Contact } from "./contacts.ts";
-export type { RelayEquivocation } from "./equivocation.ts";
+export type { Contact } from "./account/contacts.ts";
+export type { RelayEquivocation } from "./account/equivocation.ts";
 export { isTacitError, TacitError, type Remedy, type TacitErrorCode } from "./errors.ts";
 export type {
   BlobTransfer,

@@ -2,7 +2,7 @@
 import type { ClientEvents } from "./api.ts";
 import type { TacitError } from "./errors.ts";
 import { listenerSet, patientListenerSet, type ListenerSet } from "./observable.ts";
-import { LostAnswer, Refused } from "./relaySocket.ts";
+import { LostAnswer, Refused } from "./connection/relaySocket.ts";
 import { translate } from "./translate.ts";
 
 export class Notices {

@@ -1,8 +1,8 @@
 /** Payloads on their way: inline in the frame, or by blob where they are larger (protocol/PROTOCOL.md, Blobs). */
 import { decodeBase64Url, encodeBase64Url, limits, type BlobReference, type Payload } from "@tacit/protocol";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./connection/connection.ts";
 import type { BlobTransfer } from "./ports.ts";
-import { LostAnswer, Refused } from "./relaySocket.ts";
+import { LostAnswer, Refused } from "./connection/relaySocket.ts";
 import { sha256, type CryptoProvider } from "./session/cryptoContext.ts";
 import { isTooLarge } from "./session/payloadSize.ts";
 

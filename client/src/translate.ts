@@ -1,6 +1,6 @@
 /** What the relay's refusals, and answers that did not come, mean to an application. */
 import { TacitError } from "./errors.ts";
-import { LostAnswer, Refused } from "./relaySocket.ts";
+import { LostAnswer, Refused } from "./connection/relaySocket.ts";
 
 export function identityChanged(): TacitError {
   return new TacitError("identity_changed", "an account's key is not the pinned one: see acceptIdentity");

@@ -1,9 +1,9 @@
 /** What a device has to say to others of its account. */
 import { memoryStore } from "@tacit/client/memory";
 import { decodeBase64Url, type Refusal } from "@tacit/protocol";
-import { AccountSends } from "../../client/src/accountSends.ts";
+import { AccountSends } from "../../client/src/account/accountSends.ts";
 import type { TacitError } from "../../client/src/errors.ts";
-import { LostAnswer, Refused } from "../../client/src/relaySocket.ts";
+import { LostAnswer, Refused } from "../../client/src/connection/relaySocket.ts";
 import { sealedStore } from "../../client/src/sealedStore.ts";
 import { provider } from "./support/devices.ts";
 

@@ -1,10 +1,10 @@
 /** What a backup says of conversations, and what becomes of them where it is restored. */
-import type { AccountRecords } from "../../client/src/accountRecords.ts";
+import type { AccountRecords } from "../../client/src/account/accountRecords.ts";
 import { backupSource } from "../../client/src/backup/backupSource.ts";
 import { restored, restoredState } from "../../client/src/backup/restored.ts";
-import type { ConversationBook } from "../../client/src/conversationBook.ts";
-import type { OwnAccount } from "../../client/src/ownAccount.ts";
-import type { PeerBook } from "../../client/src/peerBook.ts";
+import type { ConversationBook } from "../../client/src/conversation/conversationBook.ts";
+import type { OwnAccount } from "../../client/src/account/ownAccount.ts";
+import type { PeerBook } from "../../client/src/account/peerBook.ts";
 import type { BackedUpConversation } from "../../client/src/session/backup.ts";
 import { newConversation, type ConversationState } from "../../client/src/session/conversation.ts";
 

@@ -1,7 +1,7 @@
 /** Invitations of so many that their Welcomes are staged: they survive commits of others in between, and crashes of whoever invites. */
 import { connect, type BlobTransfer, type Client, type Conversation } from "@tacit/client";
 import { memoryStore, type MemoryStore } from "@tacit/client/memory";
-import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../client/src/conversation/liveConversation.ts";
 import { doom, type Doom } from "./support/crash.ts";
 import { sleepers, type Sleepers } from "./support/sleepers.ts";
 import { stage, suite, type Stage } from "./support/stage.ts";

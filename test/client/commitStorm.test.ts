@@ -1,6 +1,6 @@
 /** All devices of a group commit at the same moment, over a network that takes its time. */
 import type { Client, Conversation } from "@tacit/client";
-import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../client/src/conversation/liveConversation.ts";
 import { seededRandom } from "../support/memoryPorts.ts";
 import { slowTransport } from "./support/latency.ts";
 import { history, stage } from "./support/stage.ts";

@@ -1,7 +1,7 @@
 /** The application's token callback: fresh for each connection, and none of its failures stops the client. */
 import { connect, TacitError } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
-import { tokenSource } from "../../client/src/tokenSource.ts";
+import { tokenSource } from "../../client/src/connection/tokenSource.ts";
 import { connectionStage } from "./support/connectionStage.ts";
 import { fakeClock } from "./support/fakeClock.ts";
 import { stage as clientStage, suite } from "./support/stage.ts";

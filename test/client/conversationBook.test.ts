@@ -1,5 +1,5 @@
 /** Which conversation a log belongs to. */
-import { ConversationBook } from "../../client/src/conversationBook.ts";
+import { ConversationBook } from "../../client/src/conversation/conversationBook.ts";
 import { newConversation, type ConversationState } from "../../client/src/session/conversation.ts";
 import { plainData } from "../../client/src/session/groupData.ts";
 

@@ -3,7 +3,7 @@ import type { Conversation } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
 import { createMessage } from "@tacit/mls";
 import type { Entry } from "@tacit/protocol";
-import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../client/src/conversation/liveConversation.ts";
 import { commitBy } from "../scenario/attacks/attacker.ts";
 import { closeAll, group, kinds, said, texts } from "./support/conversations.ts";
 import { forge, hiding, showing } from "./support/liar.ts";

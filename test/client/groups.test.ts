@@ -7,7 +7,7 @@ import {
   type TimelineItem,
   type Transport,
 } from "@tacit/client";
-import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../client/src/conversation/liveConversation.ts";
 import { bytesWithin } from "../support/bytesWithin.ts";
 import { utf8 } from "../../client/src/session/bytes.ts";
 import { closeAll } from "./support/conversations.ts";

@@ -1,7 +1,7 @@
 /** Whose keys groups may say anything of: a member with a modified client puts leaves of her own making under other people's names. */
 import type { Client, Conversation } from "@tacit/client";
 import type { ConversationState } from "../../client/src/session/conversation.ts";
-import { contradicted, isMet, withAccepted } from "../../client/src/pinsInConversation.ts";
+import { contradicted, isMet, withAccepted } from "../../client/src/conversation/pinsInConversation.ts";
 import type { Peer } from "../../client/src/session/peers.ts";
 import { identities } from "../../client/src/session/group.ts";
 import { encodeBase64Url } from "@tacit/protocol";

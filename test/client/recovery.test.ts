@@ -3,7 +3,7 @@ import { memoryStore, type MemoryStore } from "@tacit/client/memory";
 import { decodeBase64Url, encodeBase64Url, type AccountRecord, type Signed } from "@tacit/protocol";
 import { restoredConversations } from "../../client/src/backup/restored.ts";
 import { decodeTimelineItem, timelinePrefix } from "../../client/src/session/conversationStore.ts";
-import { openRelaySocket, type RelaySocket } from "../../client/src/relaySocket.ts";
+import { openRelaySocket, type RelaySocket } from "../../client/src/connection/relaySocket.ts";
 import {
   createIdentity,
   deviceKeysOf,

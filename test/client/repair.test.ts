@@ -1,6 +1,6 @@
 /** Devices that cannot follow, and what mends them; over the relay's own rules in one process. */
 import { memoryStore } from "@tacit/client/memory";
-import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../client/src/conversation/liveConversation.ts";
 import { closeAll, expire, group, kinds, loseCommit, said, say } from "./support/conversations.ts";
 import { linked } from "./support/household.ts";
 import { history, stage, type Stage } from "./support/stage.ts";

@@ -1,7 +1,7 @@
 /** What members without manners, and a relay that lies, do to a conversation and its roster; and what is left of both. */
 import type { Conversation, TimelineItem, Transport } from "@tacit/client";
 import { encodeBase64Url } from "@tacit/protocol";
-import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../client/src/conversation/liveConversation.ts";
 import { seededRandom } from "../support/memoryPorts.ts";
 import { closeAll, expire, group, kinds, loseCommit, said, say, texts } from "./support/conversations.ts";
 import { slowTransport } from "./support/latency.ts";

@@ -3,7 +3,7 @@ import { memoryStore } from "@tacit/client/memory";
 import { sealedStore } from "../../client/src/sealedStore.ts";
 import { timelineKey } from "../../client/src/session/conversationStore.ts";
 import type { TimelineMessage } from "../../client/src/session/timeline.ts";
-import { ShownMessages } from "../../client/src/shownMessages.ts";
+import { ShownMessages } from "../../client/src/conversation/shownMessages.ts";
 import { provider } from "./support/devices.ts";
 
 const start = 1_800_000_000_000;

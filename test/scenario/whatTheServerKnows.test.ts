@@ -8,7 +8,7 @@ import type { CryptoProvider } from "@tacit/mls";
 import { nodeProvider } from "@tacit/mls/providers/node";
 import { isBase64Url } from "@tacit/protocol";
 import { startLocalTacit, type LocalTacit } from "../../bench/localTacit.ts";
-import type { LiveConversation } from "../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../client/src/conversation/liveConversation.ts";
 import { readRecoveryCode } from "../../client/src/session/recoveryCode.ts";
 import { bytesWithin } from "../support/bytesWithin.ts";
 

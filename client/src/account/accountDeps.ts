@@ -2,11 +2,11 @@
 import type { Signed } from "@tacit/protocol";
 import type { LinkOptions } from "../api.ts";
 import type { RecoveredIdentity } from "../backup/recovery.ts";
-import type { Connection, Hello } from "../connection.ts";
-import type { RelayEquivocation } from "../equivocation.ts";
+import type { Connection, Hello } from "../connection/connection.ts";
+import type { RelayEquivocation } from "./equivocation.ts";
 import type { TacitError } from "../errors.ts";
 import type { BlobTransfer, Clock } from "../ports.ts";
-import type { RelaySocket } from "../relaySocket.ts";
+import type { RelaySocket } from "../connection/relaySocket.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import type { VerifiedRecord } from "../session/accountRecord.ts";
 import type { CryptoContext } from "../session/cryptoContext.ts";

@@ -1,10 +1,10 @@
 /** Becoming part of an account: its first device registers it, others are linked, and a recovery code takes it over. */
-import { DeviceLinking, type Linked } from "../deviceLinking.ts";
-import type { Hello } from "../connection.ts";
+import { DeviceLinking, type Linked } from "../linking/deviceLinking.ts";
+import type { Hello } from "../connection/connection.ts";
 import { TacitError } from "../errors.ts";
-import { LostAnswer, Refused, type RelaySocket } from "../relaySocket.ts";
+import { LostAnswer, Refused, type RelaySocket } from "../connection/relaySocket.ts";
 import { createIdentity, enrol } from "../session/identity.ts";
-import { historyToTake } from "../takeHistory.ts";
+import { historyToTake } from "../linking/takeHistory.ts";
 import type { OwnAccountDeps } from "./accountDeps.ts";
 import type { OwnIdentity } from "./ownIdentity.ts";
 import { isConflict } from "./recordVersions.ts";

@@ -1,6 +1,6 @@
 /** Other records of the own account than the one that this device knows: each version is told of once. */
 import type { Signed } from "@tacit/protocol";
-import { equivocation } from "../equivocation.ts";
+import { equivocation } from "./equivocation.ts";
 import { evidenceIn } from "../session/receipt.ts";
 import type { OwnAccountDeps } from "./accountDeps.ts";
 import type { OwnIdentity } from "./ownIdentity.ts";

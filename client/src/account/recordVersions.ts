@@ -3,17 +3,17 @@
  * of it, and repeated until the relay has it.
  */
 import type { Signed } from "@tacit/protocol";
-import type { AccountSends } from "../accountSends.ts";
+import type { AccountSends } from "./accountSends.ts";
 import { deferred, type Deferred } from "../deferred.ts";
 import { TacitError } from "../errors.ts";
-import { linkExpired } from "../holderLinking.ts";
-import { LostAnswer, Refused } from "../relaySocket.ts";
+import { linkExpired } from "../linking/holderLinking.ts";
+import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import { certificateFor, succession, verifyRecord } from "../session/accountRecord.ts";
 import type { Change } from "../session/conversationStore.ts";
 import type { Holder } from "../session/identity.ts";
 import { encodeTask, makeTask, tidings, type Intent, type RecordTask } from "../session/recordTask.ts";
 import { translate } from "../translate.ts";
-import { Retry } from "../work/retry.ts";
+import { Retry } from "../retry.ts";
 import type { OwnAccountDeps } from "./accountDeps.ts";
 import type { Contradictions } from "./contradictions.ts";
 import { taskKey, type OwnIdentity } from "./ownIdentity.ts";

@@ -1,6 +1,6 @@
 /** What the devices of one account tell each other. */
 import type { Signed } from "@tacit/protocol";
-import type { AccountSends } from "../accountSends.ts";
+import type { AccountSends } from "./accountSends.ts";
 import { encodeAccountMessage } from "../session/accountMessage.ts";
 import { utf8 } from "../session/bytes.ts";
 import type { Change } from "../session/conversationStore.ts";

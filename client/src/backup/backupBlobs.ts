@@ -1,7 +1,7 @@
 /** The blobs of the account's backup: there, back, and whether they are there. */
 import { encodeBase64Url, type BlobReference } from "@tacit/protocol";
 import { uploaded, type PayloadDeps } from "../payloads.ts";
-import { LostAnswer, Refused } from "../relaySocket.ts";
+import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import type { BackupPart } from "../session/backup.ts";
 import { sha256 } from "../session/cryptoContext.ts";
 

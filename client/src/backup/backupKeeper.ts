@@ -4,7 +4,7 @@
  */
 import { TacitError } from "../errors.ts";
 import { subject, type Subject } from "../observable.ts";
-import { LostAnswer, Refused } from "../relaySocket.ts";
+import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import { backoff, uniformOf } from "../session/backoff.ts";
 import { newRecoveryCode } from "../session/recoveryCode.ts";
 import { translate } from "../translate.ts";

@@ -1,9 +1,9 @@
 /** What backups are made of: this device as it is. */
-import type { AccountRecords } from "../accountRecords.ts";
-import type { ConversationBook } from "../conversationBook.ts";
-import type { LiveConversation } from "../liveConversation.ts";
-import type { OwnAccount } from "../ownAccount.ts";
-import type { PeerBook } from "../peerBook.ts";
+import type { AccountRecords } from "../account/accountRecords.ts";
+import type { ConversationBook } from "../conversation/conversationBook.ts";
+import type { LiveConversation } from "../conversation/liveConversation.ts";
+import type { OwnAccount } from "../account/ownAccount.ts";
+import type { PeerBook } from "../account/peerBook.ts";
 import type { LeafIdentity } from "../session/authenticate.ts";
 import type { BackedUpConversation } from "../session/backup.ts";
 import { isKept } from "../session/conversation.ts";

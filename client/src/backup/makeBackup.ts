@@ -1,11 +1,11 @@
 /** Makes one backup: packs what is new, uploads it, and gives the relay the manifest. */
 import type { KeyPair } from "@tacit/mls";
 import { decodeBase64Url, encodeBase64Url, limits } from "@tacit/protocol";
-import type { Connection } from "../connection.ts";
+import type { Connection } from "../connection/connection.ts";
 import { TacitError } from "../errors.ts";
 import type { PayloadDeps } from "../payloads.ts";
 import type { Clock } from "../ports.ts";
-import { LostAnswer, Refused } from "../relaySocket.ts";
+import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import {
   encodeIndex,

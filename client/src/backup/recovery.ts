@@ -12,10 +12,10 @@
  * old code later would have the account.
  */
 import { decodeBase64Url, encodeBase64Url, type Answer, type Operation, type Request } from "@tacit/protocol";
-import type { AccountRecords, CheckedRecord } from "../accountRecords.ts";
+import type { AccountRecords, CheckedRecord } from "../account/accountRecords.ts";
 import { TacitError } from "../errors.ts";
-import type { PeerBook } from "../peerBook.ts";
-import { LostAnswer, Refused } from "../relaySocket.ts";
+import type { PeerBook } from "../account/peerBook.ts";
+import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import { certificateFor } from "../session/accountRecord.ts";
 import {

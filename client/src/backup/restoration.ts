@@ -1,6 +1,6 @@
 /** What follows once a recovery has taken an account over: people, conversations and history come back, and a new code is shown. */
 import type { Conversation } from "../api.ts";
-import type { ConversationBook } from "../conversationBook.ts";
+import type { ConversationBook } from "../conversation/conversationBook.ts";
 import { finishRecovery, restoreBackup, type RestoreDeps } from "./recovery.ts";
 import { restoredConversations, restoredState, withoutRestored } from "./restored.ts";
 

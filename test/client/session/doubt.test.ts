@@ -1,9 +1,9 @@
 /** Whether a device is where the others are: what counts as a sign, when it asks, who answers, and whose word it then takes. */
 import { createCommit, createMessage } from "@tacit/mls";
-import { answerRepair } from "../../../client/src/answerRepair.ts";
-import type { Connection } from "../../../client/src/connection.ts";
-import type { ConversationBook } from "../../../client/src/conversationBook.ts";
-import type { LiveConversation } from "../../../client/src/liveConversation.ts";
+import { answerRepair } from "../../../client/src/inbox/answerRepair.ts";
+import type { Connection } from "../../../client/src/connection/connection.ts";
+import type { ConversationBook } from "../../../client/src/conversation/conversationBook.ts";
+import type { LiveConversation } from "../../../client/src/conversation/liveConversation.ts";
 import type { Clock } from "../../../client/src/ports.ts";
 import { logDiffers } from "../../../client/src/session/applied.ts";
 import { authentication } from "../../../client/src/session/authenticate.ts";

@@ -5,7 +5,7 @@ import type { ConversationState, Step } from "../../../client/src/session/conver
 import { withoutRemains } from "../../../client/src/session/remains.ts";
 import { succeeding } from "../../../client/src/session/successor.ts";
 import { followingAgain, wantRepair } from "../../../client/src/session/wantRepair.ts";
-import type { LiveConversation } from "../../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../../client/src/conversation/liveConversation.ts";
 import { couple, groupOfTwo, joinByWelcome, now, rotatePending, sealed } from "../support/devices.ts";
 import { forgedInvitation } from "../support/forger.ts";
 import { stage } from "../support/stage.ts";

@@ -2,7 +2,7 @@
 import type { Store } from "@tacit/client";
 import { cipherSuites, getCipherSuite } from "@tacit/mls";
 import { nodeProvider } from "@tacit/mls/providers/node";
-import { AccountRecords } from "../../../client/src/accountRecords.ts";
+import { AccountRecords } from "../../../client/src/account/accountRecords.ts";
 import { BackupKeeper, type BackupTimes } from "../../../client/src/backup/backupKeeper.ts";
 import { backedUpPrefixes, type BackupSource } from "../../../client/src/backup/makeBackup.ts";
 import {
@@ -12,10 +12,10 @@ import {
   restoreBackup,
 } from "../../../client/src/backup/recovery.ts";
 import type { RestoredConversation } from "../../../client/src/backup/restored.ts";
-import type { RelayEquivocation } from "../../../client/src/equivocation.ts";
+import type { RelayEquivocation } from "../../../client/src/account/equivocation.ts";
 import type { TacitError } from "../../../client/src/errors.ts";
-import { PeerBook } from "../../../client/src/peerBook.ts";
-import { LostAnswer, openRelaySocket, Refused, type RelaySocket } from "../../../client/src/relaySocket.ts";
+import { PeerBook } from "../../../client/src/account/peerBook.ts";
+import { LostAnswer, openRelaySocket, Refused, type RelaySocket } from "../../../client/src/connection/relaySocket.ts";
 import { sealedStore, watchedStore, type SealedStore } from "../../../client/src/sealedStore.ts";
 import type { BackedUpConversation } from "../../../client/src/session/backup.ts";
 import { utf8 } from "../../../client/src/session/bytes.ts";

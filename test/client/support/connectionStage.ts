@@ -1,8 +1,8 @@
 /** One connection before a relay that does what the test says: sockets without a network, two clocks that can be set apart. */
 import type { Clock, ConnectionState, DeviceHint, DeviceHints, Transport } from "@tacit/client";
 import { limits } from "@tacit/protocol";
-import { Connection } from "../../../client/src/connection.ts";
-import type { ConnectionOptions } from "../../../client/src/connectionOptions.ts";
+import { Connection } from "../../../client/src/connection/connection.ts";
+import type { ConnectionOptions } from "../../../client/src/connection/connectionOptions.ts";
 import { Dice } from "../../simulation/mls/dice.ts";
 import { fakeClock, type FakeClock } from "./fakeClock.ts";
 

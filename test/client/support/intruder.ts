@@ -1,7 +1,7 @@
 /** Somebody with a token of an account and a device key of their own, who talks to the relay by hand. */
 import type { KeyPair } from "@tacit/mls";
 import { encodeBase64Url } from "@tacit/protocol";
-import { openRelaySocket, type RelaySocket } from "../../../client/src/relaySocket.ts";
+import { openRelaySocket, type RelaySocket } from "../../../client/src/connection/relaySocket.ts";
 import { encodeAccountMessage, type AccountMessage } from "../../../client/src/session/accountMessage.ts";
 import { createIdentity } from "../../../client/src/session/identity.ts";
 import { connectProtocols } from "../../../client/src/session/proof.ts";

@@ -9,7 +9,7 @@ import {
 } from "@tacit/mls";
 import { nodeProvider } from "@tacit/mls/providers/node";
 import { decodeBase64Url, encodeBase64Url } from "@tacit/protocol";
-import { openRelaySocket, type RelaySocket } from "../../../client/src/relaySocket.ts";
+import { openRelaySocket, type RelaySocket } from "../../../client/src/connection/relaySocket.ts";
 import { authentication } from "../../../client/src/session/authenticate.ts";
 import { createKeyPackage, type Member } from "../../../client/src/session/member.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity.ts";

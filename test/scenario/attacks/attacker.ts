@@ -12,7 +12,7 @@ import {
   type Proposal,
 } from "@tacit/mls";
 import { decodeBase64Url, encodeBase64Url, type InboxItem } from "@tacit/protocol";
-import type { LiveConversation } from "../../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../../client/src/conversation/liveConversation.ts";
 import { sealedStore } from "../../../client/src/sealedStore.ts";
 import { authentication } from "../../../client/src/session/authenticate.ts";
 import { encodeCommitData, type CommitData } from "../../../client/src/session/commitData.ts";

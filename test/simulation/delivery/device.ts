@@ -15,7 +15,7 @@ import {
   type Store,
   type Transport,
 } from "@tacit/client";
-import type { LiveConversation } from "../../../client/src/liveConversation.ts";
+import type { LiveConversation } from "../../../client/src/conversation/liveConversation.ts";
 import { epochOf, identities } from "../../../client/src/session/group.ts";
 import { Disk, openDisk } from "./disk.ts";
 import type { World } from "./world.ts";

@@ -1,5 +1,5 @@
 /** Does the checker see what it looks for? One thing is made faulty at a time: in the relay, in a store, or in the client itself. */
-import { LostAnswer } from "../../../client/src/relaySocket.ts";
+import { LostAnswer } from "../../../client/src/connection/relaySocket.ts";
 import type { Finding } from "./oracle.ts";
 import type { Plant } from "./plants.ts";
 import type { Delivery, DeliveryOptions } from "./simulate.ts";

@@ -1,6 +1,6 @@
 /** Very many connections of the client, as they are, before one gateway. */
 import type { DeviceHint } from "@tacit/client";
-import { Connection } from "../../../client/src/connection.ts";
+import { Connection } from "../../../client/src/connection/connection.ts";
 import type { BackoffOptions } from "../../../client/src/session/backoff.ts";
 import { Dice } from "../mls/dice.ts";
 import { Gateway } from "./gateway.ts";
