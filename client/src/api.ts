@@ -4,8 +4,8 @@ import type { Contact } from "./account/contacts.ts";
 import type { RelayEquivocation } from "./account/equivocation.ts";
 import type { TacitError } from "./errors.ts";
 import type { DeviceHint } from "./ports.ts";
-import type { Role } from "./session/groupData.ts";
-import type { SafetyNumber } from "./session/safetyNumber.ts";
+import type { Role } from "./session/group/groupData.ts";
+import type { SafetyNumber } from "./session/identity/safetyNumber.ts";
 import type { TimelineItem, TimelineMessage } from "./session/timeline.ts";
 
 /** A value that changes. */

@@ -11,7 +11,7 @@ import { platformHints, platformProvider, platformTransport } from "./platform/n
 import type { BlobTransfer, Clock, DeviceHints, Logger, Random, Store, Transport, Vault } from "./ports.ts";
 import { sealedStore } from "./sealedStore.ts";
 import type { CryptoProvider } from "./session/cryptoContext.ts";
-import { readRecoveryCode } from "./session/recoveryCode.ts";
+import { readRecoveryCode } from "./session/identity/recoveryCode.ts";
 import type { RenewalPace } from "./session/renewal.ts";
 
 export interface ConnectOptions {

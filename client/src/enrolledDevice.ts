@@ -17,7 +17,7 @@ import type { OwnAccount } from "./account/ownAccount.ts";
 import type { PeerBook } from "./account/peerBook.ts";
 import type { SessionContext } from "./session/conversation.ts";
 import type { CryptoContext } from "./session/cryptoContext.ts";
-import { createRepairRequest } from "./session/repairRequest.ts";
+import { createRepairRequest } from "./session/repair/repairRequest.ts";
 import { takeItem } from "./inbox/takeItem.ts";
 
 export interface EnrolledDeviceDeps extends Pick<

@@ -36,8 +36,8 @@ export type {
   Write,
 } from "./ports.ts";
 export type { CryptoProvider } from "./session/cryptoContext.ts";
-export { verifyEvidence, type RecordEvidence } from "./session/receipt.ts";
-export type { SafetyNumber } from "./session/safetyNumber.ts";
-export type { Role } from "./session/groupData.ts";
+export { verifyEvidence, type RecordEvidence } from "./session/identity/receipt.ts";
+export type { SafetyNumber } from "./session/identity/safetyNumber.ts";
+export type { Role } from "./session/group/groupData.ts";
 export type { RenewalPace } from "./session/renewal.ts";
 export type { TimelineItem, TimelineNotice, UnreadableReason } from "./session/timeline.ts";

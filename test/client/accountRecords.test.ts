@@ -10,11 +10,11 @@ import {
   type Signed,
 } from "@tacit/protocol";
 import type { KeyPair } from "@tacit/mls";
-import { sign } from "../../client/src/session/accountRecord.ts";
-import { isHolder, type Holder } from "../../client/src/session/identity.ts";
-import { markOf } from "../../client/src/session/recordMark.ts";
-import { verifyEvidence } from "../../client/src/session/receipt.ts";
-import type { Shown } from "../../client/src/session/peers.ts";
+import { sign } from "../../client/src/session/identity/accountRecord.ts";
+import { isHolder, type Holder } from "../../client/src/session/identity/identity.ts";
+import { markOf } from "../../client/src/session/identity/recordMark.ts";
+import { verifyEvidence } from "../../client/src/session/identity/receipt.ts";
+import type { Shown } from "../../client/src/session/identity/peers.ts";
 import { bareDevice, provider, type BareDevice } from "./support/bareDevice.ts";
 import type { FrameOnItsWay } from "./support/inProcessRelay.ts";
 import { stage, type Stage } from "./support/stage.ts";

@@ -3,7 +3,7 @@ import { memoryStore, type MemoryStore } from "@tacit/client/memory";
 import { encodeBase64Url } from "@tacit/protocol";
 import type { BackupHealth } from "../../client/src/backup/backupKeeper.ts";
 import { changes } from "../../client/src/session/conversationStore.ts";
-import { isHolder } from "../../client/src/session/identity.ts";
+import { isHolder } from "../../client/src/session/identity/identity.ts";
 import { bareDevice, message, provider, type BareDevice, type BareOptions } from "./support/bareDevice.ts";
 import { doom } from "./support/crash.ts";
 import { couple } from "./support/devices.ts";

@@ -5,7 +5,7 @@ import { restored, restoredState } from "../../client/src/backup/restored.ts";
 import type { ConversationBook } from "../../client/src/conversation/conversationBook.ts";
 import type { OwnAccount } from "../../client/src/account/ownAccount.ts";
 import type { PeerBook } from "../../client/src/account/peerBook.ts";
-import type { BackedUpConversation } from "../../client/src/session/backup.ts";
+import type { BackedUpConversation } from "../../client/src/session/history/backup.ts";
 import { newConversation, type ConversationState } from "../../client/src/session/conversation.ts";
 
 const id = `g-${"A".repeat(22)}`;

@@ -1,7 +1,7 @@
 /** Which conversation a log belongs to. */
 import { ConversationBook } from "../../client/src/conversation/conversationBook.ts";
 import { newConversation, type ConversationState } from "../../client/src/session/conversation.ts";
-import { plainData } from "../../client/src/session/groupData.ts";
+import { plainData } from "../../client/src/session/group/groupData.ts";
 
 const [first, second, third] = ["A", "B", "C"].map((letter) => `g-${letter.repeat(22)}`) as [string, string, string];
 

@@ -1,8 +1,8 @@
 /** What a relay that follows no rules tried against whole clients, each test named after the attempt. */
 import { cipherSuites, getCipherSuite } from "@tacit/mls";
 import { encodeBase64Url } from "@tacit/protocol";
-import { sign } from "../../client/src/session/accountRecord.ts";
-import { createIdentity, enrol } from "../../client/src/session/identity.ts";
+import { sign } from "../../client/src/session/identity/accountRecord.ts";
+import { createIdentity, enrol } from "../../client/src/session/identity/identity.ts";
 import { provider } from "./support/devices.ts";
 import type { FrameOnItsWay } from "./support/inProcessRelay.ts";
 import { history, stage } from "./support/stage.ts";

@@ -1,6 +1,6 @@
 /** Groups of more than fifty, where no device opens a successor by itself; over the relay's own rules in one process. */
 import { newConversation } from "../../client/src/session/conversation.ts";
-import { isLeftAlone, mayGoOnElsewhere } from "../../client/src/session/successor.ts";
+import { isLeftAlone, mayGoOnElsewhere } from "../../client/src/session/repair/successor.ts";
 import { closeAll, kinds, loseCommit, say } from "./support/conversations.ts";
 import { history, stage, type Stage } from "./support/stage.ts";
 import { publishKeyPackage, stranger } from "./support/stranger.ts";

@@ -7,13 +7,13 @@ import {
   decodeAccountMessage,
   encodeAccountMessage,
   type AccountMessage,
-} from "../../client/src/session/accountMessage.ts";
-import { createIdentity, decodeIdentity, deviceKeysOf, enrol } from "../../client/src/session/identity.ts";
-import { pskOf, sealAnswer } from "../../client/src/session/linkAnswer.ts";
-import { linkCodeText, parseLinkCode } from "../../client/src/session/linkCode.ts";
-import { createLinkSession, linkCodeOf, offerMessage, openOffer } from "../../client/src/session/linkOffer.ts";
-import { recordWithDevice } from "../../client/src/session/nextRecord.ts";
-import { sealSecret } from "../../client/src/session/renewedSecret.ts";
+} from "../../client/src/session/identity/accountMessage.ts";
+import { createIdentity, decodeIdentity, deviceKeysOf, enrol } from "../../client/src/session/identity/identity.ts";
+import { pskOf, sealAnswer } from "../../client/src/session/linking/linkAnswer.ts";
+import { linkCodeText, parseLinkCode } from "../../client/src/session/linking/linkCode.ts";
+import { createLinkSession, linkCodeOf, offerMessage, openOffer } from "../../client/src/session/linking/linkOffer.ts";
+import { recordWithDevice } from "../../client/src/session/identity/nextRecord.ts";
+import { sealSecret } from "../../client/src/session/identity/renewedSecret.ts";
 import { codeOf, linked, newcomer, type Newcomer } from "./support/household.ts";
 import { sending, socketOf, thiefOf } from "./support/intruder.ts";
 import { provider, suite } from "./support/primitives.ts";

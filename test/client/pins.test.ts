@@ -2,8 +2,8 @@
 import type { Client, Conversation } from "@tacit/client";
 import type { ConversationState } from "../../client/src/session/conversation.ts";
 import { contradicted, isMet, withAccepted } from "../../client/src/conversation/pinsInConversation.ts";
-import type { Peer } from "../../client/src/session/peers.ts";
-import { identities } from "../../client/src/session/group.ts";
+import type { Peer } from "../../client/src/session/identity/peers.ts";
+import { identities } from "../../client/src/session/group/group.ts";
 import { encodeBase64Url } from "@tacit/protocol";
 import { directConversationId } from "../../client/src/session/conversation.ts";
 import { device, provider } from "./support/devices.ts";

@@ -10,7 +10,7 @@ import {
   type Signed,
 } from "@tacit/protocol";
 import { sealedStore } from "../../client/src/sealedStore.ts";
-import { sign } from "../../client/src/session/accountRecord.ts";
+import { sign } from "../../client/src/session/identity/accountRecord.ts";
 import {
   createIdentity,
   decodeIdentity,
@@ -18,13 +18,13 @@ import {
   encodeIdentity,
   isHolder,
   type Holder,
-} from "../../client/src/session/identity.ts";
+} from "../../client/src/session/identity/identity.ts";
 import {
   recordUnderNewKey,
   recordWithDevice,
   recordWithoutDevices,
   type Signer,
-} from "../../client/src/session/nextRecord.ts";
+} from "../../client/src/session/identity/nextRecord.ts";
 import { codeOf, linked } from "./support/household.ts";
 import { provider, suite } from "./support/primitives.ts";
 import { stage, type Stage } from "./support/stage.ts";

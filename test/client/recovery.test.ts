@@ -11,10 +11,10 @@ import {
   isHolder,
   type Holder,
   type Identity,
-} from "../../client/src/session/identity.ts";
-import { connectProtocols } from "../../client/src/session/proof.ts";
-import { recordWithDevice, recordWithNames, type Signer } from "../../client/src/session/nextRecord.ts";
-import { readRecoveryCode } from "../../client/src/session/recoveryCode.ts";
+} from "../../client/src/session/identity/identity.ts";
+import { connectProtocols } from "../../client/src/session/identity/proof.ts";
+import { recordWithDevice, recordWithNames, type Signer } from "../../client/src/session/identity/nextRecord.ts";
+import { readRecoveryCode } from "../../client/src/session/identity/recoveryCode.ts";
 import { bareDevice, message, provider, type BareDevice, type BareOptions } from "./support/bareDevice.ts";
 import { doom } from "./support/crash.ts";
 import { suite } from "./support/devices.ts";

@@ -1,7 +1,7 @@
 /** People who compare numbers, block each other, lose all their devices and come back: with whole clients. */
 import { connect, type Client, type ClientEvents, type Conversation, type Store } from "@tacit/client";
 import { memoryStore } from "@tacit/client/memory";
-import { newRecoveryCode } from "../../client/src/session/recoveryCode.ts";
+import { newRecoveryCode } from "../../client/src/session/identity/recoveryCode.ts";
 import { say } from "./support/conversations.ts";
 import { provider } from "./support/devices.ts";
 import { codeOf } from "./support/household.ts";

@@ -9,7 +9,7 @@ import { nodeProvider } from "@tacit/mls/providers/node";
 import { isBase64Url } from "@tacit/protocol";
 import { startLocalTacit, type LocalTacit } from "../../bench/localTacit.ts";
 import type { LiveConversation } from "../../client/src/conversation/liveConversation.ts";
-import { readRecoveryCode } from "../../client/src/session/recoveryCode.ts";
+import { readRecoveryCode } from "../../client/src/session/identity/recoveryCode.ts";
 import { bytesWithin } from "../support/bytesWithin.ts";
 
 /** Shorter secrets would be found by chance. */

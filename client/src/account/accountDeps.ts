@@ -8,10 +8,10 @@ import type { TacitError } from "../errors.ts";
 import type { BlobTransfer, Clock } from "../ports.ts";
 import type { RelaySocket } from "../connection/relaySocket.ts";
 import type { SealedStore } from "../sealedStore.ts";
-import type { VerifiedRecord } from "../session/accountRecord.ts";
+import type { VerifiedRecord } from "../session/identity/accountRecord.ts";
 import type { CryptoContext } from "../session/cryptoContext.ts";
-import type { ArchivedConversation } from "../session/historyArchive.ts";
-import type { Identity } from "../session/identity.ts";
+import type { ArchivedConversation } from "../session/history/historyArchive.ts";
+import type { Identity } from "../session/identity/identity.ts";
 
 export interface OwnAccountDeps {
   readonly store: SealedStore;

@@ -3,7 +3,7 @@ import { DeviceLinking, type Linked } from "../linking/deviceLinking.ts";
 import type { Hello } from "../connection/connection.ts";
 import { TacitError } from "../errors.ts";
 import { LostAnswer, Refused, type RelaySocket } from "../connection/relaySocket.ts";
-import { createIdentity, enrol } from "../session/identity.ts";
+import { createIdentity, enrol } from "../session/identity/identity.ts";
 import { historyToTake } from "../linking/takeHistory.ts";
 import type { OwnAccountDeps } from "./accountDeps.ts";
 import type { OwnIdentity } from "./ownIdentity.ts";

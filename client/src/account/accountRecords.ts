@@ -9,11 +9,11 @@ import { TacitError } from "../errors.ts";
 import type { Met, PeerBook } from "./peerBook.ts";
 import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import type { SealedStore } from "../sealedStore.ts";
-import { succession, verifyRecord, type VerifiedRecord } from "../session/accountRecord.ts";
+import { succession, verifyRecord, type VerifiedRecord } from "../session/identity/accountRecord.ts";
 import { fromUtf8, utf8 } from "../session/bytes.ts";
 import type { CryptoProvider } from "../session/cryptoContext.ts";
-import type { Shown } from "../session/peers.ts";
-import { evidenceIn, isReceiptFor, verifyReceipt, type RecordEvidence } from "../session/receipt.ts";
+import type { Shown } from "../session/identity/peers.ts";
+import { evidenceIn, isReceiptFor, verifyReceipt, type RecordEvidence } from "../session/identity/receipt.ts";
 import { translate } from "../translate.ts";
 
 export interface AccountRecordsDeps {

@@ -7,7 +7,7 @@ import type { SealedStore } from "../sealedStore.ts";
 import { fromUtf8, utf8 } from "../session/bytes.ts";
 import type { Change } from "../session/conversationStore.ts";
 import { randomId, type CryptoProvider } from "../session/cryptoContext.ts";
-import type { AccountSend } from "../session/recordTask.ts";
+import type { AccountSend } from "../session/identity/recordTask.ts";
 import { translate } from "../translate.ts";
 
 export interface AccountSendsDeps {

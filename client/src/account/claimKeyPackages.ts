@@ -5,7 +5,7 @@ import type { Connection } from "../connection/connection.ts";
 import { TacitError } from "../errors.ts";
 import type { PeerBook } from "./peerBook.ts";
 import { LostAnswer } from "../connection/relaySocket.ts";
-import { isKeyPackageCurrent, isKeyPackageValid, isOf } from "../session/claimed.ts";
+import { isKeyPackageCurrent, isKeyPackageValid, isOf } from "../session/group/claimed.ts";
 import type { Claimed } from "../session/conversation.ts";
 import type { CryptoContext } from "../session/cryptoContext.ts";
 import { identityChanged } from "../translate.ts";

@@ -4,8 +4,8 @@ import type { AccountRecords } from "./accountRecords.ts";
 import { TacitError } from "../errors.ts";
 import type { PeerBook } from "./peerBook.ts";
 import { sha256, type CryptoProvider } from "../session/cryptoContext.ts";
-import type { Peer } from "../session/peers.ts";
-import { isSameNumber, safetyNumber, type Person, type SafetyNumber } from "../session/safetyNumber.ts";
+import type { Peer } from "../session/identity/peers.ts";
+import { isSameNumber, safetyNumber, type Person, type SafetyNumber } from "../session/identity/safetyNumber.ts";
 import { translate } from "../translate.ts";
 
 export interface Contact {

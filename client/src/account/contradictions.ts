@@ -1,7 +1,7 @@
 /** Other records of the own account than the one that this device knows: each version is told of once. */
 import type { Signed } from "@tacit/protocol";
 import { equivocation } from "./equivocation.ts";
-import { evidenceIn } from "../session/receipt.ts";
+import { evidenceIn } from "../session/identity/receipt.ts";
 import type { OwnAccountDeps } from "./accountDeps.ts";
 import type { OwnIdentity } from "./ownIdentity.ts";
 

@@ -1,6 +1,6 @@
 /** A relay that shows people different accounts, as the application is told. */
 import type { Signed } from "@tacit/protocol";
-import type { RecordEvidence } from "../session/receipt.ts";
+import type { RecordEvidence } from "../session/identity/receipt.ts";
 
 /** The relay showed two records of one version of an account: to this device, or to it and a device of that account. */
 export interface RelayEquivocation {

@@ -15,11 +15,11 @@ import { TacitError } from "../errors.ts";
 import { badName, HolderLinking } from "../linking/holderLinking.ts";
 import type { Subject } from "../observable.ts";
 import type { RelaySocket } from "../connection/relaySocket.ts";
-import type { VerifiedRecord } from "../session/accountRecord.ts";
-import { decodeAccountMessage } from "../session/accountMessage.ts";
+import type { VerifiedRecord } from "../session/identity/accountRecord.ts";
+import { decodeAccountMessage } from "../session/identity/accountMessage.ts";
 import type { HeardRecord } from "../session/conversation.ts";
-import { isDeviceName } from "../session/deviceNames.ts";
-import { isHolder, newAccountSecret, type Enrolment, type Identity } from "../session/identity.ts";
+import { isDeviceName } from "../session/identity/deviceNames.ts";
+import { isHolder, newAccountSecret, type Enrolment, type Identity } from "../session/identity/identity.ts";
 import { HistoryTaking } from "../linking/takeHistory.ts";
 
 export class OwnAccount {

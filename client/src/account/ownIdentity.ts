@@ -4,10 +4,10 @@ import type { Device, Observable } from "../api.ts";
 import { TacitError } from "../errors.ts";
 import { subject, type Subject } from "../observable.ts";
 import type { SealedStore } from "../sealedStore.ts";
-import { verifyRecord, type VerifiedRecord } from "../session/accountRecord.ts";
+import { verifyRecord, type VerifiedRecord } from "../session/identity/accountRecord.ts";
 import type { Change } from "../session/conversationStore.ts";
 import type { CryptoContext } from "../session/cryptoContext.ts";
-import type { DeviceNames } from "../session/deviceNames.ts";
+import type { DeviceNames } from "../session/identity/deviceNames.ts";
 import {
   createIdentity,
   decodeIdentity,
@@ -17,8 +17,8 @@ import {
   type Enrolment,
   type Holder,
   type Identity,
-} from "../session/identity.ts";
-import { decodeTask, namesOf, type RecordTask } from "../session/recordTask.ts";
+} from "../session/identity/identity.ts";
+import { decodeTask, namesOf, type RecordTask } from "../session/identity/recordTask.ts";
 import type { OwnAccountDeps } from "./accountDeps.ts";
 
 /** What the store has of it. */

@@ -12,7 +12,7 @@ import {
   verified,
   type Peer,
   type Shown,
-} from "../session/peers.ts";
+} from "../session/identity/peers.ts";
 
 const peerPrefix = "p/";
 const blockPrefix = "b/";

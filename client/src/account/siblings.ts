@@ -1,10 +1,10 @@
 /** What the devices of one account tell each other. */
 import type { Signed } from "@tacit/protocol";
 import type { AccountSends } from "./accountSends.ts";
-import { encodeAccountMessage } from "../session/accountMessage.ts";
+import { encodeAccountMessage } from "../session/identity/accountMessage.ts";
 import { utf8 } from "../session/bytes.ts";
 import type { Change } from "../session/conversationStore.ts";
-import { openSecret } from "../session/renewedSecret.ts";
+import { openSecret } from "../session/identity/renewedSecret.ts";
 import type { OwnAccountDeps } from "./accountDeps.ts";
 import type { OwnIdentity } from "./ownIdentity.ts";
 

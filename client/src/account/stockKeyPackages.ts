@@ -16,7 +16,7 @@ import {
   splitForFrame,
   storedKeyPackage,
   type StockedKeyPackage,
-} from "../session/keyPackages.ts";
+} from "../session/group/keyPackages.ts";
 
 export interface StockDeps {
   readonly connection: Connection;

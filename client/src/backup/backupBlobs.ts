@@ -2,7 +2,7 @@
 import { encodeBase64Url, type BlobReference } from "@tacit/protocol";
 import { uploaded, type PayloadDeps } from "../payloads.ts";
 import { LostAnswer, Refused } from "../connection/relaySocket.ts";
-import type { BackupPart } from "../session/backup.ts";
+import type { BackupPart } from "../session/history/backup.ts";
 import { sha256 } from "../session/cryptoContext.ts";
 
 /** `sealed` was sealed under `key`. @throws Refused, LostAnswer */

@@ -6,7 +6,7 @@ import { TacitError } from "../errors.ts";
 import { subject, type Subject } from "../observable.ts";
 import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import { backoff, uniformOf } from "../session/backoff.ts";
-import { newRecoveryCode } from "../session/recoveryCode.ts";
+import { newRecoveryCode } from "../session/identity/recoveryCode.ts";
 import { translate } from "../translate.ts";
 import { backupChanges, loadBackupState, type BackupState } from "./backupState.ts";
 import { checkBackup } from "./checkBackup.ts";

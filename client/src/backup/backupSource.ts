@@ -4,11 +4,11 @@ import type { ConversationBook } from "../conversation/conversationBook.ts";
 import type { LiveConversation } from "../conversation/liveConversation.ts";
 import type { OwnAccount } from "../account/ownAccount.ts";
 import type { PeerBook } from "../account/peerBook.ts";
-import type { LeafIdentity } from "../session/authenticate.ts";
-import type { BackedUpConversation } from "../session/backup.ts";
+import type { LeafIdentity } from "../session/group/authenticate.ts";
+import type { BackedUpConversation } from "../session/history/backup.ts";
 import { isKept } from "../session/conversation.ts";
-import { identities } from "../session/group.ts";
-import { isHolder } from "../session/identity.ts";
+import { identities } from "../session/group/group.ts";
+import { isHolder } from "../session/identity/identity.ts";
 import type { BackupSource } from "./makeBackup.ts";
 
 export function backupSource(

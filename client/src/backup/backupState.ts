@@ -1,8 +1,8 @@
 /** What this device knows of the backup that it keeps, in the store: the key, what the relay has, and which blob holds what. */
 import { decodeBase64Url, encodeBase64Url } from "@tacit/protocol";
 import type { SealedStore } from "../sealedStore.ts";
-import type { BackupPart } from "../session/backup.ts";
-import { nothingSaved, type Chunk, type Saved } from "../session/backupChunks.ts";
+import type { BackupPart } from "../session/history/backup.ts";
+import { nothingSaved, type Chunk, type Saved } from "../session/history/backupChunks.ts";
 import { parseJson, utf8 } from "../session/bytes.ts";
 import type { Change } from "../session/conversationStore.ts";
 

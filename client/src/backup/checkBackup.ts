@@ -2,8 +2,8 @@
 import { decodeBase64Url } from "@tacit/protocol";
 import type { PayloadDeps } from "../payloads.ts";
 import { uniformOf } from "../session/backoff.ts";
-import { openIndex, openManifest, partsOf, type BackupManifest, type BackupPart } from "../session/backup.ts";
-import { unpackHistory } from "../session/historyArchive.ts";
+import { openIndex, openManifest, partsOf, type BackupManifest, type BackupPart } from "../session/history/backup.ts";
+import { unpackHistory } from "../session/history/historyArchive.ts";
 import { downloadPart, locatePart } from "./backupBlobs.ts";
 import type { BackupState } from "./backupState.ts";
 import { isOwn } from "./makeBackup.ts";

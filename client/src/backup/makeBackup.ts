@@ -16,13 +16,13 @@ import {
   type BackupIndex,
   type BackupManifest,
   type BackupPart,
-} from "../session/backup.ts";
-import { chunkBytes, planChunks, withGivenUp, type Chunk, type Segment } from "../session/backupChunks.ts";
+} from "../session/history/backup.ts";
+import { chunkBytes, planChunks, withGivenUp, type Chunk, type Segment } from "../session/history/backupChunks.ts";
 import { utf8 } from "../session/bytes.ts";
 import { decodeTimelineItem, timelineKey, timelinePrefix } from "../session/conversationStore.ts";
 import { sha256, type CryptoProvider } from "../session/cryptoContext.ts";
-import { packHistory, type ArchivedConversation } from "../session/historyArchive.ts";
-import type { RecordMark } from "../session/recordMark.ts";
+import { packHistory, type ArchivedConversation } from "../session/history/historyArchive.ts";
+import type { RecordMark } from "../session/identity/recordMark.ts";
 import type { TimelineItem } from "../session/timeline.ts";
 import { locatePart, uploadPart } from "./backupBlobs.ts";
 import { restoredConversations } from "./restored.ts";

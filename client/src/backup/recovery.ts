@@ -17,7 +17,7 @@ import { TacitError } from "../errors.ts";
 import type { PeerBook } from "../account/peerBook.ts";
 import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import type { SealedStore } from "../sealedStore.ts";
-import { certificateFor } from "../session/accountRecord.ts";
+import { certificateFor } from "../session/identity/accountRecord.ts";
 import {
   openIndex,
   openManifest,
@@ -27,13 +27,13 @@ import {
   encodeIndex,
   type BackupManifest,
   type BackupPart,
-} from "../session/backup.ts";
+} from "../session/history/backup.ts";
 import { parseJson, utf8 } from "../session/bytes.ts";
 import { decodeTimelineItem, timelineKey, timelinePrefix, type Change } from "../session/conversationStore.ts";
 import type { CryptoProvider } from "../session/cryptoContext.ts";
-import { unpackHistory } from "../session/historyArchive.ts";
-import { deviceKeysOf, newAccountSecret, type Holder, type Identity } from "../session/identity.ts";
-import { recordUnderNewKey } from "../session/nextRecord.ts";
+import { unpackHistory } from "../session/history/historyArchive.ts";
+import { deviceKeysOf, newAccountSecret, type Holder, type Identity } from "../session/identity/identity.ts";
+import { recordUnderNewKey } from "../session/identity/nextRecord.ts";
 import { downloadPart, locatePart, uploadPart } from "./backupBlobs.ts";
 import type { BackupKeeper } from "./backupKeeper.ts";
 import { restored, storedRestored, type RestoredConversation } from "./restored.ts";

@@ -4,12 +4,12 @@
  */
 import { isDirect } from "@tacit/protocol";
 import type { SealedStore } from "../sealedStore.ts";
-import type { BackedUpConversation } from "../session/backup.ts";
+import type { BackedUpConversation } from "../session/history/backup.ts";
 import { parseJson, utf8 } from "../session/bytes.ts";
 import { newConversation, type ConversationState } from "../session/conversation.ts";
 import type { Change } from "../session/conversationStore.ts";
-import { plainData } from "../session/groupData.ts";
-import { newRepair } from "../session/repair.ts";
+import { plainData } from "../session/group/groupData.ts";
+import { newRepair } from "../session/repair/repair.ts";
 import type { TimelineItem } from "../session/timeline.ts";
 
 export interface RestoredConversation extends BackedUpConversation {

@@ -6,11 +6,19 @@ import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import { uniformOf } from "../session/backoff.ts";
 import { randomId } from "../session/cryptoContext.ts";
 import { noted, silent, type ConversationState } from "../session/conversation.ts";
-import { askedInDoubt, isInDoubt, successorToName } from "../session/doubt.ts";
-import { callBegun, callEnded, hasCalled, roundBegun, roundEnded, type Repair, type Round } from "../session/repair.ts";
-import type { RepairRequest } from "../session/repairRequest.ts";
-import { identities } from "../session/group.ts";
-import { withRepair } from "../session/successor.ts";
+import { askedInDoubt, isInDoubt, successorToName } from "../session/repair/doubt.ts";
+import {
+  callBegun,
+  callEnded,
+  hasCalled,
+  roundBegun,
+  roundEnded,
+  type Repair,
+  type Round,
+} from "../session/repair/repair.ts";
+import type { RepairRequest } from "../session/repair/repairRequest.ts";
+import { identities } from "../session/group/group.ts";
+import { withRepair } from "../session/repair/successor.ts";
 
 /** Devices that are asked at a time, and how many of the own account among them. */
 const asked = 8;

@@ -6,7 +6,7 @@ import type { Met, PeerBook } from "../account/peerBook.ts";
 import type { BlobTransfer, Clock, Logger } from "../ports.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import type { Claimed, HeardRecord, SessionContext } from "../session/conversation.ts";
-import type { RepairRequest } from "../session/repairRequest.ts";
+import type { RepairRequest } from "../session/repair/repairRequest.ts";
 
 export interface ConversationDeps {
   /** As this device is now: its certificate and its account's record change. */

@@ -10,7 +10,7 @@ import { isDirect } from "@tacit/protocol";
 import { wipe } from "../session/bytes.ts";
 import { merged, noted, silent, type ConversationState, type Step } from "../session/conversation.ts";
 import { changes, type Change } from "../session/conversationStore.ts";
-import { identities } from "../session/group.ts";
+import { identities } from "../session/group/group.ts";
 import { withoutRemains } from "../session/remains.ts";
 import { ShownMessages } from "./shownMessages.ts";
 

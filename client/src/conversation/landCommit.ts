@@ -3,9 +3,9 @@ import { encodeBase64Url, limits, type Answer, type BlobReference, type Payload,
 import type { Connection } from "../connection/connection.ts";
 import { sendable, sendableTogether, uploaded, type PayloadDeps } from "../payloads.ts";
 import { Refused } from "../connection/relaySocket.ts";
-import type { ReadEntry } from "../session/applied.ts";
+import type { ReadEntry } from "../session/reading/applied.ts";
 import type { ConversationState, PendingCommit } from "../session/conversation.ts";
-import { groupDataOf } from "../session/group.ts";
+import { groupDataOf } from "../session/group/group.ts";
 import { utf8 } from "../session/bytes.ts";
 
 export interface LandingDeps extends PayloadDeps {

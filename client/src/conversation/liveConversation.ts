@@ -21,14 +21,14 @@ import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import { silent, type ConversationState, type IntentBody, type Step } from "../session/conversation.ts";
 import type { Change } from "../session/conversationStore.ts";
 import { randomId } from "../session/cryptoContext.ts";
-import { longestTitle, roleOf, type Role } from "../session/groupData.ts";
-import { identities } from "../session/group.ts";
+import { longestTitle, roleOf, type Role } from "../session/group/groupData.ts";
+import { identities } from "../session/group/group.ts";
 import { isRenewalDue } from "../session/renewal.ts";
 import { enqueue } from "../session/outbox.ts";
 import { openSignal, sealSignal } from "../session/signal.ts";
 import { isDirect, encodeBase64Url, type Push } from "@tacit/protocol";
 import type { TimelineItem } from "../session/timeline.ts";
-import { wantRepair } from "../session/wantRepair.ts";
+import { wantRepair } from "../session/repair/wantRepair.ts";
 import { identityChanged } from "../translate.ts";
 
 /** MLS and JSON around it fit a blob with ease. */

@@ -5,7 +5,7 @@ import type { ConversationDeps } from "./conversationDeps.ts";
 import { TacitError } from "../errors.ts";
 import { fetched, uploaded } from "../payloads.ts";
 import { concat } from "../session/bytes.ts";
-import type { Picture } from "../session/groupData.ts";
+import type { Picture } from "../session/group/groupData.ts";
 
 type PictureDeps = Pick<ConversationDeps, "connection" | "blobs" | "context">;
 

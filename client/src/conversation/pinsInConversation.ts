@@ -6,10 +6,10 @@
  */
 import { isDirect } from "@tacit/protocol";
 import type { PeerBook } from "../account/peerBook.ts";
-import type { LeafIdentity } from "../session/authenticate.ts";
+import type { LeafIdentity } from "../session/group/authenticate.ts";
 import type { ConversationState } from "../session/conversation.ts";
-import { identities } from "../session/group.ts";
-import type { Peer } from "../session/peers.ts";
+import { identities } from "../session/group/group.ts";
+import type { Peer } from "../session/identity/peers.ts";
 
 type Pins = Pick<PeerBook, "get">;
 

@@ -7,14 +7,14 @@ import { askWhetherLanded, landedEntry } from "./landCommit.ts";
 import { received } from "../payloads.ts";
 import { LostAnswer } from "../connection/relaySocket.ts";
 import { keyOf } from "./shownMessages.ts";
-import type { ReadEntry } from "../session/applied.ts";
-import { applyEntry } from "../session/applyEntry.ts";
+import type { ReadEntry } from "../session/reading/applied.ts";
+import { applyEntry } from "../session/reading/applyEntry.ts";
 import { merged, silent, type ConversationState, type Step } from "../session/conversation.ts";
 import { wipe } from "../session/bytes.ts";
-import { secretsOnlyIn } from "../session/storedGroup.ts";
-import { passExpired, passOver } from "../session/passOver.ts";
+import { secretsOnlyIn } from "../session/group/storedGroup.ts";
+import { passExpired, passOver } from "../session/reading/passOver.ts";
 import type { TimelineMessage } from "../session/timeline.ts";
-import { withUnheard } from "../session/unheard.ts";
+import { withUnheard } from "../session/reading/unheard.ts";
 
 /** Bytes of payloads that are held while a page is read. */
 const readBudget = 1024 * 1024;

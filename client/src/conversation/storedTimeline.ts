@@ -2,7 +2,7 @@
 import type { SealedStore } from "../sealedStore.ts";
 import { recentLimit, type ConversationState } from "../session/conversation.ts";
 import { decodeTimelineItem, timelinePrefix } from "../session/conversationStore.ts";
-import { handedId, importedPrefix } from "../session/importedHistory.ts";
+import { handedId, importedPrefix } from "../session/history/importedHistory.ts";
 import { keyOf } from "./shownMessages.ts";
 
 type Reading = Pick<SealedStore, "scan">;

@@ -3,7 +3,7 @@ import { encodeBase64Url } from "@tacit/protocol";
 import type { Client } from "../api.ts";
 import { TacitError } from "../errors.ts";
 import { newConversation, type ConversationState, type SessionContext } from "../session/conversation.ts";
-import { longestTitle, plainData, type Picture } from "../session/groupData.ts";
+import { longestTitle, plainData, type Picture } from "../session/group/groupData.ts";
 import { newIntent, withIntent } from "../session/intents.ts";
 
 /** Members whom the commit that creates a group adds itself; more are invited after it. */

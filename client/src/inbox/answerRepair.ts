@@ -2,7 +2,7 @@
 import type { ConversationBook } from "../conversation/conversationBook.ts";
 import type { ConversationDeps } from "../conversation/conversationDeps.ts";
 import { uniformOf } from "../session/backoff.ts";
-import { isToBeReadmitted, openRepairRequest } from "../session/repairRequest.ts";
+import { isToBeReadmitted, openRepairRequest } from "../session/repair/repairRequest.ts";
 
 /** Longest that whoever asks waits for this device: milliseconds. */
 const readmissionDelay = { own: 1_000, others: 5_000 };

@@ -10,9 +10,9 @@ import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import { silent, type ConversationState, type SessionContext, type Step } from "../session/conversation.ts";
 import type { Change } from "../session/conversationStore.ts";
-import { leftBehind } from "../session/doubt.ts";
-import { identities } from "../session/group.ts";
-import { handedId, importedKey } from "../session/importedHistory.ts";
+import { leftBehind } from "../session/repair/doubt.ts";
+import { identities } from "../session/group/group.ts";
+import { handedId, importedKey } from "../session/history/importedHistory.ts";
 import {
   acceptInvitation,
   beginning,
@@ -24,10 +24,10 @@ import {
   type OpenedInvitation,
 } from "../session/joining.ts";
 import { newIntent } from "../session/intents.ts";
-import { decodeKeyPackageItem, keyPackageKey } from "../session/keyPackages.ts";
-import { largestTree, unwrapWelcome } from "../session/welcomeTree.ts";
+import { decodeKeyPackageItem, keyPackageKey } from "../session/group/keyPackages.ts";
+import { largestTree, unwrapWelcome } from "../session/group/welcomeTree.ts";
 import { wipe } from "../session/bytes.ts";
-import { secretsOnlyIn } from "../session/storedGroup.ts";
+import { secretsOnlyIn } from "../session/group/storedGroup.ts";
 import { behindStored } from "../conversation/storedTimeline.ts";
 
 export interface WelcomeDeps {

@@ -9,14 +9,18 @@ import { listenerSet } from "../observable.ts";
 import type { Clock } from "../ports.ts";
 import { LostAnswer, Refused, type RelaySocket } from "../connection/relaySocket.ts";
 import type { SealedStore } from "../sealedStore.ts";
-import { decodeAccountMessage, encodeAccountMessage, type LinkAnswerMessage } from "../session/accountMessage.ts";
-import { certificateFor, verifyRecord, type VerifiedRecord } from "../session/accountRecord.ts";
+import {
+  decodeAccountMessage,
+  encodeAccountMessage,
+  type LinkAnswerMessage,
+} from "../session/identity/accountMessage.ts";
+import { certificateFor, verifyRecord, type VerifiedRecord } from "../session/identity/accountRecord.ts";
 import type { Change } from "../session/conversationStore.ts";
 import { sha256, type CryptoContext } from "../session/cryptoContext.ts";
-import { isDeviceName } from "../session/deviceNames.ts";
-import { deviceKeysOf, type Enrolled, type Identity } from "../session/identity.ts";
-import { openAnswer, type HandedHistory, type LinkAnswer } from "../session/linkAnswer.ts";
-import { linkCodeQr, linkCodeText } from "../session/linkCode.ts";
+import { isDeviceName } from "../session/identity/deviceNames.ts";
+import { deviceKeysOf, type Enrolled, type Identity } from "../session/identity/identity.ts";
+import { openAnswer, type HandedHistory, type LinkAnswer } from "../session/linking/linkAnswer.ts";
+import { linkCodeQr, linkCodeText } from "../session/linking/linkCode.ts";
 import {
   createLinkSession,
   decodeLinkSessions,
@@ -25,7 +29,7 @@ import {
   linkCodeOf,
   offerMessage,
   type LinkSession,
-} from "../session/linkOffer.ts";
+} from "../session/linking/linkOffer.ts";
 
 export interface DeviceLinkingDeps {
   readonly store: SealedStore;

@@ -3,7 +3,7 @@
  * count for nothing until a code names one. A new device repeats its offer, so none is lost by being dropped.
  */
 import type { Clock } from "../ports.ts";
-import type { LinkOfferMessage } from "../session/accountMessage.ts";
+import type { LinkOfferMessage } from "../session/identity/accountMessage.ts";
 
 const kept = 32;
 

@@ -5,9 +5,14 @@ import { received, uploaded, type PayloadDeps } from "../payloads.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import { isKept } from "../session/conversation.ts";
 import { conversationPrefix, decodeTimelineItem, timelinePrefix, type Change } from "../session/conversationStore.ts";
-import { handOverLimits, packHistory, unpackHistory, type ArchivedConversation } from "../session/historyArchive.ts";
-import { imported } from "../session/importedHistory.ts";
-import type { HandedHistory } from "../session/linkAnswer.ts";
+import {
+  handOverLimits,
+  packHistory,
+  unpackHistory,
+  type ArchivedConversation,
+} from "../session/history/historyArchive.ts";
+import { imported } from "../session/history/importedHistory.ts";
+import type { HandedHistory } from "../session/linking/linkAnswer.ts";
 
 /** The newest of what the timeline of a conversation holds. */
 async function archived(

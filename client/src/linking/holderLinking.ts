@@ -6,16 +6,22 @@ import { HeldOffers } from "./heldOffers.ts";
 import { handOver } from "./historyHandOver.ts";
 import type { BlobTransfer, Clock } from "../ports.ts";
 import type { SealedStore } from "../sealedStore.ts";
-import type { LinkOfferMessage } from "../session/accountMessage.ts";
+import type { LinkOfferMessage } from "../session/identity/accountMessage.ts";
 import { concat, parseJson, sameBytes, utf8 } from "../session/bytes.ts";
 import type { Change } from "../session/conversationStore.ts";
 import { sha256, type CryptoContext } from "../session/cryptoContext.ts";
-import { isDeviceName } from "../session/deviceNames.ts";
-import type { ArchivedConversation } from "../session/historyArchive.ts";
-import { pskOf, type HandedHistory } from "../session/linkAnswer.ts";
-import { parseLinkCode, type LinkCode } from "../session/linkCode.ts";
-import { isOfferCurrent, isOfferFor, linkCodeLifetime, openOffer, type LinkOffer } from "../session/linkOffer.ts";
-import type { Intent } from "../session/recordTask.ts";
+import { isDeviceName } from "../session/identity/deviceNames.ts";
+import type { ArchivedConversation } from "../session/history/historyArchive.ts";
+import { pskOf, type HandedHistory } from "../session/linking/linkAnswer.ts";
+import { parseLinkCode, type LinkCode } from "../session/linking/linkCode.ts";
+import {
+  isOfferCurrent,
+  isOfferFor,
+  linkCodeLifetime,
+  openOffer,
+  type LinkOffer,
+} from "../session/linking/linkOffer.ts";
+import type { Intent } from "../session/identity/recordTask.ts";
 import { translate } from "../translate.ts";
 
 export interface HolderLinkingDeps {

@@ -4,8 +4,8 @@ import { takenOver } from "./historyHandOver.ts";
 import type { PayloadDeps } from "../payloads.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import type { Change } from "../session/conversationStore.ts";
-import type { HandedHistory } from "../session/linkAnswer.ts";
-import { decodeHandedHistory, encodeHandedHistory } from "../session/recordTask.ts";
+import type { HandedHistory } from "../session/linking/linkAnswer.ts";
+import { decodeHandedHistory, encodeHandedHistory } from "../session/identity/recordTask.ts";
 
 export interface HistoryDeps extends PayloadDeps {
   readonly store: SealedStore;

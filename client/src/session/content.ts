@@ -10,7 +10,7 @@
 import { entryId, hash } from "@tacit/protocol";
 import { isCount, parseJson, utf8 } from "./bytes.ts";
 import { parse } from "./parse.ts";
-import { decodeRecordMark, type RecordMark } from "./recordMark.ts";
+import { decodeRecordMark, type RecordMark } from "./identity/recordMark.ts";
 
 /** A place in the log, and the hash up to it; base64url. */
 export interface LogMark {

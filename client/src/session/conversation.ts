@@ -3,19 +3,19 @@
  * the difference, and only then sends or shows anything.
  */
 import { directConversationName, encodeBase64Url } from "@tacit/protocol";
-import type { LeafIdentity } from "./authenticate.ts";
+import type { LeafIdentity } from "./group/authenticate.ts";
 import { utf8 } from "./bytes.ts";
 import { sha256, type CryptoContext, type CryptoProvider } from "./cryptoContext.ts";
-import { accountsOf, groupDataOf, type Group } from "./group.ts";
-import { noDoubt, type Doubt } from "./doubt.ts";
-import type { Member } from "./member.ts";
-import { isDescribedAlike, plainData, type GroupData, type Picture, type Role } from "./groupData.ts";
-import type { Readmission } from "./readmissions.ts";
-import type { RecordMark } from "./recordMark.ts";
+import { accountsOf, groupDataOf, type Group } from "./group/group.ts";
+import { noDoubt, type Doubt } from "./repair/doubt.ts";
+import type { Member } from "./group/member.ts";
+import { isDescribedAlike, plainData, type GroupData, type Picture, type Role } from "./group/groupData.ts";
+import type { Readmission } from "./repair/readmissions.ts";
+import type { RecordMark } from "./identity/recordMark.ts";
 import type { RenewalPace } from "./renewal.ts";
-import type { Repair } from "./repair.ts";
+import type { Repair } from "./repair/repair.ts";
 import type { TimelineItem, TimelineNotice } from "./timeline.ts";
-import type { Unheard } from "./unheard.ts";
+import type { Unheard } from "./reading/unheard.ts";
 
 /** What a step knows of the device that takes it. */
 export interface SessionContext extends CryptoContext {

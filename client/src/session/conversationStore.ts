@@ -16,8 +16,8 @@ import {
   type Step,
 } from "./conversation.ts";
 import type { CryptoContext } from "./cryptoContext.ts";
-import type { Group } from "./group.ts";
-import { decodeGroup, encodeGroupEpoch, encodeGroupRatchets } from "./storedGroup.ts";
+import type { Group } from "./group/group.ts";
+import { decodeGroup, encodeGroupEpoch, encodeGroupRatchets } from "./group/storedGroup.ts";
 import type { TimelineItem } from "./timeline.ts";
 
 /** Without `value`: delete. */

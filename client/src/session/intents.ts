@@ -11,13 +11,13 @@ import {
   type SessionContext,
 } from "./conversation.ts";
 import { randomId } from "./cryptoContext.ts";
-import { dataAmong, roleOf, sameData, withRole, type GroupData } from "./groupData.ts";
-import { accountsIn, leaveProposals, leavesOf, type Leaf } from "./group.ts";
-import { keyPackageIdentity } from "./claimed.ts";
-import { mayAdminister, mayRemove } from "./memberChange.ts";
+import { dataAmong, roleOf, sameData, withRole, type GroupData } from "./group/groupData.ts";
+import { accountsIn, leaveProposals, leavesOf, type Leaf } from "./group/group.ts";
+import { keyPackageIdentity } from "./group/claimed.ts";
+import { mayAdminister, mayRemove } from "./group/memberChange.ts";
 import type { Wish } from "./pendingCommit.ts";
 import { isBusy } from "./renewal.ts";
-import { isReadmitted, mayReadmit } from "./readmissions.ts";
+import { isReadmitted, mayReadmit } from "./repair/readmissions.ts";
 
 /** Devices that one commit adds: with hybrid key packages it stays below what members read. */
 const devicesPerCommit = 250;

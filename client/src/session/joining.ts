@@ -10,7 +10,7 @@
  * began itself under a random name, nobody else can invite it to.
  */
 import { isDirect } from "@tacit/protocol";
-import type { LeafIdentity } from "./authenticate.ts";
+import type { LeafIdentity } from "./group/authenticate.ts";
 import {
   directConversationId,
   formerOf,
@@ -31,18 +31,18 @@ import {
   isGroupOf,
   leaveProposals,
   type Group,
-} from "./group.ts";
-import { join } from "./groupJoin.ts";
-import type { OwnKeyPackage } from "./member.ts";
-import { withoutDoubt } from "./doubt.ts";
-import { dataAmong, roleOf, type GroupData } from "./groupData.ts";
-import { dataNotices } from "./dataNotices.ts";
-import { dataChange, givesNoMore, haveOneKeyEach, mayAdminister, mayRemove, sameLooks } from "./memberChange.ts";
+} from "./group/group.ts";
+import { join } from "./group/groupJoin.ts";
+import type { OwnKeyPackage } from "./group/member.ts";
+import { withoutDoubt } from "./repair/doubt.ts";
+import { dataAmong, roleOf, type GroupData } from "./group/groupData.ts";
+import { dataNotices } from "./reading/dataNotices.ts";
+import { dataChange, givesNoMore, haveOneKeyEach, mayAdminister, mayRemove, sameLooks } from "./group/memberChange.ts";
 import { unsealed } from "./outbox.ts";
 import { secretsIn } from "./remains.ts";
-import { withinDay } from "./repairPauses.ts";
+import { withinDay } from "./repair/repairPauses.ts";
 import type { TimelineNotice } from "./timeline.ts";
-import { asBefore, withIntentAgain } from "./unheard.ts";
+import { asBefore, withIntentAgain } from "./reading/unheard.ts";
 
 export interface Invitation {
   /** The log. */

@@ -2,7 +2,7 @@
 import { encodeBase64Url } from "@tacit/protocol";
 import type { ConversationState, SessionContext, Step } from "./conversation.ts";
 import { randomId, sha256 } from "./cryptoContext.ts";
-import { proposeLeaving } from "./groupCommit.ts";
+import { proposeLeaving } from "./group/groupCommit.ts";
 
 /** The proposal, durable until the log shows it or its turn is over. */
 export async function leavePending(context: SessionContext, state: ConversationState): Promise<Step> {

@@ -3,12 +3,12 @@
  * work can stop anywhere, and goes on after a restart.
  */
 import type { ConversationState, Intent } from "./conversation.ts";
-import { isInDoubt } from "./doubt.ts";
+import { isInDoubt } from "./repair/doubt.ts";
 import { isServed, isUntidy, toTakeBack } from "./intents.ts";
-import { mayAdminister } from "./memberChange.ts";
+import { mayAdminister } from "./group/memberChange.ts";
 import { isWanted } from "./joining.ts";
-import { isRefused } from "./repair.ts";
-import { hasWaited, isShutOut, isWished, mayFollowAgain, mayGoOnElsewhere } from "./successor.ts";
+import { isRefused } from "./repair/repair.ts";
+import { hasWaited, isShutOut, isWished, mayFollowAgain, mayGoOnElsewhere } from "./repair/successor.ts";
 
 export type Action =
   | "read"

@@ -6,7 +6,7 @@ import { encodeBase64Url, limits, type Entry } from "@tacit/protocol";
 import { encodeContent, paddingFor } from "./content.ts";
 import { silent, type ConversationState, type OutboxItem, type SessionContext, type Step } from "./conversation.ts";
 import { randomId, sha256 } from "./cryptoContext.ts";
-import { encrypt } from "./groupMessages.ts";
+import { encrypt } from "./group/groupMessages.ts";
 
 /** Room in a request frame for entries, after everything around them. */
 const frameBudget = limits.requestFrame - 1_024;

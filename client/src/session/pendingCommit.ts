@@ -1,6 +1,6 @@
 /** Making the own commit: of a conversation that does not exist yet, or of a change. It is durable until the log says what ended its turn. */
 import { encodeBase64Url, isDirect } from "@tacit/protocol";
-import { encodeCommitData, type CommitData } from "./commitData.ts";
+import { encodeCommitData, type CommitData } from "./reading/commitData.ts";
 import {
   listedIn,
   type Claimed,
@@ -10,12 +10,12 @@ import {
   type Step,
 } from "./conversation.ts";
 import { randomId, sha256 } from "./cryptoContext.ts";
-import { commitChange, createGroup, type Committed, type GroupChange } from "./groupCommit.ts";
-import { accountsIn, groupDataOf, identities, leaveProposals, leavesOf, type Group } from "./group.ts";
-import { dataAmong, type GroupData } from "./groupData.ts";
-import { mayAdminister, memberChange } from "./memberChange.ts";
+import { commitChange, createGroup, type Committed, type GroupChange } from "./group/groupCommit.ts";
+import { accountsIn, groupDataOf, identities, leaveProposals, leavesOf, type Group } from "./group/group.ts";
+import { dataAmong, type GroupData } from "./group/groupData.ts";
+import { mayAdminister, memberChange } from "./group/memberChange.ts";
 import { secretsOfPending } from "./remains.ts";
-import { sealTree, treeNonce, wrapWelcome } from "./welcomeTree.ts";
+import { sealTree, treeNonce, wrapWelcome } from "./group/welcomeTree.ts";
 
 /** What a commit is to change; what members asked for and the roster needs comes on top. */
 export interface Wish {

@@ -1,7 +1,7 @@
 /** What a conversation leaves behind that is given up: it keeps no keys, and sends nothing. */
 import type { ConversationState, Step } from "./conversation.ts";
-import { epochOf } from "./group.ts";
-import { secretsOnlyIn } from "./storedGroup.ts";
+import { epochOf } from "./group/group.ts";
+import { secretsOnlyIn } from "./group/storedGroup.ts";
 
 /** The step, where it ends the conversation without anything that could be used or stolen later; all that goes is to be wiped, each once. */
 export function withoutRemains(step: Step): Step {

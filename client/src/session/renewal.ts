@@ -6,7 +6,7 @@
  */
 import { uniformOf } from "./backoff.ts";
 import type { ConversationState } from "./conversation.ts";
-import { leavesOf } from "./group.ts";
+import { leavesOf } from "./group/group.ts";
 
 const day = 86_400_000;
 

@@ -11,8 +11,8 @@
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { concat, isCount, parseJson, uint64, utf8 } from "./bytes.ts";
 import type { CryptoContext } from "./cryptoContext.ts";
-import { epochOf, exportKey, identityAt, ownLeafIndex, signatureKeyAt, type Group } from "./group.ts";
-import type { LeafIdentity } from "./authenticate.ts";
+import { epochOf, exportKey, identityAt, ownLeafIndex, signatureKeyAt, type Group } from "./group/group.ts";
+import type { LeafIdentity } from "./group/authenticate.ts";
 
 export interface Signal {
   readonly kind: "typing";

@@ -1,6 +1,6 @@
 /** What a conversation looks like to its reader, in the order of the log. Stored once, never changed. */
 
-import type { Role } from "./groupData.ts";
+import type { Role } from "./group/groupData.ts";
 
 export interface TimelineMessage {
   readonly kind: "message";

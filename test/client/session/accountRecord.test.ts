@@ -1,18 +1,18 @@
 /** The versions of an account's record: what follows what, keys that follow keys, and names that only the account's devices read. */
 import { decodeBase64Url, encodeBase64Url, type AccountRecord, type Signed } from "@tacit/protocol";
 import fc from "fast-check";
-import { succession, verifyRecord, sign, hadKey } from "../../../client/src/session/accountRecord.ts";
-import { authentication } from "../../../client/src/session/authenticate.ts";
-import { certificateOf, credentialOf } from "../../../client/src/session/certificate.ts";
-import { isDeviceName, openNames, sealNames } from "../../../client/src/session/deviceNames.ts";
-import { createIdentity, deviceKeysOf, enrol, type Holder } from "../../../client/src/session/identity.ts";
+import { succession, verifyRecord, sign, hadKey } from "../../../client/src/session/identity/accountRecord.ts";
+import { authentication } from "../../../client/src/session/group/authenticate.ts";
+import { certificateOf, credentialOf } from "../../../client/src/session/identity/certificate.ts";
+import { isDeviceName, openNames, sealNames } from "../../../client/src/session/identity/deviceNames.ts";
+import { createIdentity, deviceKeysOf, enrol, type Holder } from "../../../client/src/session/identity/identity.ts";
 import {
   recordUnderNewKey,
   recordWithDevice,
   recordWithNames,
   recordWithoutDevices,
   type Signer,
-} from "../../../client/src/session/nextRecord.ts";
+} from "../../../client/src/session/identity/nextRecord.ts";
 import { now, provider, suite } from "../support/primitives.ts";
 
 const context = { provider, suite };

@@ -10,7 +10,7 @@ import {
   type BackupIndex,
   type BackupManifest,
   type BackupPart,
-} from "../../../client/src/session/backup.ts";
+} from "../../../client/src/session/history/backup.ts";
 import { now, provider } from "../support/devices.ts";
 
 const { random } = provider;

@@ -8,7 +8,7 @@ import {
   type ChunkNeeds,
   type Saved,
   type Segment,
-} from "../../../client/src/session/backupChunks.ts";
+} from "../../../client/src/session/history/backupChunks.ts";
 
 const key = new Uint8Array(32);
 const count = (segments: readonly Segment[]): number => segments.reduce((all, { from, to }) => all + to - from + 1, 0);

@@ -1,10 +1,10 @@
 /** The steps of a conversation by themselves: what each entry of a log does to whoever reads it. */
 import { createMessage } from "@tacit/mls";
 import { encodeBase64Url } from "@tacit/protocol";
-import { encodeCommitData } from "../../../client/src/session/commitData.ts";
+import { encodeCommitData } from "../../../client/src/session/reading/commitData.ts";
 import { encodeContent } from "../../../client/src/session/content.ts";
 import { changes, decodeConversation } from "../../../client/src/session/conversationStore.ts";
-import { receive } from "../../../client/src/session/groupMessages.ts";
+import { receive } from "../../../client/src/session/group/groupMessages.ts";
 import { enqueue, nextBatch, ownEntries, sealBatch } from "../../../client/src/session/outbox.ts";
 import type { ConversationState } from "../../../client/src/session/conversation.ts";
 import { apply, couple, now, provider, rotateKeys, rotatePending, sealed, suite } from "../support/devices.ts";

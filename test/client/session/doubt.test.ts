@@ -5,16 +5,26 @@ import type { Connection } from "../../../client/src/connection/connection.ts";
 import type { ConversationBook } from "../../../client/src/conversation/conversationBook.ts";
 import type { LiveConversation } from "../../../client/src/conversation/liveConversation.ts";
 import type { Clock } from "../../../client/src/ports.ts";
-import { logDiffers } from "../../../client/src/session/applied.ts";
-import { authentication } from "../../../client/src/session/authenticate.ts";
-import { encodeCommitData } from "../../../client/src/session/commitData.ts";
+import { logDiffers } from "../../../client/src/session/reading/applied.ts";
+import { authentication } from "../../../client/src/session/group/authenticate.ts";
+import { encodeCommitData } from "../../../client/src/session/reading/commitData.ts";
 import type { ConversationState, SessionContext } from "../../../client/src/session/conversation.ts";
-import { askedInDoubt, isInDoubt, leftBehind, noDoubt, successorToName } from "../../../client/src/session/doubt.ts";
-import { identities, type Group } from "../../../client/src/session/group.ts";
+import {
+  askedInDoubt,
+  isInDoubt,
+  leftBehind,
+  noDoubt,
+  successorToName,
+} from "../../../client/src/session/repair/doubt.ts";
+import { identities, type Group } from "../../../client/src/session/group/group.ts";
 import { nextAction } from "../../../client/src/session/nextAction.ts";
-import { createRepairRequest, isToBeReadmitted, openRepairRequest } from "../../../client/src/session/repairRequest.ts";
-import { followingAgain, wantRepair } from "../../../client/src/session/wantRepair.ts";
-import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
+import {
+  createRepairRequest,
+  isToBeReadmitted,
+  openRepairRequest,
+} from "../../../client/src/session/repair/repairRequest.ts";
+import { followingAgain, wantRepair } from "../../../client/src/session/repair/wantRepair.ts";
+import { createIdentity, enrol } from "../../../client/src/session/identity/identity.ts";
 import type { LogMark } from "../../../client/src/session/content.ts";
 import {
   apply,

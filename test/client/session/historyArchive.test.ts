@@ -7,7 +7,7 @@ import {
   packHistory,
   unpackHistory,
   type ArchivedConversation,
-} from "../../../client/src/session/historyArchive.ts";
+} from "../../../client/src/session/history/historyArchive.ts";
 import type { TimelineItem } from "../../../client/src/session/timeline.ts";
 
 /** Bytes that a test can repeat. */

@@ -7,11 +7,11 @@ import {
   decodeKeyPackagePrivate,
   type Extension,
 } from "@tacit/mls";
-import { authentication } from "../../../client/src/session/authenticate.ts";
-import { encodeCommitData } from "../../../client/src/session/commitData.ts";
+import { authentication } from "../../../client/src/session/group/authenticate.ts";
+import { encodeCommitData } from "../../../client/src/session/reading/commitData.ts";
 import type { ConversationState, SessionContext } from "../../../client/src/session/conversation.ts";
 import { directConversationId, newConversation } from "../../../client/src/session/conversation.ts";
-import type { Group } from "../../../client/src/session/group.ts";
+import type { Group } from "../../../client/src/session/group/group.ts";
 import { dataExtensionOf } from "../support/groupExtension.ts";
 import type { Invitation } from "../../../client/src/session/joining.ts";
 import { createPending, withoutPending } from "../../../client/src/session/pendingCommit.ts";

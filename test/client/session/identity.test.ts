@@ -1,9 +1,9 @@
 /** Who somebody is: certificates, account records, the credential of a leaf, and what is remembered of peers. */
 import { decodeBase64Url, encodeBase64Url, type DeviceCertificate, type Signed } from "@tacit/protocol";
 import fc from "fast-check";
-import { sign, verifyRecord } from "../../../client/src/session/accountRecord.ts";
-import { authentication } from "../../../client/src/session/authenticate.ts";
-import { certificateIn, credentialOf } from "../../../client/src/session/certificate.ts";
+import { sign, verifyRecord } from "../../../client/src/session/identity/accountRecord.ts";
+import { authentication } from "../../../client/src/session/group/authenticate.ts";
+import { certificateIn, credentialOf } from "../../../client/src/session/identity/certificate.ts";
 import { decodeContent, encodeContent, paddingFor } from "../../../client/src/session/content.ts";
 import {
   createIdentity,
@@ -12,7 +12,7 @@ import {
   enrol,
   isHolder,
   migrated,
-} from "../../../client/src/session/identity.ts";
+} from "../../../client/src/session/identity/identity.ts";
 import { now, provider, suite } from "../support/devices.ts";
 
 const context = { provider, suite };

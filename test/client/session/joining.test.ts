@@ -4,14 +4,14 @@ import {
   newConversation,
   type ConversationState,
 } from "../../../client/src/session/conversation.ts";
-import type { GroupData } from "../../../client/src/session/groupData.ts";
-import { identities, leavesOf } from "../../../client/src/session/group.ts";
-import { plainData } from "../../../client/src/session/groupData.ts";
+import type { GroupData } from "../../../client/src/session/group/groupData.ts";
+import { identities, leavesOf } from "../../../client/src/session/group/group.ts";
+import { plainData } from "../../../client/src/session/group/groupData.ts";
 import { acceptInvitation, openInvitation } from "../../../client/src/session/joining.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
 import { changePending, createPending } from "../../../client/src/session/pendingCommit.ts";
 import { withoutRemains } from "../../../client/src/session/remains.ts";
-import { asksFirst, succeeding } from "../../../client/src/session/successor.ts";
+import { asksFirst, succeeding } from "../../../client/src/session/repair/successor.ts";
 import { apply, device, joinByWelcome, keyPackageOf, now, provider, TestLog } from "../support/devices.ts";
 import { accountKey, deviceUnder, forgedInvitation, party } from "../support/forger.ts";
 

@@ -1,6 +1,6 @@
 /** The code that goes from screen to screen: whatever is typed, it is the same code or none. */
 import fc from "fast-check";
-import { linkCodeQr, linkCodeText, parseLinkCode } from "../../../client/src/session/linkCode.ts";
+import { linkCodeQr, linkCodeText, parseLinkCode } from "../../../client/src/session/linking/linkCode.ts";
 
 const bytes = fc.uint8Array({ minLength: 16, maxLength: 16 });
 const codes = fc.record({ secret: bytes, offerHash: bytes });

@@ -1,9 +1,9 @@
 /** Offers, answers and renewed secrets by themselves: whom they convince, and whom they do not. */
 import { encodeBase64Url } from "@tacit/protocol";
-import { decodeAccountMessage, encodeAccountMessage } from "../../../client/src/session/accountMessage.ts";
-import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
-import { openAnswer, pskOf, sealAnswer, type LinkAnswer } from "../../../client/src/session/linkAnswer.ts";
-import { linkCodeText, parseLinkCode } from "../../../client/src/session/linkCode.ts";
+import { decodeAccountMessage, encodeAccountMessage } from "../../../client/src/session/identity/accountMessage.ts";
+import { createIdentity, enrol } from "../../../client/src/session/identity/identity.ts";
+import { openAnswer, pskOf, sealAnswer, type LinkAnswer } from "../../../client/src/session/linking/linkAnswer.ts";
+import { linkCodeText, parseLinkCode } from "../../../client/src/session/linking/linkCode.ts";
 import {
   createLinkSession,
   decodeLinkSessions,
@@ -14,8 +14,8 @@ import {
   linkHpke,
   offerMessage,
   openOffer,
-} from "../../../client/src/session/linkOffer.ts";
-import { openSecret, sealSecret } from "../../../client/src/session/renewedSecret.ts";
+} from "../../../client/src/session/linking/linkOffer.ts";
+import { openSecret, sealSecret } from "../../../client/src/session/identity/renewedSecret.ts";
 import { bytesWithin } from "../../support/bytesWithin.ts";
 import { now, provider, suite } from "../support/primitives.ts";
 

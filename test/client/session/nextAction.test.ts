@@ -5,8 +5,8 @@ import {
   type Intent,
   type OutboxItem,
 } from "../../../client/src/session/conversation.ts";
-import { plainData } from "../../../client/src/session/groupData.ts";
-import { leavesOf } from "../../../client/src/session/group.ts";
+import { plainData } from "../../../client/src/session/group/groupData.ts";
+import { leavesOf } from "../../../client/src/session/group/group.ts";
 import { leavePending } from "../../../client/src/session/leaving.ts";
 import {
   isFollowed,

@@ -3,7 +3,7 @@
  * honest about what it had read; here it is not asked.
  */
 import type { ConversationState, SessionContext } from "../../../client/src/session/conversation.ts";
-import { accountsOf } from "../../../client/src/session/group.ts";
+import { accountsOf } from "../../../client/src/session/group/group.ts";
 import { newIntent, planFor, withIntent } from "../../../client/src/session/intents.ts";
 import { leavePending } from "../../../client/src/session/leaving.ts";
 import { changePending } from "../../../client/src/session/pendingCommit.ts";

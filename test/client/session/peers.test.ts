@@ -12,7 +12,7 @@ import {
   type Peer,
   type Shown,
   type ShownRecord,
-} from "../../../client/src/session/peers.ts";
+} from "../../../client/src/session/identity/peers.ts";
 import { apply, couple, sealed } from "../support/devices.ts";
 
 const bob = { account: "bob", accountKey: "A" } as const;

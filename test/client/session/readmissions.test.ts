@@ -1,8 +1,8 @@
 /** How often a device is put in anew, who may do it still, and how soon it asks again. */
-import { isReadmitted, mayReadmit, type Readmission } from "../../../client/src/session/readmissions.ts";
-import { notBefore } from "../../../client/src/session/repairPauses.ts";
-import { stuck } from "../../../client/src/session/applied.ts";
-import { wantRepair } from "../../../client/src/session/wantRepair.ts";
+import { isReadmitted, mayReadmit, type Readmission } from "../../../client/src/session/repair/readmissions.ts";
+import { notBefore } from "../../../client/src/session/repair/repairPauses.ts";
+import { stuck } from "../../../client/src/session/reading/applied.ts";
+import { wantRepair } from "../../../client/src/session/repair/wantRepair.ts";
 import { couple, groupOfTwo, now } from "../support/devices.ts";
 
 const minute = 60_000;

@@ -1,8 +1,13 @@
 /** Receipts of the relay for account records, and the proof that two of them are. */
 import { encodeBase64Url, recordReceiptLabel, type RecordReceipt, type Signed } from "@tacit/protocol";
 import type { KeyPair } from "@tacit/mls";
-import { sign } from "../../../client/src/session/accountRecord.ts";
-import { evidenceIn, isReceiptFor, verifyEvidence, verifyReceipt } from "../../../client/src/session/receipt.ts";
+import { sign } from "../../../client/src/session/identity/accountRecord.ts";
+import {
+  evidenceIn,
+  isReceiptFor,
+  verifyEvidence,
+  verifyReceipt,
+} from "../../../client/src/session/identity/receipt.ts";
 import { now, provider } from "../support/devices.ts";
 
 const hashOf = (fill: number): string => encodeBase64Url(new Uint8Array(32).fill(fill));

@@ -1,5 +1,5 @@
 /** The recovery code, as it is written down and typed. */
-import { newRecoveryCode, readRecoveryCode } from "../../../client/src/session/recoveryCode.ts";
+import { newRecoveryCode, readRecoveryCode } from "../../../client/src/session/identity/recoveryCode.ts";
 import { provider } from "../support/devices.ts";
 
 describe("a recovery code", () => {

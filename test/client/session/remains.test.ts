@@ -1,10 +1,10 @@
 /** What a conversation gives up is handed out to be wiped: all of it, once, and nothing that is used still. */
 import type { GroupState } from "@tacit/mls";
-import { ended, stuck } from "../../../client/src/session/applied.ts";
+import { ended, stuck } from "../../../client/src/session/reading/applied.ts";
 import type { ConversationState, Step } from "../../../client/src/session/conversation.ts";
 import { withoutRemains } from "../../../client/src/session/remains.ts";
-import { succeeding } from "../../../client/src/session/successor.ts";
-import { followingAgain, wantRepair } from "../../../client/src/session/wantRepair.ts";
+import { succeeding } from "../../../client/src/session/repair/successor.ts";
+import { followingAgain, wantRepair } from "../../../client/src/session/repair/wantRepair.ts";
 import type { LiveConversation } from "../../../client/src/conversation/liveConversation.ts";
 import { couple, groupOfTwo, joinByWelcome, now, rotatePending, sealed } from "../support/devices.ts";
 import { forgedInvitation } from "../support/forger.ts";

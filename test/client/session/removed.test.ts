@@ -3,13 +3,13 @@
  * there. `test/scenario/attacks/rolledBackState.test.ts` plays the attacks, where several stand behind each other.
  */
 import { createCommit, createMessage } from "@tacit/mls";
-import { authentication } from "../../../client/src/session/authenticate.ts";
-import { encodeCommitData } from "../../../client/src/session/commitData.ts";
+import { authentication } from "../../../client/src/session/group/authenticate.ts";
+import { encodeCommitData } from "../../../client/src/session/reading/commitData.ts";
 import type { ConversationState, SessionContext } from "../../../client/src/session/conversation.ts";
 import { newIntent, planFor } from "../../../client/src/session/intents.ts";
 import { changePending } from "../../../client/src/session/pendingCommit.ts";
-import { isToBeReadmitted } from "../../../client/src/session/repairRequest.ts";
-import { identities, leavesOf, type Group } from "../../../client/src/session/group.ts";
+import { isToBeReadmitted } from "../../../client/src/session/repair/repairRequest.ts";
+import { identities, leavesOf, type Group } from "../../../client/src/session/group/group.ts";
 import { apply, keyPackageOf, now, provider, rotatePending } from "../support/devices.ts";
 import { accountKey, deviceUnder, party } from "../support/forger.ts";
 

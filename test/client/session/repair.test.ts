@@ -9,7 +9,7 @@ import {
   roundEnded,
   type Repair,
   type Round,
-} from "../../../client/src/session/repair.ts";
+} from "../../../client/src/session/repair/repair.ts";
 
 const now = 1_700_000_000_000;
 const second = 1_000;

@@ -4,7 +4,7 @@ import {
   safetyNumber as numberOf,
   type Person,
   type SafetyNumber,
-} from "../../../client/src/session/safetyNumber.ts";
+} from "../../../client/src/session/identity/safetyNumber.ts";
 import { provider } from "../support/devices.ts";
 
 const safetyNumber = (a: Person, b: Person): SafetyNumber => numberOf(provider, a, b);

@@ -17,7 +17,7 @@ import type { TacitError } from "../../../client/src/errors.ts";
 import { PeerBook } from "../../../client/src/account/peerBook.ts";
 import { LostAnswer, openRelaySocket, Refused, type RelaySocket } from "../../../client/src/connection/relaySocket.ts";
 import { sealedStore, watchedStore, type SealedStore } from "../../../client/src/sealedStore.ts";
-import type { BackedUpConversation } from "../../../client/src/session/backup.ts";
+import type { BackedUpConversation } from "../../../client/src/session/history/backup.ts";
 import { utf8 } from "../../../client/src/session/bytes.ts";
 import { timelineKey } from "../../../client/src/session/conversationStore.ts";
 import {
@@ -27,9 +27,9 @@ import {
   enrol,
   isHolder,
   type Identity,
-} from "../../../client/src/session/identity.ts";
-import { connectProtocols } from "../../../client/src/session/proof.ts";
-import { markOf } from "../../../client/src/session/recordMark.ts";
+} from "../../../client/src/session/identity/identity.ts";
+import { connectProtocols } from "../../../client/src/session/identity/proof.ts";
+import { markOf } from "../../../client/src/session/identity/recordMark.ts";
 import type { TimelineItem } from "../../../client/src/session/timeline.ts";
 import type { Stage } from "./stage.ts";
 

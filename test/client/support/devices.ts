@@ -2,8 +2,8 @@
 import { cipherSuites, getCipherSuite } from "@tacit/mls";
 import { nodeProvider } from "@tacit/mls/providers/node";
 import { encodeBase64Url, type Entry } from "@tacit/protocol";
-import type { ReadEntry } from "../../../client/src/session/applied.ts";
-import { applyEntry } from "../../../client/src/session/applyEntry.ts";
+import type { ReadEntry } from "../../../client/src/session/reading/applied.ts";
+import { applyEntry } from "../../../client/src/session/reading/applyEntry.ts";
 import {
   directConversationId,
   merged,
@@ -12,11 +12,11 @@ import {
   type SessionContext,
   type Step,
 } from "../../../client/src/session/conversation.ts";
-import { commitChange, type Committed } from "../../../client/src/session/groupCommit.ts";
-import type { Group } from "../../../client/src/session/group.ts";
-import { plainData } from "../../../client/src/session/groupData.ts";
-import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
-import { makeKeyPackage, type StockedKeyPackage } from "../../../client/src/session/keyPackages.ts";
+import { commitChange, type Committed } from "../../../client/src/session/group/groupCommit.ts";
+import type { Group } from "../../../client/src/session/group/group.ts";
+import { plainData } from "../../../client/src/session/group/groupData.ts";
+import { createIdentity, enrol } from "../../../client/src/session/identity/identity.ts";
+import { makeKeyPackage, type StockedKeyPackage } from "../../../client/src/session/group/keyPackages.ts";
 import {
   acceptInvitation,
   openInvitation,
@@ -24,7 +24,7 @@ import {
   type JoinOutcome,
 } from "../../../client/src/session/joining.ts";
 import { changePending, createPending } from "../../../client/src/session/pendingCommit.ts";
-import { markOf } from "../../../client/src/session/recordMark.ts";
+import { markOf } from "../../../client/src/session/identity/recordMark.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
 
 export const provider = nodeProvider();

@@ -1,16 +1,16 @@
 /** What a modified client can make: certificates, groups and Welcomes that no client of ours would. */
 import { createCommit, createGroup, decodeKeyPackage, decodeKeyPackagePrivate, type KeyPair } from "@tacit/mls";
 import { deviceCertificateLabel, encodeBase64Url } from "@tacit/protocol";
-import { sign } from "../../../client/src/session/accountRecord.ts";
-import { authentication } from "../../../client/src/session/authenticate.ts";
-import { encodeCommitData } from "../../../client/src/session/commitData.ts";
+import { sign } from "../../../client/src/session/identity/accountRecord.ts";
+import { authentication } from "../../../client/src/session/group/authenticate.ts";
+import { encodeCommitData } from "../../../client/src/session/reading/commitData.ts";
 import {
   newConversation,
   type ConversationState,
   type SessionContext,
 } from "../../../client/src/session/conversation.ts";
-import { plainData, type GroupData } from "../../../client/src/session/groupData.ts";
-import { createIdentity } from "../../../client/src/session/identity.ts";
+import { plainData, type GroupData } from "../../../client/src/session/group/groupData.ts";
+import { createIdentity } from "../../../client/src/session/identity/identity.ts";
 import type { Invitation } from "../../../client/src/session/joining.ts";
 import { createPending } from "../../../client/src/session/pendingCommit.ts";
 import { apply, device, joinByWelcome, keyPackageOf, now, provider, suite, TestLog } from "./devices.ts";

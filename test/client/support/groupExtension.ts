@@ -5,7 +5,7 @@ import {
   groupDataExtension,
   plainData,
   type GroupData,
-} from "../../../client/src/session/groupData.ts";
+} from "../../../client/src/session/group/groupData.ts";
 
 export function dataExtensionOf(data: Partial<GroupData>): Extension {
   return { extensionType: groupDataExtension, data: encodeGroupData({ ...plainData, ...data }) };

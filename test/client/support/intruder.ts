@@ -2,9 +2,9 @@
 import type { KeyPair } from "@tacit/mls";
 import { encodeBase64Url } from "@tacit/protocol";
 import { openRelaySocket, type RelaySocket } from "../../../client/src/connection/relaySocket.ts";
-import { encodeAccountMessage, type AccountMessage } from "../../../client/src/session/accountMessage.ts";
-import { createIdentity } from "../../../client/src/session/identity.ts";
-import { connectProtocols } from "../../../client/src/session/proof.ts";
+import { encodeAccountMessage, type AccountMessage } from "../../../client/src/session/identity/accountMessage.ts";
+import { createIdentity } from "../../../client/src/session/identity/identity.ts";
+import { connectProtocols } from "../../../client/src/session/identity/proof.ts";
 import { provider, suite } from "./primitives.ts";
 import type { Stage } from "./stage.ts";
 

@@ -1,8 +1,13 @@
 /** The relay's copy of a backup, opened as whoever has the recovery code would. */
 import { decodeBase64Url } from "@tacit/protocol";
-import { openIndex, openManifest, type BackupIndex, type BackupManifest } from "../../../client/src/session/backup.ts";
-import { unpackHistory, type ArchivedConversation } from "../../../client/src/session/historyArchive.ts";
-import { readRecoveryCode } from "../../../client/src/session/recoveryCode.ts";
+import {
+  openIndex,
+  openManifest,
+  type BackupIndex,
+  type BackupManifest,
+} from "../../../client/src/session/history/backup.ts";
+import { unpackHistory, type ArchivedConversation } from "../../../client/src/session/history/historyArchive.ts";
+import { readRecoveryCode } from "../../../client/src/session/identity/recoveryCode.ts";
 import type { TimelineItem } from "../../../client/src/session/timeline.ts";
 import type { Stage } from "./stage.ts";
 

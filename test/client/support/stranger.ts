@@ -10,11 +10,11 @@ import {
 import { nodeProvider } from "@tacit/mls/providers/node";
 import { decodeBase64Url, encodeBase64Url } from "@tacit/protocol";
 import { openRelaySocket, type RelaySocket } from "../../../client/src/connection/relaySocket.ts";
-import { authentication } from "../../../client/src/session/authenticate.ts";
-import { createKeyPackage, type Member } from "../../../client/src/session/member.ts";
-import { createIdentity, enrol } from "../../../client/src/session/identity.ts";
-import { createRepairRequest } from "../../../client/src/session/repairRequest.ts";
-import { connectProtocols } from "../../../client/src/session/proof.ts";
+import { authentication } from "../../../client/src/session/group/authenticate.ts";
+import { createKeyPackage, type Member } from "../../../client/src/session/group/member.ts";
+import { createIdentity, enrol } from "../../../client/src/session/identity/identity.ts";
+import { createRepairRequest } from "../../../client/src/session/repair/repairRequest.ts";
+import { connectProtocols } from "../../../client/src/session/identity/proof.ts";
 import { dataExtensionOf } from "./groupExtension.ts";
 import type { Stage } from "./stage.ts";
 

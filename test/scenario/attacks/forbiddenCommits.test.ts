@@ -1,8 +1,8 @@
 /** Garbage commit and forbidden removal: Mallory is a plain member with a client of her own making; the relay is honest. */
 import { memoryStore } from "@tacit/client/memory";
 import type { Proposal } from "@tacit/mls";
-import type { CommitData } from "../../../client/src/session/commitData.ts";
-import { leavesOf, type Group } from "../../../client/src/session/group.ts";
+import type { CommitData } from "../../../client/src/session/reading/commitData.ts";
+import { leavesOf, type Group } from "../../../client/src/session/group/group.ts";
 import { dataExtensionOf } from "../../client/support/groupExtension.ts";
 import { forge } from "../../client/support/liar.ts";
 import { stage, type Stage } from "../../client/support/stage.ts";

@@ -3,7 +3,7 @@
  * next generation, and delivers her Welcomes.
  */
 import { memoryStore } from "@tacit/client/memory";
-import { exportKey } from "../../../client/src/session/group.ts";
+import { exportKey } from "../../../client/src/session/group/group.ts";
 import { encodeBase64Url } from "@tacit/protocol";
 import { stage, type Stage } from "../../client/support/stage.ts";
 import { copied, failuresOf, groupOf, ownGroup, said, slipping, textsOf } from "./attacker.ts";

@@ -1,8 +1,8 @@
 /** Ghost device: the relay wants to read along, so it brings a device of its own into Bob's account. */
 import { deviceCertificateLabel, encodeBase64Url } from "@tacit/protocol";
-import { sign } from "../../../client/src/session/accountRecord.ts";
-import { createKeyPackage } from "../../../client/src/session/member.ts";
-import { createIdentity, deviceKeysOf, enrol } from "../../../client/src/session/identity.ts";
+import { sign } from "../../../client/src/session/identity/accountRecord.ts";
+import { createKeyPackage } from "../../../client/src/session/group/member.ts";
+import { createIdentity, deviceKeysOf, enrol } from "../../../client/src/session/identity/identity.ts";
 import { codeOf } from "../../client/support/household.ts";
 import { provider, suite } from "../../client/support/primitives.ts";
 import { stage, type Stage } from "../../client/support/stage.ts";

@@ -1,8 +1,8 @@
 /** Relay in the middle of linking: Alice links her phone, and the relay puts a device of its own into its place. */
 import { decodeBase64Url, encodeBase64Url, type InboxItem } from "@tacit/protocol";
-import { decodeAccountMessage, encodeAccountMessage } from "../../../client/src/session/accountMessage.ts";
-import { createIdentity } from "../../../client/src/session/identity.ts";
-import { createLinkSession, offerMessage } from "../../../client/src/session/linkOffer.ts";
+import { decodeAccountMessage, encodeAccountMessage } from "../../../client/src/session/identity/accountMessage.ts";
+import { createIdentity } from "../../../client/src/session/identity/identity.ts";
+import { createLinkSession, offerMessage } from "../../../client/src/session/linking/linkOffer.ts";
 import { codeOf, newcomer } from "../../client/support/household.ts";
 import { inboxLying } from "../../client/support/liar.ts";
 import { provider, suite } from "../../client/support/primitives.ts";

@@ -2,7 +2,7 @@
 import { memoryStore } from "@tacit/client/memory";
 import { decodeBase64Url } from "@tacit/protocol";
 import { directConversationId } from "../../../client/src/session/conversation.ts";
-import { receive } from "../../../client/src/session/groupMessages.ts";
+import { receive } from "../../../client/src/session/group/groupMessages.ts";
 import { linked } from "../../client/support/household.ts";
 import { forge } from "../../client/support/liar.ts";
 import { provider, suite } from "../../client/support/primitives.ts";

@@ -1,10 +1,10 @@
 /** Rolled-back state: Mallory was removed, keeps a copy of her store from before, and the relay serves her as if nothing had happened. */
 import { memoryStore } from "@tacit/client/memory";
 import { createMessage } from "@tacit/mls";
-import { createRepairRequest } from "../../../client/src/session/repairRequest.ts";
+import { createRepairRequest } from "../../../client/src/session/repair/repairRequest.ts";
 import { encodeContent } from "../../../client/src/session/content.ts";
 import { decodeBase64Url, encodeBase64Url, type InboxItem } from "@tacit/protocol";
-import { receive } from "../../../client/src/session/groupMessages.ts";
+import { receive } from "../../../client/src/session/group/groupMessages.ts";
 import { forge, noise } from "../../client/support/liar.ts";
 import { provider, suite } from "../../client/support/primitives.ts";
 import { stage, type Stage } from "../../client/support/stage.ts";

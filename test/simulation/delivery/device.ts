@@ -16,7 +16,7 @@ import {
   type Transport,
 } from "@tacit/client";
 import type { LiveConversation } from "../../../client/src/conversation/liveConversation.ts";
-import { epochOf, identities } from "../../../client/src/session/group.ts";
+import { epochOf, identities } from "../../../client/src/session/group/group.ts";
 import { Disk, openDisk } from "./disk.ts";
 import type { World } from "./world.ts";
 

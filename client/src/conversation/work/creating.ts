@@ -1,6 +1,6 @@
 import { TacitError } from "../../errors.ts";
 import type { Claimed, ConversationState } from "../../session/conversation.ts";
-import { mayRemove } from "../../session/memberChange.ts";
+import { mayRemove } from "../../session/group/memberChange.ts";
 import { createPending } from "../../session/pendingCommit.ts";
 import type { Work } from "./work.ts";
 

@@ -1,6 +1,6 @@
 import { TacitError } from "../../errors.ts";
 import { silent } from "../../session/conversation.ts";
-import { newRepair } from "../../session/repair.ts";
+import { newRepair } from "../../session/repair/repair.ts";
 import type { Work } from "./work.ts";
 
 /** Milliseconds until this device asks to be put in, after it was left out. */

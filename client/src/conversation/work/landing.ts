@@ -3,7 +3,7 @@ import { landCommit, landedEntry, progressOf, type LandingProgress } from "../la
 import { applyAll } from "../readLog.ts";
 import { LostAnswer, Refused } from "../../connection/relaySocket.ts";
 import type { ConversationState, PendingCommit, Step } from "../../session/conversation.ts";
-import { groupDataOf, leavesOf } from "../../session/group.ts";
+import { groupDataOf, leavesOf } from "../../session/group/group.ts";
 import { withoutClaims } from "../../session/intents.ts";
 import { lostCreation, withoutPending } from "../../session/pendingCommit.ts";
 import { translate } from "../../translate.ts";

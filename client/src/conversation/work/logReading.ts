@@ -3,7 +3,7 @@ import type { ConversationDeps } from "../conversationDeps.ts";
 import type { ConversationSteps } from "../conversationSteps.ts";
 import { readLog } from "../readLog.ts";
 import { Refused } from "../../connection/relaySocket.ts";
-import { ended, stuck } from "../../session/applied.ts";
+import { ended, stuck } from "../../session/reading/applied.ts";
 import type { ConversationState } from "../../session/conversation.ts";
 import { findWelcome } from "./findWelcome.ts";
 import type { Waiters } from "./waiters.ts";

@@ -1,12 +1,12 @@
 /** What a member does about a roster that a void commit disturbed, and where a log cannot be gone on with. */
 import { isServedStill } from "../askForRepair.ts";
-import { sameSet } from "../../session/commitData.ts";
+import { sameSet } from "../../session/reading/commitData.ts";
 import { merged, silent, type ConversationState } from "../../session/conversation.ts";
 import { isServed, newIntent, toTakeBack, withIntent } from "../../session/intents.ts";
 import { createPending } from "../../session/pendingCommit.ts";
-import { newRepair, roundBegun } from "../../session/repair.ts";
-import { asksFirst, succeeding, withRepair } from "../../session/successor.ts";
-import { followingAgain } from "../../session/wantRepair.ts";
+import { newRepair, roundBegun } from "../../session/repair/repair.ts";
+import { asksFirst, succeeding, withRepair } from "../../session/repair/successor.ts";
+import { followingAgain } from "../../session/repair/wantRepair.ts";
 import { claimFor } from "./creating.ts";
 import type { Work } from "./work.ts";
 

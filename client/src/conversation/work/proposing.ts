@@ -1,7 +1,7 @@
 import type { Answer } from "@tacit/protocol";
 import { sendable } from "../../payloads.ts";
 import { Refused } from "../../connection/relaySocket.ts";
-import { ended } from "../../session/applied.ts";
+import { ended } from "../../session/reading/applied.ts";
 import { silent } from "../../session/conversation.ts";
 import type { Work } from "./work.ts";
 
