@@ -226,7 +226,8 @@ export interface Backups {
   ): Promise<{ landed: true } | { landed: false; found: StoredBackup | undefined }>;
 }
 
-export type KeyPackage = { readonly hash: string; readonly data: string };
+/** `notAfter`: in seconds since 1970. Those whose time is over are as if they were not there. */
+export type KeyPackage = { readonly hash: string; readonly data: string; readonly notAfter: number };
 
 export interface KeyPackages {
   /** False where it is there already, or was taken in the last day: none is given out twice. */

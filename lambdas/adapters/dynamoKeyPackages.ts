@@ -1,7 +1,7 @@
 /**
  * Key packages in the Directory: `kp#<device>#<hash>` for single use, `lr#<device>` for the last resort. One that was taken
  * leaves its key behind for a day, so that a write that is repeated, by the database's client or by a device, does not
- * bring it back.
+ * bring it back. The table forgets those whose time is over, some days late; until then they are passed over.
  */
 import {
   DeleteItemCommand,
@@ -11,7 +11,7 @@ import {
   type DynamoDBClient,
 } from "@aws-sdk/client-dynamodb";
 import type { Clock, KeyPackage, KeyPackages, Random } from "../ports.ts";
-import { binary, number, readBinary, readText, text, type Item } from "./attributes.ts";
+import { binary, number, readBinary, readNumber, readText, text, type Item } from "./attributes.ts";
 import { attempt } from "./conditions.ts";
 import { queryPages } from "./queryPages.ts";
 
@@ -19,22 +19,24 @@ import { queryPages } from "./queryPages.ts";
 const candidates = 10;
 /** Places that one query for them looks at. */
 const places = 100;
-/** Milliseconds that the key of a taken one stays. */
-const takenLife = 24 * 60 * 60_000;
+/** Seconds that the key of a taken one stays. */
+const takenLife = 24 * 60 * 60;
 
 /** Nothing is, or lately was, under this key. */
 const isNew = "attribute_not_exists(#record)";
-/** It was not taken. */
-const isLeft = "attribute_exists(#data)";
+/** It was not taken, and its time is not over. */
+const isLeft = "attribute_exists(#data) AND #ttl >= :now";
 
 const single = (device: string, hash: string): string => `kp#${device}#${hash}`;
 
 export function dynamoKeyPackages(client: DynamoDBClient, table: string, random: Random, clock: Clock): KeyPackages {
   const keyOf = (account: string, record: string): Item => ({ account: text(account), record: text(record) });
 
-  const put = (account: string, record: string, { hash, data }: KeyPackage) => ({
+  const now = (): number => Math.floor(clock.now() / 1_000);
+
+  const put = (account: string, record: string, { hash, data, notAfter }: KeyPackage) => ({
     TableName: table,
-    Item: { ...keyOf(account, record), hash: binary(hash), data: binary(data) },
+    Item: { ...keyOf(account, record), hash: binary(hash), data: binary(data), ttl: number(notAfter) },
   });
 
   /** Records of single-use packages that are left, all or at least `limit`. */
@@ -44,10 +46,14 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
       TableName: table,
       ConsistentRead: true,
       KeyConditionExpression: "account = :account AND begins_with(#record, :prefix)",
-      ExpressionAttributeValues: { ":account": text(account), ":prefix": text(single(device, "")) },
+      ExpressionAttributeValues: {
+        ":account": text(account),
+        ":prefix": text(single(device, "")),
+        ":now": number(now()),
+      },
       FilterExpression: isLeft,
       ProjectionExpression: "#record",
-      ExpressionAttributeNames: { "#record": "record", "#data": "data" },
+      ExpressionAttributeNames: { "#record": "record", "#data": "data", "#ttl": "ttl" },
       ...(limit === Infinity ? {} : { Limit: places }),
     });
     for await (const items of pages) {
@@ -67,7 +73,7 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
           UpdateExpression: "SET #ttl = :ttl REMOVE #data, #hash",
           ConditionExpression: isLeft,
           ExpressionAttributeNames: { "#ttl": "ttl", "#data": "data", "#hash": "hash" },
-          ExpressionAttributeValues: { ":ttl": number(Math.ceil((clock.now() + takenLife) / 1_000)) },
+          ExpressionAttributeValues: { ":ttl": number(now() + takenLife), ":now": number(now()) },
           ReturnValues: "ALL_OLD",
         }),
       ),
@@ -95,7 +101,8 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
       const { Item } = await client.send(
         new GetItemCommand({ TableName: table, ConsistentRead: true, Key: keyOf(account, `lr#${device}`) }),
       );
-      return Item && readKeyPackage(Item);
+      const kept = Item && readKeyPackage(Item);
+      return kept !== undefined && kept.notAfter >= now() ? kept : undefined;
     },
     count: async (account, device) => (await records(account, device)).length,
     async take(account, device) {
@@ -118,5 +125,5 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
 }
 
 function readKeyPackage(item: Item): KeyPackage {
-  return { hash: readBinary(item, "hash"), data: readBinary(item, "data") };
+  return { hash: readBinary(item, "hash"), data: readBinary(item, "data"), notAfter: readNumber(item, "ttl") };
 }

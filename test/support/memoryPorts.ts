@@ -181,6 +181,9 @@ export function memoryPorts(options: MemoryOptions) {
 
   const random = seededRandom(seed);
   const deviceKey = (account: string, device: string): string => `${account} ${device}`;
+  const isCurrent = ({ notAfter }: KeyPackage): boolean => notAfter >= Math.floor(now() / 1_000);
+  const left = (account: string, device: string): readonly KeyPackage[] =>
+    [...(tables.keyPackages.get(deviceKey(account, device))?.values() ?? [])].filter(isCurrent);
   const keyPackages: KeyPackages = {
     async add(account, device, keyPackage) {
       await step("keyPackages.add");
@@ -197,18 +200,18 @@ export function memoryPorts(options: MemoryOptions) {
     },
     async lastResort(account, device) {
       await step("keyPackages.lastResort");
-      return tables.lastResorts.get(deviceKey(account, device));
+      const kept = tables.lastResorts.get(deviceKey(account, device));
+      return kept !== undefined && isCurrent(kept) ? kept : undefined;
     },
     async count(account, device) {
       await step("keyPackages.count");
-      return tables.keyPackages.get(deviceKey(account, device))?.size ?? 0;
+      return left(account, device).length;
     },
     async take(account, device) {
       await step("keyPackages.take");
-      const packages = tables.keyPackages.get(deviceKey(account, device));
-      const [taken] = packages?.values() ?? [];
+      const [taken] = left(account, device);
       if (taken === undefined) return undefined;
-      packages?.delete(taken.hash);
+      tables.keyPackages.get(deviceKey(account, device))?.delete(taken.hash);
       tables.takenKeyPackages.add(`${deviceKey(account, device)} ${taken.hash}`);
       return taken;
     },

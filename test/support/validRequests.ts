@@ -11,7 +11,7 @@ export const validRequests: Record<Operation, Record<string, unknown>> = {
   hello: {},
   putAccount: { record: { payload: b64(40), signature: b64(64) } },
   getAccount: { account: "alice" },
-  publishKeyPackages: { keyPackages: [{ hash: b64(32), data: b64(300) }] },
+  publishKeyPackages: { keyPackages: [{ hash: b64(32), data: b64(300), notAfter: 4_000_000_000 }] },
   countKeyPackages: {},
   claimKeyPackages: { account: "auth0|bob" },
   createConversation: {

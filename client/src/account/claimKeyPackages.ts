@@ -17,7 +17,7 @@ export interface ClaimDeps {
   readonly records: AccountRecords;
 }
 
-/** How often to claim where the relay gives out key packages that have expired, or are not valid: each time it has one less of them. More it refuses. */
+/** How often to claim where the relay gives out key packages that have ended all the same, or are not valid: each time it has one less. More it refuses. */
 const longestClaim = 20;
 
 /**

@@ -1,5 +1,5 @@
 /** Keeping key packages of this device out, so that others can reach it while it is away. */
-import { encodeBase64Url, limits } from "@tacit/protocol";
+import { encodeBase64Url, limits, type Request } from "@tacit/protocol";
 import { announceLater } from "./siblings.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { SealedStore } from "../sealedStore.ts";
@@ -17,6 +17,7 @@ import {
   storedKeyPackage,
   type StockedKeyPackage,
 } from "../session/group/keyPackages.ts";
+import { lastSecondOf } from "../session/group/member.ts";
 
 export interface StockDeps {
   readonly connection: Connection;
@@ -24,11 +25,13 @@ export interface StockDeps {
   readonly context: SessionContext;
 }
 
+type PublishedKeyPackage = Request<"publishKeyPackages">["keyPackages"][number];
+
 /** Where the store has the hash of the last-resort one that the relay is known to hold. */
 const lastResortKey = "last-resort";
 
 /**
- * Publishes where they run short, or get old: the relay keeps the expired ones as well, and does not tell. What was made is stored
+ * Publishes where they run short, or get old. What was made is stored
  * first and published at most once: after a lost answer nobody knows whether it was claimed already, and a second publication would
  * let it be used twice. With a new last-resort one the account's other devices are told: they may have found none that holds, and not ask again.
  */
@@ -78,6 +81,6 @@ async function keptKeyPackages(store: SealedStore): Promise<readonly StockedKeyP
   );
 }
 
-function published({ hash, bytes }: StockedKeyPackage): { readonly hash: string; readonly data: string } {
-  return { hash, data: encodeBase64Url(bytes) };
+function published({ hash, bytes, createdAt }: StockedKeyPackage): PublishedKeyPackage {
+  return { hash, data: encodeBase64Url(bytes), notAfter: lastSecondOf(createdAt) };
 }

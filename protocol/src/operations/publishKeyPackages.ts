@@ -7,6 +7,8 @@ const keyPackage = v.strictObject({
   /** SHA-256 of `data`. */
   hash,
   data: bytes(1, limits.keyPackage),
+  /** The end of its lifetime (RFC 9420, section 7.2), in seconds since 1970: nobody is given it afterwards. */
+  notAfter: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
 });
 
 export const publishKeyPackages = {

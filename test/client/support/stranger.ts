@@ -11,7 +11,7 @@ import { nodeProvider } from "@tacit/mls/providers/node";
 import { decodeBase64Url, encodeBase64Url } from "@tacit/protocol";
 import { openRelaySocket, type RelaySocket } from "../../../client/src/connection/relaySocket.ts";
 import { authentication } from "../../../client/src/session/group/authenticate.ts";
-import { createKeyPackage, type Member } from "../../../client/src/session/group/member.ts";
+import { createKeyPackage, lastSecondOf, type Member } from "../../../client/src/session/group/member.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity/identity.ts";
 import { createRepairRequest } from "../../../client/src/session/repair/repairRequest.ts";
 import { connectProtocols } from "../../../client/src/session/identity/proof.ts";
@@ -67,7 +67,8 @@ export async function publishKeyPackage(
   const { bytes } = await createKeyPackage(crypto, member, { now: clock.now(), lastResort: false });
   if (isForged) bytes[bytes.length - 1]! ^= 1;
   const hash = encodeBase64Url(provider.hashes["SHA-256"].digest(bytes));
-  await clock.until(socket.request("publishKeyPackages", { keyPackages: [{ hash, data: encodeBase64Url(bytes) }] }));
+  const keyPackage = { hash, data: encodeBase64Url(bytes), notAfter: lastSecondOf(clock.now()) };
+  await clock.until(socket.request("publishKeyPackages", { keyPackages: [keyPackage] }));
 }
 
 /** Asks one device to put the stranger's in anew. */

@@ -88,12 +88,12 @@ export function directoryContract(make: MakePorts): void {
   });
 
   describe("key packages", () => {
-    const keyPackage = () => ({ hash: randomId(32), data: randomId(100) });
+    const keyPackage = (notAfter = 9) => ({ hash: randomId(32), data: randomId(100), notAfter });
 
     test("each is given out once, however many ask", async () => {
       const { keyPackages } = make();
       const [account, device] = [randomId(), randomId(32)];
-      const added = Array.from({ length: 5 }, keyPackage);
+      const added = Array.from({ length: 5 }, () => keyPackage());
       for (const one of added) await keyPackages.add(account, device, one);
       await keyPackages.add(account, randomId(32), keyPackage());
       expect(await keyPackages.count(account, device)).toBe(5);
@@ -132,6 +132,18 @@ export function directoryContract(make: MakePorts): void {
       // It is none of those that are counted and taken.
       expect(await keyPackages.count(account, device)).toBe(0);
       expect(await keyPackages.take(account, device)).toBeUndefined();
+    });
+
+    test("those whose time is over are as if they were not there", async () => {
+      const { keyPackages } = make();
+      const [account, device] = [randomId(), randomId(32)];
+      const good = keyPackage(0);
+      for (const one of [keyPackage(-1), good, keyPackage(-90)]) await keyPackages.add(account, device, one);
+      await keyPackages.setLastResort(account, device, keyPackage(-1));
+      expect(await keyPackages.count(account, device)).toBe(1);
+      expect(await keyPackages.take(account, device)).toEqual(good);
+      expect(await keyPackages.take(account, device)).toBeUndefined();
+      expect(await keyPackages.lastResort(account, device)).toBeUndefined();
     });
 
     test("clearing takes those of one device", async () => {

@@ -1,7 +1,7 @@
 /** Ghost device: the relay wants to read along, so it brings a device of its own into Bob's account. */
 import { deviceCertificateLabel, encodeBase64Url } from "@tacit/protocol";
 import { sign } from "../../../client/src/session/identity/accountRecord.ts";
-import { createKeyPackage } from "../../../client/src/session/group/member.ts";
+import { createKeyPackage, lastSecondOf } from "../../../client/src/session/group/member.ts";
 import { createIdentity, deviceKeysOf, enrol } from "../../../client/src/session/identity/identity.ts";
 import { codeOf } from "../../client/support/household.ts";
 import { provider, suite } from "../../client/support/primitives.ts";
@@ -25,7 +25,7 @@ async function ghostOf({ clock }: Stage) {
   const member = { certificate: identity.enrolment.certificate, signatureKey };
   const { bytes } = await createKeyPackage(crypto, member, { now: clock.now(), lastResort: false });
   const hash = encodeBase64Url(provider.hashes["SHA-256"].digest(bytes));
-  return { identity, keyPackage: { hash, data: encodeBase64Url(bytes) } };
+  return { identity, keyPackage: { hash, data: encodeBase64Url(bytes), notAfter: lastSecondOf(clock.now()) } };
 }
 
 describe("ghost device", () => {

@@ -30,11 +30,16 @@ export async function createKeyPackage(
     suite,
     credential: credentialOf(member.certificate),
     signatureKeyPair: member.signatureKey,
-    lifetime: { notBefore: seconds(options.now - leeway), notAfter: seconds(options.now + keyPackageLifetime) },
+    lifetime: { notBefore: seconds(options.now - leeway), notAfter: BigInt(lastSecondOf(options.now)) },
     capabilities: { extensions: [groupDataExtension] },
     lastResort: options.lastResort,
   });
   return { bytes: made.bytes, privateKeys: encodeKeyPackagePrivate(made.privateKeys) };
+}
+
+/** When the lifetime of a key package ends that is made at `now`: seconds since 1970. */
+export function lastSecondOf(now: number): number {
+  return Number(seconds(now + keyPackageLifetime));
 }
 
 /** As MLS counts time. */
