@@ -1,5 +1,5 @@
 /** What a live conversation is given. */
-import type { AccountDevices } from "../session/joining.ts";
+import type { AccountDevices } from "../session/joining/whomToFollow.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { TacitError } from "../errors.ts";
 import type { Met, PeerBook } from "../account/peerBook.ts";

@@ -13,16 +13,9 @@ import type { Change } from "../session/conversationStore.ts";
 import { leftBehind } from "../session/repair/doubt.ts";
 import { identities } from "../session/group/group.ts";
 import { handedId, importedKey } from "../session/history/importedHistory.ts";
-import {
-  acceptInvitation,
-  beginning,
-  openInvitation,
-  unfamiliarLeaves,
-  type AccountDevices,
-  type JoinOutcome,
-  type Listing,
-  type OpenedInvitation,
-} from "../session/joining.ts";
+import { openInvitation, type OpenedInvitation } from "../session/joining/invitation.ts";
+import { acceptInvitation, beginning, type JoinOutcome } from "../session/joining/joining.ts";
+import { unfamiliarLeaves, type AccountDevices, type Listing } from "../session/joining/whomToFollow.ts";
 import { newIntent } from "../session/intents.ts";
 import { decodeKeyPackageItem, keyPackageKey } from "../session/group/keyPackages.ts";
 import { largestTree, unwrapWelcome } from "../session/group/welcomeTree.ts";

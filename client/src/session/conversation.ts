@@ -282,6 +282,11 @@ export function newConversation(id: string, roster: readonly string[], data: Gro
   };
 }
 
+/** This device wants it, and was never in its log; other than one that a backup tells of, which it was in before. */
+export function isWanted({ cursor, group, phase }: ConversationState): boolean {
+  return cursor === 0 && group === undefined && (phase === "opening" || phase === "awaitingWelcome");
+}
+
 /** How a message is told from copies of it: by its authenticated sender and the id inside. */
 export function messageKey({ sender, id }: NonNullable<RecentEntry["message"]>): string {
   return `${sender} ${id}`;

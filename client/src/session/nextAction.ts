@@ -2,11 +2,10 @@
  * What a conversation does next. It follows from the state and from what the shell knows at that moment, and from nothing else; so the
  * work can stop anywhere, and goes on after a restart.
  */
-import type { ConversationState, Intent } from "./conversation.ts";
+import { isWanted, type ConversationState, type Intent } from "./conversation.ts";
 import { isInDoubt } from "./repair/doubt.ts";
 import { isServed, isUntidy, toTakeBack } from "./intents.ts";
 import { mayAdminister } from "./group/memberChange.ts";
-import { isWanted } from "./joining.ts";
 import { isRefused } from "./repair/repair.ts";
 import { hasWaited, isShutOut, isWished, mayFollowAgain, mayGoOnElsewhere } from "./repair/successor.ts";
 

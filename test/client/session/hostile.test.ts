@@ -13,7 +13,7 @@ import type { ConversationState, SessionContext } from "../../../client/src/sess
 import { directConversationId, newConversation } from "../../../client/src/session/conversation.ts";
 import type { Group } from "../../../client/src/session/group/group.ts";
 import { dataExtensionOf } from "../support/groupExtension.ts";
-import type { Invitation } from "../../../client/src/session/joining.ts";
+import type { Invitation } from "../../../client/src/session/joining/invitation.ts";
 import { createPending, withoutPending } from "../../../client/src/session/pendingCommit.ts";
 import {
   apply,

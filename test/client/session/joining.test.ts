@@ -7,7 +7,8 @@ import {
 import type { GroupData } from "../../../client/src/session/group/groupData.ts";
 import { identities, leavesOf } from "../../../client/src/session/group/group.ts";
 import { plainData } from "../../../client/src/session/group/groupData.ts";
-import { acceptInvitation, openInvitation } from "../../../client/src/session/joining.ts";
+import { openInvitation } from "../../../client/src/session/joining/invitation.ts";
+import { acceptInvitation } from "../../../client/src/session/joining/joining.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";
 import { changePending, createPending } from "../../../client/src/session/pendingCommit.ts";
 import { withoutRemains } from "../../../client/src/session/remains.ts";

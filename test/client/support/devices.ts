@@ -17,12 +17,8 @@ import type { Group } from "../../../client/src/session/group/group.ts";
 import { plainData } from "../../../client/src/session/group/groupData.ts";
 import { createIdentity, enrol } from "../../../client/src/session/identity/identity.ts";
 import { makeKeyPackage, type StockedKeyPackage } from "../../../client/src/session/group/keyPackages.ts";
-import {
-  acceptInvitation,
-  openInvitation,
-  type Invitation,
-  type JoinOutcome,
-} from "../../../client/src/session/joining.ts";
+import { openInvitation, type Invitation } from "../../../client/src/session/joining/invitation.ts";
+import { acceptInvitation, type JoinOutcome } from "../../../client/src/session/joining/joining.ts";
 import { changePending, createPending } from "../../../client/src/session/pendingCommit.ts";
 import { markOf } from "../../../client/src/session/identity/recordMark.ts";
 import { enqueue, nextBatch, sealBatch } from "../../../client/src/session/outbox.ts";

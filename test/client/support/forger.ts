@@ -11,7 +11,7 @@ import {
 } from "../../../client/src/session/conversation.ts";
 import { plainData, type GroupData } from "../../../client/src/session/group/groupData.ts";
 import { createIdentity } from "../../../client/src/session/identity/identity.ts";
-import type { Invitation } from "../../../client/src/session/joining.ts";
+import type { Invitation } from "../../../client/src/session/joining/invitation.ts";
 import { createPending } from "../../../client/src/session/pendingCommit.ts";
 import { apply, device, joinByWelcome, keyPackageOf, now, provider, suite, TestLog } from "./devices.ts";
 import { dataExtensionOf } from "./groupExtension.ts";

@@ -11,6 +11,7 @@ import { utf8 } from "../bytes.ts";
 import {
   directConversationId,
   formerOf,
+  isWanted,
   noted,
   silent,
   type ConversationState,
@@ -21,7 +22,6 @@ import { withoutDoubt } from "./doubt.ts";
 import { dataAmong } from "../group/groupData.ts";
 import { exportKey, identities, leaveProposals, type Group } from "../group/group.ts";
 import { fitting } from "../intents.ts";
-import { isWanted } from "../joining.ts";
 import { unsealed } from "../outbox.ts";
 import { secretsIn } from "../remains.ts";
 import { isRefused, newRepair, type Repair } from "./repair.ts";

@@ -10,122 +10,28 @@
  * began itself under a random name, nobody else can invite it to.
  */
 import { isDirect } from "@tacit/protocol";
-import type { LeafIdentity } from "./group/authenticate.ts";
 import {
-  directConversationId,
   formerOf,
+  isWanted,
   newConversation,
   notedAll,
   withGroup,
   type ConversationState,
   type RecentEntry,
-  type SessionContext,
   type Step,
-} from "./conversation.ts";
-import {
-  accountsIn,
-  epochOf,
-  groupDataOf,
-  groupIdOf,
-  identities,
-  isGroupOf,
-  leaveProposals,
-  type Group,
-} from "./group/group.ts";
-import { join } from "./group/groupJoin.ts";
-import type { OwnKeyPackage } from "./group/member.ts";
-import { withoutDoubt } from "./repair/doubt.ts";
-import { dataAmong, roleOf, type GroupData } from "./group/groupData.ts";
-import { dataNotices } from "./reading/dataNotices.ts";
-import { dataChange, givesNoMore, haveOneKeyEach, mayAdminister, mayRemove, sameLooks } from "./group/memberChange.ts";
-import { unsealed } from "./outbox.ts";
-import { secretsIn } from "./remains.ts";
-import { withinDay } from "./repair/repairPauses.ts";
-import type { TimelineNotice } from "./timeline.ts";
-import { asBefore, withIntentAgain } from "./reading/unheard.ts";
-
-export interface Invitation {
-  /** The log. */
-  readonly conversation: string;
-  /** Where the commit stands that made it. */
-  readonly seq: number;
-  /** Commits in the log with that one. */
-  readonly turn: number;
-  readonly at: number;
-  readonly welcome: Uint8Array;
-  /** The sealed tree, where it travelled apart. */
-  readonly tree: Uint8Array | undefined;
-  readonly keyPackage: OwnKeyPackage;
-}
-
-export interface OpenedInvitation extends Invitation {
-  /** What the application knows the conversation by, where this device knows nothing of it: the two of a direct one have one for ever. */
-  readonly id: string;
-  readonly group: Group;
-  readonly by: LeafIdentity;
-  readonly data: GroupData;
-  readonly accounts: readonly string[];
-  /** The account of this device. */
-  readonly self: string;
-  /** Wipe when what became of it is stored. */
-  readonly consumed: readonly Uint8Array[];
-}
-
-/**
- * Opens the Welcome. Undefined: the group is not what the relay says it is, or none of ours.
- * @throws MlsError where it cannot be opened or is not valid
- */
-export async function openInvitation(
-  context: SessionContext,
-  invitation: Invitation,
-): Promise<OpenedInvitation | undefined> {
-  const { conversation } = invitation;
-  const { group, by, consumed } = await join(context, invitation.welcome, invitation.keyPackage, invitation.tree);
-  const leaves = identities(group);
-  const accounts = accountsIn(leaves);
-  const data = groupDataOf(group);
-  // A turn brings one epoch at the most: no made-up group keeps this device from being put in anew by ever later ones.
-  if (epochOf(group) > BigInt(invitation.turn)) return undefined;
-  if (data === undefined || !isGroupOf(groupIdOf(group), conversation)) return undefined;
-  // The own leaf is in the group: so all leaves of the own account are of the own account key.
-  if (!haveOneKeyEach(leaves)) return undefined;
-  const isWhole = isDirect(conversation) || data.owners.length > 0;
-  const areIn = data.owners.concat(data.admins).every((account) => accounts.includes(account));
-  const id = isDirect(conversation) ? directId(context, conversation, accounts, data) : conversation;
-  if (!isWhole || !areIn || id === undefined) return undefined;
-  return { ...invitation, id, group, by, data, accounts, consumed, self: context.account };
-}
-
-/**
- * The name of a direct conversation names both accounts, so only the peer itself can show a key for the peer. Undefined: it is of others, or
- * of another generation.
- */
-function directId(
-  { provider, account }: SessionContext,
-  conversation: string,
-  accounts: readonly string[],
-  { generation }: GroupData,
-): string | undefined {
-  const [peer, ...more] = accounts.filter((each) => each !== account);
-  if (peer === undefined || more.length > 0) return undefined;
-  const isOurs = directConversationId(provider, account, peer, generation) === conversation;
-  return isOurs ? directConversationId(provider, account, peer) : undefined;
-}
-
-/** What accounts' records say of their devices. */
-export interface AccountDevices {
-  readonly listed: readonly string[];
-  /** They were listed once. */
-  readonly revoked: readonly string[];
-}
-
-/** Of the accounts of `unfamiliarLeaves`. */
-export interface Listing {
-  readonly listed: ReadonlySet<string>;
-  readonly revoked: ReadonlySet<string>;
-}
-
-const unlisted: Listing = { listed: new Set(), revoked: new Set() };
+} from "../conversation.ts";
+import { epochOf } from "../group/group.ts";
+import { dataAmong } from "../group/groupData.ts";
+import { dataChange } from "../group/memberChange.ts";
+import { unsealed } from "../outbox.ts";
+import { dataNotices } from "../reading/dataNotices.ts";
+import { asBefore, withIntentAgain } from "../reading/unheard.ts";
+import { secretsIn } from "../remains.ts";
+import { withoutDoubt } from "../repair/doubt.ts";
+import { withinDay } from "../repair/repairPauses.ts";
+import type { TimelineNotice } from "../timeline.ts";
+import type { OpenedInvitation } from "./invitation.ts";
+import { epochOfKnown, isByMember, mayGoOn, unlisted, type Listing } from "./whomToFollow.ts";
 
 export type JoinOutcome =
   | { readonly kind: "joined"; readonly step: Step }
@@ -135,19 +41,6 @@ export type JoinOutcome =
   | { readonly kind: "apart" }
   /** It would take this device back, or away from those it is with. */
   | { readonly kind: "refused" };
-
-/** Leaves of accounts that are in the epoch of `known`, by devices that are not: whether they count, the accounts' records say. */
-export function unfamiliarLeaves(known: ConversationState, opened: OpenedInvitation): readonly LeafIdentity[] {
-  const { by, group } = opened;
-  const epoch = epochOfKnown(known);
-  if (epoch.length === 0) return isDirect(known.log) || known.phase === "ended" ? [] : [by];
-  const before = asBefore(known);
-  const beside = before === undefined ? [] : unfamiliarLeaves(before, opened);
-  const unfamiliar = [by, ...identities(group)].filter(
-    (leaf) => epoch.some((old) => old.account === leaf.account) && !epoch.some((old) => old.device === leaf.device),
-  );
-  return [...unfamiliar, ...beside];
-}
 
 /**
  * Takes an opened invitation. `known` is what this device holds of the conversation, or of the one that the invitation goes on from; an own
@@ -171,11 +64,6 @@ export function acceptInvitation(
   }
   if (known.log === conversation) return rejoin(known, opened, { request, listing });
   return succeed(known, opened, { request, listing });
-}
-
-/** This device wants it, and was never in its log; other than one that a backup tells of, which it was in before. */
-export function isWanted({ cursor, group, phase }: ConversationState): boolean {
-  return cursor === 0 && group === undefined && (phase === "opening" || phase === "awaitingWelcome");
 }
 
 /** A conversation that is new to this device. */
@@ -237,9 +125,9 @@ function rejoin(
     case "open": {
       // It asked, because it may be in an epoch of its own; what it read since it began to doubt is read anew from there.
       const { group: own, doubt } = known;
-      const isWanted = doubt.isAsking && doubt.after !== undefined && seq > doubt.after;
+      const isAskedFor = doubt.isAsking && doubt.after !== undefined && seq > doubt.after;
       const isAhead = own !== undefined && epochOf(group) > epochOf(own);
-      if (!isWanted || !isAhead || !isByMember(known, opened, listing)) return { kind: "member" };
+      if (!isAskedFor || !isAhead || !isByMember(known, opened, listing)) return { kind: "member" };
       return joined(known, opened, {
         requestBy: known.requestBy,
         notice: { kind: "rejoined", by: by.account, after: doubt.after, successor: false },
@@ -266,20 +154,6 @@ function rejoin(
       });
     }
   }
-}
-
-/** Who came in since, this device cannot tell; but whoever puts it in anew was in before, and so were the keys of those who still are. */
-function isByMember(known: ConversationState, opened: OpenedInvitation, listing: Listing): boolean {
-  const epoch = epochOfKnown(known);
-  const were = new Set(epoch.map(({ account }) => account));
-  return (
-    isFamiliar(known, opened.by, mayInvite(known, listing)) &&
-    isListedIfUnknown(known, opened.by, listing) &&
-    identities(opened.group).every(
-      (leaf) =>
-        !were.has(leaf.account) || epoch.some((old) => old.account === leaf.account && isKeyOf(known, old, leaf)),
-    )
-  );
 }
 
 function succeed(
@@ -320,92 +194,6 @@ function begunAgain(known: ConversationState): ConversationState {
 /** The entry at which a device finds that it cannot follow is one that it cannot read. */
 function lastRead({ repair, cursor }: ConversationState): number {
   return Math.min(repair?.after ?? cursor, cursor);
-}
-
-/** Members of an epoch go on together, as far as whoever calls them may leave somebody behind, and as what they were. */
-function mayGoOn(known: ConversationState, opened: OpenedInvitation, listing: Listing): boolean {
-  const { by, accounts, conversation } = opened;
-  const areMembers =
-    isFamiliar(known, by, mayInvite(known, listing)) &&
-    identities(opened.group).every((leaf) => isFamiliar(known, leaf, mayBeThere(known, opened.self, listing)));
-  const isHeard = !known.suspended.includes(by.account) || mayAdminister(known.data, by.account);
-  if (!areMembers || !isHeard || !isListedIfUnknown(known, by, listing)) return false;
-  // Both are in it, and there are no roles (openInvitation).
-  if (isDirect(conversation)) return true;
-  const asked = new Set(known.group === undefined ? [] : leaveProposals(known.group).map(({ account }) => account));
-  const left = known.roster.filter((account) => !accounts.includes(account) && !asked.has(account));
-  return left.every((account) => mayRemove(known.data, by.account, account)) && mayDescribe(known, opened);
-}
-
-/**
- * As a commit may, or as it was once: whoever calls them may not know what changed since. But nobody is given a role again that was taken from
- * them, owners stay, so that a group is not left to one who never comes, and no admin is one no more where another could then remove them.
- */
-function mayDescribe(
-  { data: known, formerData }: ConversationState,
-  { data, by: { account: by }, accounts }: OpenedInvitation,
-): boolean {
-  const expected = dataAmong(known, accounts);
-  const rolesChanged = (from: GroupData): boolean => dataChange(from, data, accounts).rolesChanged.length > 0;
-  const mayByRole =
-    (!rolesChanged(expected) || roleOf(known, by) === "owner") && (sameLooks(data, known) || mayAdminister(known, by));
-  const wasOnce = formerData.some((former) => sameLooks(data, former) && !rolesChanged(dataAmong(former, accounts)));
-  const isHarmless =
-    givesNoMore(data, expected, accounts) &&
-    isWithin(expected.owners, data.owners) &&
-    (data.admins.length === 0 || isWithin(expected.admins, data.admins));
-  return mayByRole || (wasOnce && isHarmless);
-}
-
-function isWithin(few: readonly string[], many: readonly string[]): boolean {
-  return few.every((each) => many.includes(each));
-}
-
-/** To a device that knows no epoch, the record of whoever calls it vouches: with it their key is pinned, or was. */
-function isListedIfUnknown(known: ConversationState, by: LeafIdentity, { listed }: Listing): boolean {
-  return epochOfKnown(known).length > 0 || isDirect(known.log) || listed.has(by.device);
-}
-
-/** Everybody of the last epoch that this device was in. */
-function epochOfKnown({ group, anchors }: ConversationState): readonly LeafIdentity[] {
-  return group === undefined ? anchors : identities(group);
-}
-
-type Vouching = (leaf: LeafIdentity) => boolean;
-
-/** Whether a device that the last epoch did not have may invite to a successor. */
-function mayInvite({ expelled }: ConversationState, { listed }: Listing): Vouching {
-  return ({ device }) => listed.has(device) && !expelled.includes(device);
-}
-
-/**
- * Whether a device that the last epoch did not have may be in a successor: also one that was revoked since that was opened, as it may be in
- * an epoch of the log. Its account takes it out; where that is the own one, before anything is sent.
- */
-function mayBeThere(known: ConversationState, self: string, listing: Listing): Vouching {
-  const isInviting = mayInvite(known, listing);
-  return (leaf) =>
-    isInviting(leaf) ||
-    (listing.revoked.has(leaf.device) && (leaf.account === self || !known.expelled.includes(leaf.device)));
-}
-
-/** Whether a leaf is of somebody who is in the last epoch that this device was in, and of a device that was, or of which that `isVouched`. */
-function isFamiliar(known: ConversationState, leaf: LeafIdentity, isVouched: Vouching): boolean {
-  const epoch = epochOfKnown(known);
-  // Never joined here, or known from a backup: names are known, and pins say which keys.
-  if (epoch.length === 0) return known.roster.includes(leaf.account);
-  const ofAccount = epoch.filter(({ account }) => account === leaf.account);
-  return ofAccount.some(
-    (old) =>
-      isKeyOf(known, old, leaf) &&
-      (old.accountKey !== leaf.accountKey || ofAccount.some(({ device }) => device === leaf.device) || isVouched(leaf)),
-  );
-}
-
-/** The same key, or one that followed it; in a direct conversation any but one that was left: the pin is looked at before anything is sent. */
-function isKeyOf({ log }: ConversationState, old: LeafIdentity, leaf: LeafIdentity): boolean {
-  if (old.accountKey === leaf.accountKey || leaf.formerKeys.includes(old.accountKey)) return true;
-  return isDirect(log) && !old.formerKeys.includes(leaf.accountKey);
 }
 
 function joined(
