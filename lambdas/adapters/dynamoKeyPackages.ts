@@ -24,8 +24,10 @@ const takenLife = 24 * 60 * 60;
 
 /** Nothing is, or lately was, under this key. */
 const isNew = "attribute_not_exists(#record)";
-/** It was not taken, and its time is not over. */
-const isLeft = "attribute_exists(#data) AND #ttl >= :now";
+/** It was not taken. */
+const isThere = "attribute_exists(#data)";
+/** Nor is its time over. */
+const isLeft = `${isThere} AND #ttl >= :now`;
 
 const single = (device: string, hash: string): string => `kp#${device}#${hash}`;
 
@@ -39,9 +41,15 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
     Item: { ...keyOf(account, record), hash: binary(hash), data: binary(data), ttl: number(notAfter) },
   });
 
-  /** Records of single-use packages that are left, all or at least `limit`. */
-  async function records(account: string, device: string, limit = Infinity): Promise<readonly string[]> {
+  /** Records of single-use packages, all or at least `limit` of them. */
+  async function records(
+    account: string,
+    device: string,
+    filter: typeof isLeft | typeof isThere,
+    limit = Infinity,
+  ): Promise<readonly string[]> {
     const found: string[] = [];
+    const isTimed = filter === isLeft;
     const pages = queryPages(client, {
       TableName: table,
       ConsistentRead: true,
@@ -49,11 +57,11 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
       ExpressionAttributeValues: {
         ":account": text(account),
         ":prefix": text(single(device, "")),
-        ":now": number(now()),
+        ...(isTimed ? { ":now": number(now()) } : {}),
       },
-      FilterExpression: isLeft,
+      FilterExpression: filter,
       ProjectionExpression: "#record",
-      ExpressionAttributeNames: { "#record": "record", "#data": "data", "#ttl": "ttl" },
+      ExpressionAttributeNames: { "#record": "record", "#data": "data", ...(isTimed ? { "#ttl": "ttl" } : {}) },
       ...(limit === Infinity ? {} : { Limit: places }),
     });
     for await (const items of pages) {
@@ -101,12 +109,14 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
       const { Item } = await client.send(
         new GetItemCommand({ TableName: table, ConsistentRead: true, Key: keyOf(account, `lr#${device}`) }),
       );
-      const kept = Item && readKeyPackage(Item);
-      return kept !== undefined && kept.notAfter >= now() ? kept : undefined;
+      // One that does not say when it ends is of a relay before this one.
+      if (Item?.["ttl"] === undefined) return undefined;
+      const kept = readKeyPackage(Item);
+      return kept.notAfter >= now() ? kept : undefined;
     },
-    count: async (account, device) => (await records(account, device)).length,
+    count: async (account, device) => (await records(account, device, isLeft)).length,
     async take(account, device) {
-      const left = (await records(account, device, candidates)).slice(0, candidates);
+      const left = (await records(account, device, isLeft, candidates)).slice(0, candidates);
       // Those who claim at once begin at different ones.
       const from = Math.floor(random.fraction() * left.length);
       for (const record of [...left.slice(from), ...left.slice(0, from)]) {
@@ -116,7 +126,7 @@ export function dynamoKeyPackages(client: DynamoDBClient, table: string, random:
       return undefined;
     },
     async clear(account, device) {
-      const all = [...(await records(account, device)), `lr#${device}`];
+      const all = [...(await records(account, device, isThere)), `lr#${device}`];
       await Promise.all(
         all.map((record) => client.send(new DeleteItemCommand({ TableName: table, Key: keyOf(account, record) }))),
       );

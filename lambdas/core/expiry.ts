@@ -21,6 +21,8 @@ export function lifeOf(
 export const welcomeLife = 365 * day;
 /** A request to leave is shown this long after it expired to whoever has not read it. */
 export const leaveLife = 365 * day;
+/** How long key packages may be given out. Less, and they would pile up uncounted until the table forgets them; more, and they would outlive devices. */
+export const keyPackageLife = { shortest: day, longest: 365 * day };
 /** Milliseconds that something which one device sent another waits. */
 export const messageLife = 30 * day * 1_000;
 /** A claim can be answered by a Welcome this long. Short, because claims that are never used lie in others' inboxes. */

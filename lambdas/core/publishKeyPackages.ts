@@ -3,6 +3,7 @@ import { decodeBase64Url, limits, type Request } from "@tacit/protocol";
 import type { Caller } from "./caller.ts";
 import { digest } from "./digest.ts";
 import type { Done } from "./done.ts";
+import { keyPackageLife, seconds } from "./expiry.ts";
 import { requireDistinct } from "./landing.ts";
 import type { Relay } from "./relay.ts";
 import { Refused } from "./refused.ts";
@@ -18,6 +19,10 @@ export async function publishKeyPackages(
   requireDistinct(all.map(({ hash }) => hash));
   if (all.some(({ hash, data }) => hash !== digest(relay, decodeBase64Url(data)))) {
     throw new Refused("malformed", "keyPackages: hash is not of data");
+  }
+  const ends = all.map(({ notAfter }) => notAfter - seconds(relay.clock.now()));
+  if (ends.some((left) => left < keyPackageLife.shortest || left > keyPackageLife.longest)) {
+    throw new Refused("malformed", "keyPackages: notAfter is not between a day and a year from now");
   }
   const stored = await relay.keyPackages.count(account, device);
   if (stored + keyPackages.length > limits.keyPackagesPerDevice) {

@@ -113,13 +113,14 @@ async function dismiss(
   let closes: Done<"putAccount">["closes"];
   await Promise.all(
     revoked.map(async (device) => {
-      if (!known.has(device)) await keyPackages.clear(account, device);
       const registration = registered?.get(device);
-      if (registration === undefined) return;
-      await connections.unregister(account, device, registration.connection);
-      // The caller's own socket ends after the answer.
-      if (registration.connection === caller.connection) closes = "device_revoked";
-      else await closeSocket(relay, registration.connection, "device_revoked");
+      if (registration !== undefined) {
+        await connections.unregister(account, device, registration.connection);
+        // The caller's own socket ends after the answer.
+        if (registration.connection === caller.connection) closes = "device_revoked";
+        else await closeSocket(relay, registration.connection, "device_revoked");
+      }
+      if (!known.has(device)) await keyPackages.clear(account, device);
     }),
   );
   return closes;

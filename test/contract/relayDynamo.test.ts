@@ -273,3 +273,41 @@ test("a message of 352 bytes is one write unit", async () => {
   }, 0);
   expect(size).toBeLessThan(600);
 });
+
+describe("key packages that have ended", () => {
+  const at = 1_700_000_000_500;
+  const clock = { now: () => at, sleep: () => Promise.resolve() };
+  const keyPackage = (notAfter: number) => ({ hash: randomId(32), data: randomId(10), notAfter });
+  const keyPackages = () => dynamoKeyPackages(dynamo.client, "Directory", seededRandom("ended"), clock);
+
+  test("are told by the second", async () => {
+    const [account, device] = [randomId(), randomId(32)];
+    const good = keyPackage(1_700_000_000);
+    for (const one of [keyPackage(1_699_999_999), good]) await keyPackages().add(account, device, one);
+    expect(await keyPackages().count(account, device)).toBe(1);
+    expect(await keyPackages().take(account, device)).toEqual(good);
+  });
+
+  test("are passed over, however many there are before one that holds", async () => {
+    const [account, device] = [randomId(), randomId(32)];
+    // In the order of the table, which is that of the hashes.
+    const ended = Array.from({ length: 120 }, () => ({ ...keyPackage(1), hash: `A${randomId(32).slice(1)}` }));
+    const good = { ...keyPackage(1_800_000_000), hash: `_${randomId(32).slice(1)}` };
+    await Promise.all([...ended, good].map((one) => keyPackages().add(account, device, one)));
+    expect(await keyPackages().take(account, device)).toEqual(good);
+    expect(await keyPackages().take(account, device)).toBeUndefined();
+  });
+
+  test("a last resort that does not say when it ends is none", async () => {
+    const [account, device] = [randomId(), randomId(32)];
+    await keyPackages().setLastResort(account, device, keyPackage(1_800_000_000));
+    dynamo.meddle(async (operation, input, call) => {
+      const output = (await call(operation, input)) as { Item?: Record<string, unknown> };
+      delete output.Item?.["ttl"];
+      return output;
+    });
+    expect(await keyPackages().lastResort(account, device)).toBeUndefined();
+    dynamo.meddle();
+    expect(await keyPackages().lastResort(account, device)).toBeDefined();
+  });
+});

@@ -259,6 +259,31 @@ describe("key packages", () => {
     expect(error?.code).toBe("limit_exceeded");
   });
 
+  test("one that ends within a day, or not within a year, is refused: the table would keep it uncounted", async () => {
+    const { stage, bob } = await pair();
+    const now = Math.ceil(stage.now / 1_000);
+    const day = 86_400;
+    const publish = async (notAfter: number, isLast = false) => {
+      const one = { ...keyPackage(1), notAfter };
+      const fields = isLast ? { keyPackages: [], lastResort: one } : { keyPackages: [one] };
+      return (await ask(bob, "publishKeyPackages", fields)).error?.code;
+    };
+    for (const end of [0, now, now + day - 1, now + 365 * day + 1]) {
+      expect([await publish(end), await publish(end, true)]).toEqual(["malformed", "malformed"]);
+    }
+    expect([await publish(now + day), await publish(now + 365 * day, true)]).toEqual([undefined, undefined]);
+  });
+
+  test("those that have ended are given to nobody, and count no more", async () => {
+    const { stage, alice, bob } = await pair();
+    await ask(bob, "publishKeyPackages", { keyPackages: [keyPackage(1)], lastResort: keyPackage(2) });
+    stage.now += 90 * 86_400_000 + 1_000;
+    const [claimant, owner] = [alice, bob].map(({ identity }) => socketOf(stage, identity));
+    for (const device of [claimant!, owner!]) expect((await ask(device, "hello", {})).ok).toBeDefined();
+    expect((await ask(owner!, "countKeyPackages", {})).ok).toEqual({ count: 0, lastResort: false });
+    expect((await claim(claimant!)).ok).toMatchObject({ keyPackages: [], missing: [bob.caller.device] });
+  });
+
   test("of an account that is not there", async () => {
     const { alice } = await pair();
     expect((await claim(alice, "nobody")).error?.code).toBe("unknown_account");

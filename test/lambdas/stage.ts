@@ -188,7 +188,7 @@ export function commitOf(conversation: string, more: Partial<Request<"commit">> 
 
 export function keyPackage(fill: number, length = 300) {
   const data = new Uint8Array(length).fill(fill);
-  return { hash: sha256(data), data: encodeBase64Url(data), notAfter: 4_000_000_000 };
+  return { hash: sha256(data), data: encodeBase64Url(data), notAfter: start / 1_000 + 90 * 86_400 };
 }
 
 /** What was posted to `device`, of this kind. */

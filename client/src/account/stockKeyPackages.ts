@@ -31,9 +31,8 @@ type PublishedKeyPackage = Request<"publishKeyPackages">["keyPackages"][number];
 const lastResortKey = "last-resort";
 
 /**
- * Publishes where they run short, or get old. What was made is stored
- * first and published at most once: after a lost answer nobody knows whether it was claimed already, and a second publication would
- * let it be used twice. With a new last-resort one the account's other devices are told: they may have found none that holds, and not ask again.
+ * Publishes where they run short, or get old. What was made is stored first and published at most once: after a lost answer nobody knows
+ * whether it was claimed already, and a second publication would let it be used twice. With a new last-resort one the account's other devices are told: they may have found none that holds, and not ask again.
  */
 export async function stockKeyPackages({ connection, store, context }: StockDeps): Promise<void> {
   const { count, lastResort } = await connection.request("countKeyPackages", {});

@@ -52,6 +52,7 @@ export async function isServedStill(deps: ConversationDeps, steps: ConversationS
   await become(steps, repair, begun);
   const ended = callEnded(repair, begun, await ask(deps, steps.now, { at: now, log: undefined }), now);
   if (ended !== begun) await become(steps, begun, ended);
+  // It had not, before.
   return hasCalled(ended, now);
 }
 
@@ -70,7 +71,7 @@ export async function askInDoubt(deps: ConversationDeps, steps: ConversationStep
   if (lost !== undefined) throw lost;
 }
 
-/** Sends the requests. `lost`: what kept it from sending the rest. */
+/** Sends the requests. `lost`: what cut it short. */
 async function ask(
   deps: ConversationDeps,
   state: ConversationState,

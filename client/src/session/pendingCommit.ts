@@ -15,6 +15,7 @@ import { accountsIn, groupDataOf, identities, leaveProposals, leavesOf, type Gro
 import { dataAmong, type GroupData } from "./group/groupData.ts";
 import { mayAdminister, memberChange } from "./group/memberChange.ts";
 import { secretsOfPending } from "./remains.ts";
+import { unservedExtensions } from "./group/unserved.ts";
 import { sealTree, treeNonce, wrapWelcome } from "./group/welcomeTree.ts";
 
 /** What a commit is to change; what members asked for and the roster needs comes on top. */
@@ -90,6 +91,7 @@ export async function changePending(
   const treeKey = context.provider.random(32);
   const committed = await commitChange(context, group, change, {
     authenticatedData: encodeCommitData({ turn: state.turn, ...delta, blobs: [], log }),
+    forJoiners: unservedExtensions(delta),
     treeKey,
     now,
   });

@@ -149,11 +149,15 @@ export function directoryContract(make: MakePorts): void {
     test("clearing takes those of one device", async () => {
       const { keyPackages } = make();
       const [account, device, other] = [randomId(), randomId(32), randomId(32)];
+      const ended = keyPackage(-1);
+      await keyPackages.add(account, device, ended);
       for (const one of [device, other]) {
         await keyPackages.add(account, one, keyPackage());
         await keyPackages.setLastResort(account, one, keyPackage());
       }
       await keyPackages.clear(account, device);
+      // That one is gone as well: it can come again.
+      expect(await keyPackages.add(account, device, ended)).toBe(true);
       expect([await keyPackages.count(account, device), await keyPackages.count(account, other)]).toEqual([0, 1]);
       expect(await keyPackages.lastResort(account, device)).toBeUndefined();
       expect(await keyPackages.lastResort(account, other)).toBeDefined();

@@ -43,7 +43,7 @@ export const aWelcome: Story = async (cloud) => {
   const bob = await person(cloud, "bob");
   const keyPackage = (fill: number) => {
     const data = new Uint8Array(300).fill(fill);
-    return { hash: sha256(data), data: encodeBase64Url(data), notAfter: 4_000_000_000 };
+    return { hash: sha256(data), data: encodeBase64Url(data), notAfter: Math.floor(Date.now() / 1_000) + 90 * 86_400 };
   };
   await bob.device.request("publishKeyPackages", { keyPackages: [keyPackage(1)], lastResort: keyPackage(2) });
   expect((await bob.device.request("countKeyPackages", {})).ok).toEqual({ count: 1, lastResort: true });

@@ -54,10 +54,17 @@ export function check(world: World): Verdict {
   return { delivered, excused, splits, findings: oracle.findings };
 }
 
-/** Whether somebody opened a successor who had posted garbage, or was revoked since: others wait for somebody else to take them along, if at all. */
+/**
+ * Whether somebody opened a successor, or put a device of others in anew, who had posted garbage, or was revoked since: who is called that way does not
+ * come, and waits for somebody else to take it along.
+ */
 function mayRefuse(world: World): boolean {
-  const { memberships } = world.oracle;
-  const mayBeRevoked = (log: string): boolean =>
-    world.devices.some(({ isRevoked, account }) => isRevoked && account === memberships.openerOf(log));
-  return memberships.successors.some((log) => isForeign(world, log) || mayBeRevoked(log));
+  const { memberships, shown } = world.oracle;
+  const isRevokedNow = (account: string | undefined): boolean =>
+    world.devices.some((device) => device.isRevoked && device.account === account);
+  const items = [...shown.values()].flatMap((conversations) => [...conversations.values()].flat());
+  return (
+    memberships.successors.some((log) => isForeign(world, log) || isRevokedNow(memberships.openerOf(log))) ||
+    items.some(({ item }) => item.kind === "deviceRestored" && item.by !== item.account && isRevokedNow(item.by))
+  );
 }

@@ -29,6 +29,7 @@ export async function lookLater({ deps, steps, reading }: Pick<Work, "deps" | "s
   reading.owe();
   await steps.take((state) => {
     const now = connection.now();
+    // A look counts like a round, though nobody is asked.
     const repair = roundBegun(state.repair ?? newRepair(state.cursor, now), now, provider.random);
     return withRepair(state, repair, now);
   });

@@ -45,6 +45,8 @@ export interface GroupChange {
 
 export interface CommitOptions {
   readonly authenticatedData: Uint8Array;
+  /** What those who come in are told beside the group, in the GroupInfo. */
+  readonly forJoiners?: readonly Extension[];
   /** Seals the tree where it travels apart from the Welcomes; 32 bytes. */
   readonly treeKey: Uint8Array;
   readonly now: number;
@@ -100,7 +102,7 @@ export async function commitChange(
     authenticatedData: options.authenticatedData,
     welcome: "separate",
     ratchetTreeInWelcome: !isLarge,
-    groupInfoExtensions: isLarge ? [treeKeyExtension(options.treeKey)] : [],
+    groupInfoExtensions: [...(isLarge ? [treeKeyExtension(options.treeKey)] : []), ...(options.forJoiners ?? [])],
     lifetime: { now: seconds(options.now) },
   });
   const { state, next, commit, welcomes, consumed, consumedByNext } = created;

@@ -5,6 +5,16 @@ import type { CryptoContext } from "../cryptoContext.ts";
 import { unsealTree } from "./welcomeTree.ts";
 import { identityAt, type Group } from "./group.ts";
 import type { OwnKeyPackage } from "./member.ts";
+import { unservedIn, type Unserved } from "./unserved.ts";
+
+export interface Joined {
+  readonly group: Group;
+  /** Who made the Welcome. */
+  readonly by: LeafIdentity;
+  /** What they say of the relay's roster. */
+  readonly unserved: Partial<Unserved>;
+  readonly consumed: readonly Uint8Array[];
+}
 
 /** @throws MlsError */
 export async function join(
@@ -12,7 +22,7 @@ export async function join(
   welcome: Uint8Array,
   own: OwnKeyPackage,
   sealedTree?: Uint8Array,
-): Promise<{ readonly group: Group; readonly by: LeafIdentity; readonly consumed: readonly Uint8Array[] }> {
+): Promise<Joined> {
   const { suite } = context;
   const joined = await joinGroup({
     suite,
@@ -22,5 +32,6 @@ export async function join(
     ratchetTree: (extensions) => unsealTree(extensions, sealedTree),
     authentication: authentication(context),
   });
-  return { group: joined.state, by: identityAt(joined.state, joined.signer), consumed: joined.consumed };
+  const { state: group, signer, groupInfoExtensions, consumed } = joined;
+  return { group, by: identityAt(group, signer), unserved: unservedIn(groupInfoExtensions), consumed };
 }

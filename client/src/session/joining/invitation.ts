@@ -7,6 +7,7 @@ import type { GroupData } from "../group/groupData.ts";
 import { join } from "../group/groupJoin.ts";
 import type { OwnKeyPackage } from "../group/member.ts";
 import { haveOneKeyEach } from "../group/memberChange.ts";
+import { unservedAmong, type Unserved } from "../group/unserved.ts";
 
 export interface Invitation {
   /** The log. */
@@ -29,6 +30,7 @@ export interface OpenedInvitation extends Invitation {
   readonly by: LeafIdentity;
   readonly data: GroupData;
   readonly accounts: readonly string[];
+  readonly unserved: Unserved;
   /** The account of this device. */
   readonly self: string;
   /** Wipe when what became of it is stored. */
@@ -44,7 +46,12 @@ export async function openInvitation(
   invitation: Invitation,
 ): Promise<OpenedInvitation | undefined> {
   const { conversation } = invitation;
-  const { group, by, consumed } = await join(context, invitation.welcome, invitation.keyPackage, invitation.tree);
+  const { group, by, consumed, ...told } = await join(
+    context,
+    invitation.welcome,
+    invitation.keyPackage,
+    invitation.tree,
+  );
   const leaves = identities(group);
   const accounts = accountsIn(leaves);
   const data = groupDataOf(group);
@@ -57,7 +64,8 @@ export async function openInvitation(
   const areIn = data.owners.concat(data.admins).every((account) => accounts.includes(account));
   const id = isDirect(conversation) ? directId(context, conversation, accounts, data) : conversation;
   if (!isWhole || !areIn || id === undefined) return undefined;
-  return { ...invitation, id, group, by, data, accounts, consumed, self: context.account };
+  const unserved = unservedAmong(accounts, told.unserved);
+  return { ...invitation, id, group, by, data, accounts, unserved, consumed, self: context.account };
 }
 
 /**

@@ -31,7 +31,7 @@ import { withoutDoubt } from "../repair/doubt.ts";
 import { withinDay } from "../repair/repairPauses.ts";
 import type { TimelineNotice } from "../timeline.ts";
 import type { OpenedInvitation } from "./invitation.ts";
-import { epochOfKnown, isByMember, mayGoOn, unlisted, type Listing } from "./whomToFollow.ts";
+import { epochOfKnown, isByMember, mayGoOn, noListing, type Listing } from "./whomToFollow.ts";
 
 export type JoinOutcome =
   | { readonly kind: "joined"; readonly step: Step }
@@ -51,7 +51,7 @@ export function acceptInvitation(
   known: ConversationState | undefined,
   opened: OpenedInvitation,
   request: boolean,
-  listing: Listing = unlisted,
+  listing: Listing = noListing,
   fresh = beginning(opened),
 ): JoinOutcome {
   const { conversation } = opened;
@@ -198,7 +198,7 @@ function lastRead({ repair, cursor }: ConversationState): number {
 
 function joined(
   known: ConversationState,
-  { group, seq, turn, at, consumed, data, accounts, by }: OpenedInvitation,
+  { group, seq, turn, at, consumed, data, accounts, unserved, by }: OpenedInvitation,
   { requestBy, notice }: { readonly requestBy: string | undefined; readonly notice: TimelineNotice },
 ): JoinOutcome {
   const hadAsked = known.doubt.isAsking || (known.repair?.attempts ?? 0) > 0;
@@ -210,11 +210,9 @@ function joined(
     requestBy,
     pending: undefined,
     leaving: undefined,
-    unlisted: [],
+    ...unserved,
     justDropped: [],
     droppedBy: undefined,
-    suspended: [],
-    strangers: [],
     // Turns are counted from zero in each log.
     outbox: unsealed(known.outbox),
     anchors: [],

@@ -24,7 +24,7 @@ export interface Listing {
   readonly revoked: ReadonlySet<string>;
 }
 
-export const unlisted: Listing = { listed: new Set(), revoked: new Set() };
+export const noListing: Listing = { listed: new Set(), revoked: new Set() };
 
 /** Leaves of accounts that are in the epoch of `known`, by devices that are not: whether they count, the accounts' records say. */
 export function unfamiliarLeaves(known: ConversationState, opened: OpenedInvitation): readonly LeafIdentity[] {

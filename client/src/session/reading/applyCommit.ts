@@ -25,6 +25,7 @@ import { plainData, type GroupData } from "../group/groupData.ts";
 import { accountsIn, epochOf, groupDataOf, identities, isGroupOf, leaveProposals, type Group } from "../group/group.ts";
 import { handshakeHeader, isOfEpoch, type HandshakeHeader } from "../group/handshakeHeader.ts";
 import { receive } from "../group/groupMessages.ts";
+import { unservedAmong } from "../group/unserved.ts";
 import { secretsOnlyIn } from "../group/storedGroup.ts";
 import type { LeafIdentity } from "../group/authenticate.ts";
 import { mayAdminister, memberChange, type MemberChange } from "../group/memberChange.ts";
@@ -349,9 +350,5 @@ export function applyJoining(state: ConversationState, { entry, payload }: ReadE
     isGroupOf(header.groupId, state.log) &&
     data !== undefined;
   if (!holds) return stuck({ ...state, joinedAt: undefined }, placeOf(entry));
-  const isIn = (account: string): boolean => state.roster.includes(account);
-  const unlisted = (data.unlisted ?? []).filter(isIn);
-  const suspended = (data.suspended ?? []).filter((account) => unlisted.includes(account));
-  const strangers = (data.strangers ?? []).filter((account) => !isIn(account));
-  return { ...silent({ ...state, unlisted, suspended, strangers }), verdict: "applied" };
+  return { ...silent({ ...state, ...unservedAmong(state.roster, data) }), verdict: "applied" };
 }
