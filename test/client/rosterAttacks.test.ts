@@ -50,6 +50,37 @@ describe("a member that posts garbage", () => {
     await closeAll(clients);
   });
 
+  it("is known to whoever comes in later, also where the commit that brings them in expires before they read it", async () => {
+    const s = stage();
+    const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob"]);
+    const [atAlice, atBob] = views as [Conversation, Conversation];
+    const dave = await s.arrive("dave");
+    dave.goOffline();
+    expect(await garbage(s, mallory, atAlice, { remove: ["bob"] })).toBe("taken");
+    await s.clock.advance(minute);
+    await s.clock.until(atAlice.invite(["dave"]));
+    await said(s, atAlice, "welcome, dave");
+    expect(served(s, atAlice)).toEqual(["alice", "bob", "dave"]);
+    expire(s, atAlice.id);
+    dave.goOnline();
+    await s.clock.until(dave.caughtUp());
+    const [atDave] = dave.conversations() as [Conversation];
+    await s.clock.until(atDave.accept());
+    await s.clock.until(atDave.rotateKeys());
+    await said(s, atDave, "hello");
+    await said(s, atBob, "good to have you here");
+    for (const view of [atAlice, atBob, atDave]) {
+      expect((await texts(view)).slice(-2)).toEqual(["hello", "good to have you here"]);
+      expect(view.members).toEqual(["alice", "bob", "dave", "mallory"]);
+    }
+    // Mallory stays out all the same, until somebody takes her out of the group as well.
+    expect((await kinds(atAlice)).slice(-3)).toEqual(["keysChanged", "message", "message"]);
+    await s.clock.until(atAlice.remove(["mallory"]));
+    await s.clock.settle();
+    expect(atDave.members).toEqual(["alice", "bob", "dave"]);
+    await closeAll([...clients, dave]);
+  });
+
   it("twice, before anybody can restore whom the first dropped: they are taken back, and miss nothing", async () => {
     const s = stage();
     const { clients, views, mallory } = await groupWithMallory(s, ["alice", "bob", "carol"]);

@@ -5,7 +5,7 @@ import type { Connection } from "../../../client/src/connection/connection.ts";
 import type { ConversationBook } from "../../../client/src/conversation/conversationBook.ts";
 import type { LiveConversation } from "../../../client/src/conversation/liveConversation.ts";
 import type { Clock } from "../../../client/src/ports.ts";
-import { logDiffers } from "../../../client/src/session/reading/applied.ts";
+import { logDiffers } from "../../../client/src/session/reading/logChain.ts";
 import { authentication } from "../../../client/src/session/group/authenticate.ts";
 import { encodeCommitData } from "../../../client/src/session/reading/commitData.ts";
 import type { ConversationState, SessionContext } from "../../../client/src/session/conversation.ts";

@@ -2,7 +2,6 @@
 import { MlsError } from "@tacit/mls";
 import { decodeBase64Url, encodeBase64Url, type Entry } from "@tacit/protocol";
 import { noted, type ConversationState, type RecentEntry, type SessionContext, type Step } from "../conversation.ts";
-import type { LogMark } from "../content.ts";
 import { sha256 } from "../cryptoContext.ts";
 import type { Verdict } from "./logChain.ts";
 import { secretsOfPending } from "../remains.ts";
@@ -61,16 +60,6 @@ export function stuck(state: ConversationState, at: { readonly seq: number; read
   const repair = state.repair ?? newRepair(state.cursor, due);
   const step = noted({ ...state, phase: "stuck", pending: undefined, repair }, { kind: "cannotFollow" }, at);
   return { ...step, consumed: secretsOfPending(state) };
-}
-
-/** Whether the sender of `reading` saw another log than this device did, as far as the two can be compared. */
-export function logDiffers({ recent }: ConversationState, mark: LogMark | undefined, reading: RecentEntry): boolean {
-  const oldest = recent[0];
-  if (mark === undefined || oldest === undefined || mark.seq < oldest.seq) return false;
-  const known = [...recent, reading].find(({ seq }) => seq >= mark.seq) ?? reading;
-  // It names an entry that this device was not shown, unless that is one of those known to be missing.
-  if (known.seq !== mark.seq || known === reading) return !known.afterGap;
-  return known.chain !== undefined && known.chain !== mark.hash;
 }
 
 /** What the engine finds because of something that this device may have missed, and others not. */

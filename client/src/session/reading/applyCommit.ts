@@ -5,7 +5,7 @@
  */
 import { MlsError } from "@tacit/mls";
 import { isDirect, type Entry } from "@tacit/protocol";
-import { ended, isLocal, logDiffers, placeOf, stuck, voided, type Applied, type ReadEntry } from "./applied.ts";
+import { ended, isLocal, placeOf, stuck, voided, type Applied, type ReadEntry } from "./applied.ts";
 import { decodeCommitData, sameSet, type CommitData } from "./commitData.ts";
 import {
   listedIn,
@@ -33,6 +33,7 @@ import { secretsIn, secretsOfPending } from "../remains.ts";
 import { isTooLarge } from "../payloadSize.ts";
 import { withCommitTime } from "../renewal.ts";
 import type { TimelineNotice } from "../timeline.ts";
+import { logDiffers } from "./logChain.ts";
 import { withOthers } from "./unheard.ts";
 
 type CommitEntry = Extract<Entry, { kind: "commit" }>;

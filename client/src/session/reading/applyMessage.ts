@@ -1,6 +1,7 @@
 /** Reading a message. */
 import { decodeBase64Url, type Entry } from "@tacit/protocol";
-import { logDiffers, placeOf, unlessBug, unreadable, type Applied, type ReadEntry } from "./applied.ts";
+import { placeOf, unlessBug, unreadable, type Applied, type ReadEntry } from "./applied.ts";
+import { logDiffers } from "./logChain.ts";
 import { decodeContent } from "../content.ts";
 import {
   merged,

@@ -13,6 +13,8 @@
  */
 import type { Entry } from "@tacit/protocol";
 import { concat, uint64, utf8 } from "../bytes.ts";
+import type { LogMark } from "../content.ts";
+import type { ConversationState, RecentEntry } from "../conversation.ts";
 import { sha256, type CryptoProvider } from "../cryptoContext.ts";
 
 const label = utf8("tacit log 2\0");
@@ -50,4 +52,14 @@ function judged(entry: Entry, verdict: Verdict): Uint8Array {
   const { add, remove } = entry.kind === "commit" ? entry.roster : { add: [], remove: [] };
   const leave = entry.kind === "proposal" && entry.leave === true ? [true] : [];
   return utf8(JSON.stringify([entry.account, [...add].sort(), [...remove].sort(), verdict, ...leave]));
+}
+
+/** Whether the sender of `reading` saw another log than this device did, as far as the two can be compared. */
+export function logDiffers({ recent }: ConversationState, mark: LogMark | undefined, reading: RecentEntry): boolean {
+  const oldest = recent[0];
+  if (mark === undefined || oldest === undefined || mark.seq < oldest.seq) return false;
+  const known = [...recent, reading].find(({ seq }) => seq >= mark.seq) ?? reading;
+  // It names an entry that this device was not shown, unless that is one of those known to be missing.
+  if (known.seq !== mark.seq || known === reading) return !known.afterGap;
+  return known.chain !== undefined && known.chain !== mark.hash;
 }

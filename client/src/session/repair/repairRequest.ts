@@ -24,7 +24,7 @@ import {
 } from "@tacit/protocol";
 import { isCount, parseJson, utf8 } from "../bytes.ts";
 import { verifyCertificate } from "../identity/certificate.ts";
-import { logDiffers } from "../reading/applied.ts";
+import { logDiffers } from "../reading/logChain.ts";
 import { decodeMark, type LogMark } from "../content.ts";
 import type { ConversationState, RecentEntry } from "../conversation.ts";
 import type { CryptoProvider } from "../cryptoContext.ts";
