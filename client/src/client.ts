@@ -97,7 +97,7 @@ export class TacitClient implements Client {
         },
         checkReceipt: (record, receipt) => this.#records.checkReceipt(record, receipt),
         equivocation: (event) => this.#notices.tell("relayEquivocation", event),
-        reconcile: () => this.#device?.house.keepUpSoon(),
+        reconcile: () => this.#device?.house.keepUpSoon({ isNews: true }),
         revoked: (error) => this.#connection.close(error),
       },
       stored,

@@ -77,6 +77,7 @@ export async function loadEnrolledDevice(deps: EnrolledDeviceDeps): Promise<Enro
       return createRepairRequest(provider, { certificate: own.enrolment.certificate, deviceKey }, body);
     },
     readInbox: () => inbox.read(),
+    accepted: () => house.keepUpSoon({ isNews: false }),
     failed,
   };
   const book = new ConversationBook(conversationDeps);

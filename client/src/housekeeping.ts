@@ -68,9 +68,9 @@ export class Housekeeping {
     return done;
   }
 
-  /** The own devices are others than before, or one can be reached that could not. */
-  keepUpSoon(): void {
-    if (this.#deps.conversation.connection.isUp) this.keepUp({ isNews: true }).catch(this.#deps.report);
+  /** Without a connection, the next one does it. `isNews`: the own devices are others than before, or one can be reached that could not. */
+  keepUpSoon({ isNews }: { readonly isNews: boolean }): void {
+    if (this.#deps.conversation.connection.isUp) this.keepUp({ isNews }).catch(this.#deps.report);
   }
 
   async #keepUpNow(isNews: boolean): Promise<void> {

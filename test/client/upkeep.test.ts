@@ -152,3 +152,31 @@ it("a device of the account that nobody could reach for months is brought into w
   expect(phone.conversations()).toHaveLength(1);
   for (const client of [alice, phone, bob]) await client.close();
 });
+
+it("and into what a stranger began, as soon as one of the others accepts that", async () => {
+  const s = stage();
+  const alice = await s.arrive("alice");
+  const { client: phone } = await linked(s, alice);
+  await s.clock.advance(hour);
+  for (const client of [phone, alice]) client.goOffline();
+  await s.clock.advance(200 * 24 * hour);
+  alice.goOnline();
+  await s.clock.until(alice.caughtUp());
+  const bob = await s.arrive("bob");
+  const atBob = await s.clock.until(bob.conversation({ with: ["alice"] }));
+  phone.goOnline();
+  await s.clock.until(phone.caughtUp());
+  await s.clock.advance(hour / 60);
+  const [atAlice] = alice.conversations() as [Conversation];
+  expect([atAlice.state.current, phone.conversations()]).toEqual(["requested", []]);
+  await s.clock.until(atAlice.accept());
+  await s.clock.settle();
+  expect(phone.conversations().map(({ id }) => id)).toEqual([atAlice.id]);
+  const outgoing = await s.clock.until(atBob.send({ text: "hello, both" }));
+  await s.clock.until(outgoing.sent);
+  await s.clock.settle();
+  for (const client of [alice, phone]) {
+    expect((await history(client.conversations()[0]!)).at(-1)).toMatchObject({ text: "hello, both" });
+  }
+  for (const client of [alice, phone, bob]) await client.close();
+});

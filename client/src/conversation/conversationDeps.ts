@@ -31,6 +31,8 @@ export interface ConversationDeps {
   readonly follow: (met: Met) => void;
   /** What another device of the own account says of its record. */
   readonly heardOwn: (heard: HeardRecord) => void;
+  /** What was a request is wanted now: other devices of the own account are to come in. */
+  readonly accepted: () => void;
   readonly failed: (error: TacitError) => void;
   /** It goes on in another log: doorbells come under another name. */
   readonly moved: (conversation: string, log: string) => void;

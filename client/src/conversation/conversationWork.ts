@@ -154,7 +154,8 @@ export class ConversationWork implements Work {
 
   /** A step was stored. */
   released(before: ConversationState): void {
-    const { phase, log, turn } = this.#now;
+    const { phase, log, turn, requestBy } = this.#now;
+    if (before.requestBy !== undefined && requestBy === undefined && phase === "open") this.deps.accepted();
     if (log === before.log && turn > before.turn) this.turns.ended(turn - before.turn);
     if (log !== before.log) {
       this.reading.startOver();

@@ -3,7 +3,7 @@
  * revoked. A notice by itself excuses nothing.
  */
 import type { Device } from "./device.ts";
-import type { Cause } from "./memberships.ts";
+import { everywhere, type Cause } from "./memberships.ts";
 import type { Oracle, Place } from "./oracle.ts";
 import type { PlacedTimeline } from "./placedTimeline.ts";
 
@@ -65,6 +65,9 @@ export class Causes {
       // Others may have followed it before it said so itself.
       if (item.kind === "rejoined" && this.has(device, "askedEarly", at))
         this.trouble(this.#since(device, "askedEarly"));
+      // It had never been in it.
+      if (item.kind === "rejoined" && item.after === 0 && this.has(device, "unreachable", at))
+        this.trouble(this.#since(device, "unreachable"));
       // Who created it, or was to get a Welcome for it, has nothing to say so in before it is in.
       const first = item.kind === "rejoined" && item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
       const before = items[index - 1]?.log ?? first;
@@ -100,7 +103,8 @@ export class Causes {
   }
 
   #since({ id }: Device, cause: Cause): number {
-    return id === undefined ? Infinity : this.#oracle.memberships.since(id, this.#root, cause);
+    if (id === undefined) return Infinity;
+    return Math.min(...[this.#root, everywhere].map((root) => this.#oracle.memberships.since(id, root, cause)));
   }
 
   /** Why the device misses this place, as it was told for a reason that is known to be true, or need not be told. Undefined: nothing excuses it. */

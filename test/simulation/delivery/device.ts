@@ -18,6 +18,7 @@ import {
 import type { LiveConversation } from "../../../client/src/conversation/liveConversation.ts";
 import { epochOf, identities } from "../../../client/src/session/group/group.ts";
 import { Disk, openDisk } from "./disk.ts";
+import { noteUnreachable } from "./unreachable.ts";
 import type { World } from "./world.ts";
 
 /** The client's failures that this world brings about. Any other is a finding. */
@@ -157,6 +158,7 @@ export class Device {
   goOnline(): void {
     if (this.#world.isAsleep) return;
     this.isOnline = true;
+    noteUnreachable(this.#world, this);
     if (this.client !== undefined) this.client.goOnline();
     else if (this.isOn) this.switchOn();
   }

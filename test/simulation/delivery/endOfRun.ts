@@ -82,7 +82,9 @@ function checkMembers({ world, root, causes, splits }: Known, log: string): void
     }
     const mayBeApart = splits.size > 0 || isForeign(world, log);
     const isExpected = !isRevoked && !isMalicious && isServed && !mayBeApart;
-    if (isExpected && sibling !== undefined && !here.includes(device) && !causes.has(device, "declined")) {
+    // What begins while its Welcome is over, it is brought into; of what began before, it does not know.
+    const isExcused = causes.has(device, "declined") || causes.has(device, "welcomeExpired");
+    if (isExpected && sibling !== undefined && !here.includes(device) && !isExcused) {
       oracle.find("other", device.name, root, `${sibling.name} is in ${log}, and it is not`);
     }
   }

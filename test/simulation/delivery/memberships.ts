@@ -13,7 +13,12 @@ export type Cause =
   /** It was linked, and its application asked for the conversation before it had been put into it. */
   | "askedEarly"
   /** The time of the Welcome was over before it was taken. */
-  | "welcomeExpired";
+  | "welcomeExpired"
+  /** All its key packages had ended: nobody could put it into what they began meanwhile. */
+  | "unreachable";
+
+/** What a cause concerns that is one in every conversation. */
+export const everywhere = "";
 
 export class Memberships {
   /** `<log> <epoch>` -> devices, sorted. */
