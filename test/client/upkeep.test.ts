@@ -180,3 +180,39 @@ it("and into what a stranger began, as soon as one of the others accepts that", 
   }
   for (const client of [alice, phone, bob]) await client.close();
 });
+
+it("a device that comes back after its Welcome to where the other went has ended finds the other with repair()", async () => {
+  const s = stage();
+  const [alice, bob] = [await s.arrive("alice"), await s.arrive("bob")];
+  const atBob = await s.clock.until(bob.conversation({ with: ["alice"] }));
+  await s.clock.settle();
+  const [atAlice] = alice.conversations() as [Conversation];
+  await s.clock.until(atAlice.accept());
+  alice.goOffline();
+  await s.clock.until(atBob.repair());
+  await s.clock.advance(hour);
+  expect((await history(atBob)).at(-1)).toMatchObject({ kind: "rejoined", successor: true });
+  bob.goOffline();
+  await s.clock.advance(400 * 24 * hour);
+  expect(s.relay.tables.inbox.delete(alice.device)).toBe(true);
+  for (const client of [alice, bob]) client.goOnline();
+  for (const client of [alice, bob]) await s.clock.until(client.caughtUp());
+  const unheard = await s.clock.until(atBob.send({ text: "are you there?" }));
+  await s.clock.until(unheard.sent);
+  await s.clock.advance(hour);
+  expect((await history(atAlice)).map(({ kind }) => kind)).not.toContain("rejoined");
+  await s.clock.until(atAlice.repair());
+  await s.clock.advance(hour);
+  for (const [from, text] of [
+    [atAlice, "now I am"],
+    [atBob, "so I see"],
+  ] as const) {
+    const outgoing = await s.clock.until(from.send({ text }));
+    await s.clock.until(outgoing.sent);
+    await s.clock.settle();
+  }
+  for (const view of [atAlice, atBob]) {
+    expect((await history(view)).slice(-2)).toMatchObject([{ text: "now I am" }, { text: "so I see" }]);
+  }
+  for (const client of [alice, bob]) await client.close();
+});

@@ -119,6 +119,12 @@ export class Device {
     const { memberships } = this.#world.oracle;
     return (this.client?.conversations() ?? []).filter(({ id }) => memberships.rootOf(id) === root);
   }
+
+  isOpenIn(log: string): boolean {
+    const all = this.conversationsIn(this.#world.oracle.memberships.rootOf(log));
+    return all.some((conversation) => conversation.state.current === "open" && this.logOf(conversation) === log);
+  }
+
   /** Which log it is in: nobody outside of tests can ask for that. */
   logOf(conversation: Conversation): string {
     return (conversation as LiveConversation).snapshot.log;

@@ -10,7 +10,9 @@ import type { World } from "./world.ts";
  * Whether members went on from `log` apart, because whoever opened a successor had lost it to commits that expired unread, and
  *
  * - others had too, in another epoch: whoever knows only an earlier one cannot tell whether those of a later one are members, or
- * - somebody is there who came later: a stranger to it, whom it leaves behind.
+ * - somebody is there who came later: a stranger to it, whom it leaves behind;
+ *
+ * or because somebody was away for so long that the time of their Welcome to it was over.
  *
  * `logs`: all of the conversation.
  */
@@ -19,10 +21,12 @@ export function isSplitAfter(
   { log, logs }: { readonly log: string; readonly logs: readonly string[] },
   { causes, timelines }: { readonly causes: Causes; readonly timelines: readonly PlacedTimeline[] },
 ): boolean {
-  // The two always meet: the names of their logs follow from their accounts.
-  if (isDirect(log)) return false;
   const { memberships } = world.oracle;
   const next = logs.filter((each) => memberships.predecessorOf(each) === log && !isForeign(world, each));
+  const stayed = timelines.filter(({ device }) => device.isOpenIn(log) && causes.has(device, "welcomeExpired"));
+  if (next.length > 0 && stayed.length > 0) return true;
+  // Else the two always meet: the names of their logs follow from their accounts.
+  if (isDirect(log)) return false;
   const openers = new Set(next.map((each) => memberships.openerOf(each)));
   const lost = timelines
     .map(({ device }) => device)
