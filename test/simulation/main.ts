@@ -27,13 +27,21 @@ const simulations: Readonly<Record<string, Simulation>> = {
   },
   delivery: {
     about:
-      "clients over the relay's rules while everything fails that can (--clients, --messages, --runs, --retention)",
+      "clients over the relay's rules while everything fails that can (--clients, --messages, --runs, --retention, --absences)",
     run: deliveryReport,
     zero: ["lost", "duplicated", "reordered", "unreadable", "other"],
   },
 };
 
-const defaults: SimulateOptions = { seed: 1, steps: 1000, clients: 8, messages: 1000, runs: 1, retention: 0 };
+const defaults: SimulateOptions = {
+  seed: 1,
+  steps: 1000,
+  clients: 8,
+  messages: 1000,
+  runs: 1,
+  retention: 0,
+  absences: 1,
+};
 
 interface Parsed extends SimulateOptions {
   readonly name: string;

@@ -8,4 +8,6 @@ export interface SimulateOptions {
   readonly runs: number;
   /** Days that the relay keeps an entry; 0: as the seed says. */
   readonly retention: number;
+  /** How many times as often as usual everybody is away; above 1, three times in ten for up to 400 days. */
+  readonly absences: number;
 }

@@ -17,17 +17,18 @@ export async function explain(options: DeliveryOptions): Promise<readonly string
 }
 
 function heading(
-  { seed, clients, messages, retention }: DeliveryOptions,
+  { seed, clients, messages, retention, absences = 1 }: DeliveryOptions,
   { trace }: Pick<Delivery, "trace">,
   findings: readonly Finding[],
 ): readonly string[] {
   const [first] = findings as readonly [Finding];
   const { kind, device, conversation, message, why } = first;
   const kept = retention === undefined ? "" : ` --retention ${retention / 86_400_000}`;
+  const away = absences === 1 ? "" : ` --absences ${absences}`;
   const what = message === undefined ? "" : `, message ${message}`;
   return [
     `seed ${seed}, trace ${trace}: ${findings.length} findings. First: ${kind} at ${device}${what}: ${why}`,
-    `again: npm run simulate -- delivery --seed ${seed} --clients ${clients} --messages ${messages}${kept}`,
+    `again: npm run simulate -- delivery --seed ${seed} --clients ${clients} --messages ${messages}${kept}${away}`,
     `conversation ${conversation}:`,
   ];
 }

@@ -25,8 +25,9 @@ const explained = 3;
 const listed = 100;
 const day = 86_400_000;
 
-export async function deliveryReport({ seed, clients, messages, runs, retention }: SimulateOptions): Promise<Report> {
-  const same = { clients, messages, ...(retention > 0 ? { retention: retention * day } : {}) };
+export async function deliveryReport(options: SimulateOptions): Promise<Report> {
+  const { seed, clients, messages, runs, retention, absences } = options;
+  const same = { clients, messages, absences, ...(retention > 0 ? { retention: retention * day } : {}) };
   const all = Array.from({ length: runs }, (_, index) => ({ seed: seed + index, ...same }));
   const started = performance.now();
   const results = runs === 1 ? [await simulateDelivery(all[0] as DeliveryOptions)] : await sideBySide(all);

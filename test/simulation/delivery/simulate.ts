@@ -15,6 +15,8 @@ export interface DeliveryOptions extends WorldOptions {
   readonly messages: number;
   /** Of actions that are to come more often than usual, or less. */
   readonly weights?: Readonly<Record<string, number>>;
+  /** How many times as often as usual everybody is away, 1 by default; above 1, three times in ten for up to 400 days. */
+  readonly absences?: number;
 }
 
 export interface Delivery {
@@ -41,9 +43,9 @@ export interface Delivery {
 }
 
 export async function simulateDelivery(options: DeliveryOptions): Promise<Delivery> {
-  const { seed, messages, weights } = options;
+  const { seed } = options;
   const world = new World(options);
-  await runWorkload(world, messages, weights);
+  await runWorkload(world, options);
   const { delivered, excused, splits, findings } = check(world);
   for (const device of world.devices) device.crash();
   const count = (kind: Finding["kind"]): number => findings.filter((finding) => finding.kind === kind).length;

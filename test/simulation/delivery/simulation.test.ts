@@ -6,15 +6,17 @@ const retention = 90 * 24 * hour;
 const happened: Record<string, number> = {};
 
 test.each([
-  [21, 90 * 24],
-  [22, 90 * 24],
-  [23, 90 * 24],
-  [24, 90 * 24],
-  [25, 3],
+  [21, 90 * 24, 1],
+  [22, 90 * 24, 1],
+  [23, 90 * 24, 1],
+  [24, 90 * 24, 1],
+  [25, 3, 1],
+  [26, 48, 4],
 ])(
-  "seed %i, entries live for %i hours: everything arrives once, in order and readable",
-  async (seed, hours) => {
-    const { faults, ...result } = await simulateDelivery({ seed, clients: 6, messages: 300, retention: hours * hour });
+  "seed %i, entries live for %i hours, %i times the usual absences: everything arrives once, in order and readable",
+  async (seed, hours, absences) => {
+    const options = { seed, clients: 6, messages: 300, retention: hours * hour, absences };
+    const { faults, ...result } = await simulateDelivery(options);
     expect(result).toMatchObject({ lost: 0, duplicated: 0, reordered: 0, unreadable: 0, other: 0, findings: [] });
     expect(result.delivered).toBeGreaterThan(150);
     for (const [kind, count] of Object.entries(faults)) happened[kind] = (happened[kind] ?? 0) + count;

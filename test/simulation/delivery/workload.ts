@@ -3,6 +3,7 @@ import { actions, speak } from "./actions.ts";
 import type { Device } from "./device.ts";
 import { noteExpiredWelcomes } from "./expiredWelcomes.ts";
 import { makeGroup } from "./groupActions.ts";
+import type { DeliveryOptions } from "./simulate.ts";
 import type { World } from "./world.ts";
 
 const second = 1_000;
@@ -13,11 +14,9 @@ const day = 24 * hour;
 const usual = Object.fromEntries(actions.map(({ kind, weight }) => [kind, weight]));
 const byKind = new Map(actions.map((action) => [action.kind, action]));
 
-/** `more`: weights other than the usual ones, by kind of action. */
 export async function runWorkload(
   world: World,
-  messages: number,
-  more: Readonly<Record<string, number>> = {},
+  { messages, weights: more, absences = 1 }: Pick<DeliveryOptions, "messages" | "weights" | "absences">,
 ): Promise<void> {
   const weights = { ...usual, ...more };
   await arrive(world);
@@ -27,7 +26,7 @@ export async function runWorkload(
   let said = 0;
   // However long nobody can say anything.
   for (let turn = 0; said < messages && turn < messages * 20; turn++) {
-    if (dice.chance(4 / messages)) await everybodyAway(world);
+    if (dice.chance((4 * absences) / messages)) await everybodyAway(world, absences > 1);
     // Hours in which nobody says anything: leases and sockets end, and are renewed.
     if (dice.chance(2 / messages)) await scheduler.pass(dice.next() * 3 * hour);
     said += byKind.get(dice.weighted(weights))!.perform(world) ?? 0;
@@ -43,14 +42,14 @@ async function arrive(world: World): Promise<void> {
 }
 
 /** Weeks, or however long entries live, in which nobody is there. */
-async function everybodyAway(world: World): Promise<void> {
+async function everybodyAway(world: World, isForMonths: boolean): Promise<void> {
   const { dice, devices, scheduler, faults, retention } = world;
   faults.count("everybodyAway");
   world.trace.note("everybody", "away");
   world.isAsleep = true;
   for (const device of devices) device.goOffline();
   await scheduler.pass(30 * second);
-  await scheduler.pass(durationAway(world));
+  await scheduler.pass(isForMonths && dice.chance(0.3) ? dice.next() * 400 * day : durationAway(world));
   noteExpiredWelcomes(world);
   for (let times = dice.below(3); times > 0; times--) byKind.get("sweep")!.perform(world);
   world.isAsleep = false;
