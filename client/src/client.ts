@@ -86,6 +86,7 @@ export class TacitClient implements Client {
         connection: this.#connection,
         readInbox: () => this.#enrolled.inbox.read(),
         history: () => archivedPast(store, this.#enrolled.book),
+        takeOver: (histories, more) => this.#enrolled.book.takeOver(histories, more),
         failed,
         report,
         recovery: recoveryKey && {

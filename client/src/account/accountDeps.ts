@@ -10,7 +10,9 @@ import type { RelaySocket } from "../connection/relaySocket.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import type { VerifiedRecord } from "../session/identity/accountRecord.ts";
 import type { CryptoContext } from "../session/cryptoContext.ts";
+import type { Change } from "../session/conversationStore.ts";
 import type { ArchivedConversation } from "../session/history/historyArchive.ts";
+import type { ImportedHistory } from "../session/history/importedHistory.ts";
 import type { Identity } from "../session/identity/identity.ts";
 
 export interface OwnAccountDeps {
@@ -30,6 +32,8 @@ export interface OwnAccountDeps {
   readonly readInbox: () => Promise<void>;
   /** What a device that is linked is given of the past. */
   readonly history: () => Promise<readonly ArchivedConversation[]>;
+  /** Stores the history that this device was handed, and `more` with it. */
+  readonly takeOver: (histories: readonly ImportedHistory[], more: readonly Change[]) => Promise<void>;
   readonly failed: (error: TacitError) => void;
   /** The same, where it is more than a network that is down or a relay that is busy. */
   readonly report: (error: unknown) => void;

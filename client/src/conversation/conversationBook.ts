@@ -5,6 +5,7 @@ import { LiveConversation } from "./liveConversation.ts";
 import { silent, type ConversationState } from "../session/conversation.ts";
 import { conversationPrefix, decodeConversation, timelinePrefix, type Change } from "../session/conversationStore.ts";
 import type { CryptoContext } from "../session/cryptoContext.ts";
+import { changesOf, type ImportedHistory } from "../session/history/importedHistory.ts";
 import { behindStored, wasHanded } from "./storedTimeline.ts";
 import { translate } from "../translate.ts";
 
@@ -73,6 +74,24 @@ export class ConversationBook {
     const joining = this.settled(log).then(join);
     this.#joining = joining.catch(() => {});
     await joining;
+  }
+
+  /**
+   * Stores the history that this device was handed, and `more` with it. Whoever asks for a conversation meanwhile waits; one that is there already is handed
+   * its part, unless its timeline has begun.
+   */
+  takeOver(histories: readonly ImportedHistory[], more: readonly Change[]): Promise<void> {
+    const { store } = this.#deps;
+    return this.joining("", async () => {
+      await Promise.all(this.#forgetting.values());
+      const changes = [...more];
+      for (const history of histories) {
+        const begun = this.#byId.get(history.id);
+        if (begun !== undefined) await begun.takeOver(history);
+        else if (!this.#remains.has(history.id)) changes.push(...changesOf(history));
+      }
+      await store.commit(changes);
+    });
   }
 
   /** Makes it durable before it is shown. @throws TacitError of the store: then there is no such conversation */

@@ -17,12 +17,14 @@ import { Outgoing } from "./outgoing.ts";
 import { withAccepted } from "./pinsInConversation.ts";
 import { fetchPicture, storePicture } from "./picture.ts";
 import { readTimeline } from "./readTimeline.ts";
+import { behind } from "./storedTimeline.ts";
 import { LostAnswer, Refused } from "../connection/relaySocket.ts";
 import { silent, type ConversationState, type IntentBody, type Step } from "../session/conversation.ts";
 import type { Change } from "../session/conversationStore.ts";
 import { randomId } from "../session/cryptoContext.ts";
 import { longestTitle, roleOf, type Role } from "../session/group/groupData.ts";
 import { identities } from "../session/group/group.ts";
+import type { ImportedHistory } from "../session/history/importedHistory.ts";
 import { isRenewalDue } from "../session/renewal.ts";
 import { enqueue } from "../session/outbox.ts";
 import { openSignal, sealSignal } from "../session/signal.ts";
@@ -333,6 +335,16 @@ export class LiveConversation implements Conversation {
   async take(step: Compute, more: readonly Change[] = []): Promise<void> {
     await this.#steps.take(step, more);
     this.#work.lookAgain();
+  }
+
+  /** History that this device was handed goes before all else. A timeline that has begun is kept as it is. */
+  async takeOver({ items, mark }: ImportedHistory): Promise<void> {
+    const isEmpty = ({ nextPosition }: ConversationState): boolean => nextPosition === 1;
+    if (!isEmpty(this.snapshot)) return;
+    await this.#steps.take(
+      (state) => (isEmpty(state) ? { ...silent(behind(state, items)), items } : undefined),
+      [mark],
+    );
   }
 
   catchUp(): Promise<LostAnswer | undefined> {

@@ -4,14 +4,13 @@ import { TacitError } from "../errors.ts";
 import { received, uploaded, type PayloadDeps } from "../payloads.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import { isKept } from "../session/conversation.ts";
-import { conversationPrefix, decodeTimelineItem, timelinePrefix, type Change } from "../session/conversationStore.ts";
+import { decodeTimelineItem, timelinePrefix } from "../session/conversationStore.ts";
 import {
   handOverLimits,
   packHistory,
   unpackHistory,
   type ArchivedConversation,
 } from "../session/history/historyArchive.ts";
-import { imported } from "../session/history/importedHistory.ts";
 import type { HandedHistory } from "../session/linking/linkAnswer.ts";
 
 /** The newest of what the timeline of a conversation holds. */
@@ -48,15 +47,11 @@ export async function handOver(
   return { key, blobs };
 }
 
-/**
- * What to store. Conversations that this device has already keep their own timelines.
- * @throws TacitError `history_lost`; Refused, LostAnswer
- */
-export async function takenOver(
-  deps: PayloadDeps & { readonly store: SealedStore },
-  account: string,
+/** What was handed over. @throws TacitError `history_lost`; Refused, LostAnswer */
+export async function fetchedHistory(
+  deps: PayloadDeps,
   { key, blobs }: HandedHistory,
-): Promise<readonly Change[]> {
+): Promise<readonly ArchivedConversation[]> {
   const chunks: Uint8Array[] = [];
   for (const blob of blobs) {
     const chunk = await received(deps, { blob });
@@ -65,10 +60,5 @@ export async function takenOver(
   }
   const conversations = unpackHistory({ key, chunks });
   if (conversations === undefined) throw new TacitError("history_lost", "the history that was handed over is damaged");
-  const changes: Change[] = [];
-  for (const conversation of conversations) {
-    const known = await deps.store.scan(`${conversationPrefix}${conversation.id}/`, { limit: 1 });
-    if (known.length === 0) changes.push(...imported(account, conversation));
-  }
-  return changes;
+  return conversations;
 }

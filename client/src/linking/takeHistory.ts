@@ -1,14 +1,17 @@
 /** Fetching the history that this device was handed when it was linked, before it is in any conversation. */
 import { TacitError } from "../errors.ts";
-import { takenOver } from "./historyHandOver.ts";
+import { fetchedHistory } from "./historyHandOver.ts";
 import type { PayloadDeps } from "../payloads.ts";
 import type { SealedStore } from "../sealedStore.ts";
 import type { Change } from "../session/conversationStore.ts";
+import { imported, type ImportedHistory } from "../session/history/importedHistory.ts";
 import type { HandedHistory } from "../session/linking/linkAnswer.ts";
 import { decodeHandedHistory, encodeHandedHistory } from "../session/identity/recordTask.ts";
 
 export interface HistoryDeps extends PayloadDeps {
   readonly store: SealedStore;
+  /** Stores it, and `more` with it. */
+  readonly takeOver: (histories: readonly ImportedHistory[], more: readonly Change[]) => Promise<void>;
   readonly failed: (error: TacitError) => void;
 }
 
@@ -31,12 +34,15 @@ export class HistoryTaking {
 
   /** What cannot be had is reported as `history_lost`. @throws Refused, LostAnswer where it is worth asking again; TacitError of the store */
   async take(account: string): Promise<void> {
-    const { store, failed } = this.#deps;
+    const { store, takeOver, failed } = this.#deps;
     const stored = await store.get(key);
     if (stored === undefined || this.#failures >= attempts) return;
     try {
-      const changes = await takenOver(this.#deps, account, decodeHandedHistory(stored));
-      await store.commit([...changes, { key }]);
+      const conversations = await fetchedHistory(this.#deps, decodeHandedHistory(stored));
+      await takeOver(
+        conversations.map((conversation) => imported(account, conversation)),
+        [{ key }],
+      );
     } catch (error) {
       if (error instanceof TacitError && error.code === "history_lost") {
         await store.commit([{ key }]);

@@ -29,6 +29,7 @@ export class Causes {
   readonly #explained = new Set<string>();
   /** `<device> <log>` where it lost that to commits which expired unread, whatever it said of it. */
   readonly #lost = new Set<string>();
+  readonly #disturbedSince = new Map<string, number>();
   #troubledSince = Infinity;
 
   constructor(oracle: Oracle, root: string, devices: readonly Device[]) {
@@ -40,6 +41,12 @@ export class Causes {
   /** Whether by then somebody could not follow, for a known cause: others may be put in anew then, or taken along into a successor. */
   isTroubledAt(time: number): boolean {
     return this.#troubledSince <= time;
+  }
+
+  /** Garbage took members off the relay's roster of `log`; Infinity: it never did. */
+  disturbed(log: string, since: number): void {
+    this.#disturbedSince.set(log, since);
+    this.trouble(since);
   }
 
   /** A cause that concerns them all. */
@@ -125,8 +132,14 @@ export class Causes {
       // Its application had asked to be put in anew, and nobody did in time.
       const isOut = item.kind === "noLongerMember" && log === place.log && item.seq <= place.seq;
       if (isOut && this.has(device, "repairAsked", at)) return "notServed";
+      // Or it could not follow, and garbage had taken its account off the roster: the relay says to each request that it is out.
+      if (isOut && this.explains(device, log, item.seq) && this.#isDisturbedAt(log, at)) return "notServed";
     }
     return undefined;
+  }
+
+  #isDisturbedAt(log: string, time: number): boolean {
+    return (this.#disturbedSince.get(log) ?? Infinity) <= time;
   }
 
   /** Whether the device was told by the item at `index`, `rejoined`, that it may miss this place. */

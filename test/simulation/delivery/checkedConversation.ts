@@ -41,7 +41,7 @@ export class CheckedConversation {
     this.#root = root;
     this.#logs = logs;
     this.#causes = new Causes(world.oracle, root, world.devices);
-    for (const log of logs) this.#causes.trouble(disturbedSince(world, log));
+    for (const log of logs) this.#causes.disturbed(log, disturbedSince(world, log));
   }
 
   check(said: readonly Said[]): void {

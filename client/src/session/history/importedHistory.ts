@@ -4,6 +4,7 @@
  */
 import { parseJson, utf8 } from "../bytes.ts";
 import { timelineKey, type Change } from "../conversationStore.ts";
+import type { TimelineItem } from "../timeline.ts";
 import type { ArchivedConversation } from "./historyArchive.ts";
 
 /** Where the store has it that a timeline begins with what was handed over, by the log that the conversation was in then. */
@@ -13,16 +14,26 @@ export function importedKey(log: string): string {
 
 export const importedPrefix = "a/imported/";
 
-/** What to write for a conversation that the store has nothing of. */
-export function imported(account: string, { id, log = id, items }: ArchivedConversation): readonly Change[] {
-  const placed = items.map((item, index) => {
+export interface ImportedHistory {
+  readonly id: string;
+  /** Oldest first, at the beginning of the timeline. */
+  readonly items: readonly TimelineItem[];
+  /** Says that it was handed over. */
+  readonly mark: Change;
+}
+
+export function imported(account: string, { id, log = id, items }: ArchivedConversation): ImportedHistory {
+  const placed = items.map((item, index): TimelineItem => {
     const position = index + 1;
     return item.kind === "message" ? { ...item, position, mine: item.from === account } : { ...item, position };
   });
-  return [
-    ...placed.map((item) => ({ key: timelineKey(id, item.position), value: utf8(JSON.stringify(item)) })),
-    { key: importedKey(log), value: utf8(JSON.stringify({ id })) },
-  ];
+  return { id, items: placed, mark: { key: importedKey(log), value: utf8(JSON.stringify({ id })) } };
+}
+
+/** What to write for a conversation that the store has nothing of. */
+export function changesOf({ id, items, mark }: ImportedHistory): readonly Change[] {
+  const written = items.map((item) => ({ key: timelineKey(id, item.position), value: utf8(JSON.stringify(item)) }));
+  return [...written, mark];
 }
 
 /** The conversation of which the store has that a device was handed history. */
