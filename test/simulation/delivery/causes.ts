@@ -78,11 +78,13 @@ export class Causes {
       // Who created it, or was to get a Welcome for it, has nothing to say so in before it is in.
       const first = item.kind === "rejoined" && item.successor ? this.#oracle.memberships.predecessorOf(log) : log;
       const before = items[index - 1]?.log ?? first;
-      const since = item.kind === "rejoined" && before !== undefined ? lostSince(before, at) : Infinity;
-      if (since < Infinity) {
+      if (item.kind !== "rejoined" || before === undefined) continue;
+      for (const lost of [before, ...this.#passedBetween(before, log)]) {
+        const since = lostSince(lost, at);
+        if (since === Infinity) continue;
         // Others may have followed it before it said so itself.
         this.trouble(since);
-        this.#lost.add(`${device.name} ${before}`);
+        this.#lost.add(`${device.name} ${lost}`);
       }
     }
   }
@@ -151,10 +153,23 @@ export class Causes {
     const earlier = items.slice(0, index);
     // It may have read nothing in the one before but how it came in.
     const read = [earlier.findLast((each) => each.item.kind !== "rejoined"), earlier.at(-1)];
+    const left = earlier.at(-1)?.log;
+    if (left !== undefined && this.#passedBetween(left, log).includes(place.log)) return true;
     const isBefore = read.some((each) => (each?.log ?? first ?? log) === place.log);
     if (isBefore && place.seq > item.after) return place.log !== log || place.seq <= item.seq;
     // The part of the new log that was there before it came in.
     return place.log === log && place.seq <= item.seq;
+  }
+
+  /** Logs on the way from one to a later one, that a device which went there was never shown anything of: its own creation of it expired, say. */
+  #passedBetween(from: string, to: string): readonly string[] {
+    const { memberships } = this.#oracle;
+    const passed: string[] = [];
+    for (let log = memberships.predecessorOf(to); log !== from; log = memberships.predecessorOf(log)) {
+      if (log === undefined) return [];
+      passed.push(log);
+    }
+    return passed;
   }
 
   /** In a successor where only devices spoke that were revoked before anybody came: nobody follows a revoked device. */
