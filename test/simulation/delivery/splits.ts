@@ -10,7 +10,8 @@ import type { World } from "./world.ts";
  * Whether members went on from `log` apart, because whoever opened a successor had lost it to commits that expired unread, and
  *
  * - others had too, in another epoch: whoever knows only an earlier one cannot tell whether those of a later one are members, or
- * - somebody is there who came later: a stranger to it, whom it leaves behind;
+ * - somebody is there who came later: a stranger to it, whom it leaves behind, or
+ * - it takes along somebody who has left since: who knows that does not follow;
  *
  * or because somebody was away for so long that the time of their Welcome to it was over.
  *
@@ -34,7 +35,17 @@ export function isSplitAfter(
   const areLost = openers.size > 0 && [...openers].every((opener) => lost.some(({ account }) => account === opener));
   if (!areLost) return false;
   const epochs = new Set(lost.map(({ name }) => memberships.lastEpochOf(name, log)));
-  return (openers.size > 1 && epochs.size > 1) || lost.some((device) => hasStrangers(world, device, log));
+  return (
+    (openers.size > 1 && epochs.size > 1) ||
+    lost.some((device) => hasStrangers(world, device, log)) ||
+    next.some((each) => takesLeavers(world, log, each))
+  );
+}
+
+function takesLeavers({ oracle }: World, log: string, next: string): boolean {
+  const creation = oracle.logs.get(next)?.get(1)?.entry;
+  const taken = creation?.kind === "commit" ? creation.roster.add : [];
+  return taken.some((account) => oracle.memberships.hasLeft(log, account, Infinity));
 }
 
 /** Whether somebody is in `log` whose account was not in the last epoch that the device was in. */
