@@ -215,7 +215,11 @@ export async function signUp(options: {
 export async function welcomeFrom(by: RawDevice, guest: { readonly identity: Identity; readonly device: RawDevice }) {
   const { account, device } = guest.identity;
   const data = randomBytes(300);
-  const keyPackage = { hash: sha256(data), data: encodeBase64Url(data), notAfter: Math.floor(Date.now() / 1_000) + 90 * 86_400 };
+  const keyPackage = {
+    hash: sha256(data),
+    data: encodeBase64Url(data),
+    notAfter: Math.floor(Date.now() / 1_000) + 90 * 86_400,
+  };
   const published = await guest.device.request("publishKeyPackages", { keyPackages: [keyPackage] });
   if (published.error) throw new Error(`publishKeyPackages: ${published.error.code}`);
   const claimed = await by.request("claimKeyPackages", { account });
