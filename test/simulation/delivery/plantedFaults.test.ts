@@ -74,7 +74,7 @@ const clients: readonly (readonly [
 ])[] = [
   [
     "shows a message twice",
-    "applyEntry.ts",
+    "reading/applyEntry.ts",
     (actual) => ({
       async applyEntry(...args: unknown[]) {
         const step = (await (actual["applyEntry"] as AnyFunction)(...args)) as Step;
@@ -110,7 +110,7 @@ const clients: readonly (readonly [
   ],
   [
     "passes over an entry",
-    "applyEntry.ts",
+    "reading/applyEntry.ts",
     (actual) => ({
       async applyEntry(...args: unknown[]) {
         const step = (await (actual["applyEntry"] as AnyFunction)(...args)) as Step;
@@ -123,7 +123,7 @@ const clients: readonly (readonly [
   ],
   [
     "has itself put in anew without need",
-    "applyEntry.ts",
+    "reading/applyEntry.ts",
     (actual) => ({
       async applyEntry(...args: unknown[]) {
         const step = (await (actual["applyEntry"] as AnyFunction)(...args)) as Step;
