@@ -211,15 +211,18 @@ export async function signUp(options: {
   return device;
 }
 
+/** Bytes that pass for a key package. It ends when real ones do, by the relay's clock. */
+export async function keyPackageFrom(device: RawDevice, bytes: Uint8Array) {
+  const hello = await device.request("hello", {});
+  if (hello.ok === undefined) throw new Error(`hello: ${hello.error.code}`);
+  const notAfter = Math.floor(hello.ok.serverTime / 1_000) + 90 * 86_400;
+  return { hash: sha256(bytes), data: encodeBase64Url(bytes), notAfter };
+}
+
 /** A Welcome of `by` for `guest`, who publishes a key package for it. */
 export async function welcomeFrom(by: RawDevice, guest: { readonly identity: Identity; readonly device: RawDevice }) {
   const { account, device } = guest.identity;
-  const data = randomBytes(300);
-  const keyPackage = {
-    hash: sha256(data),
-    data: encodeBase64Url(data),
-    notAfter: Math.floor(Date.now() / 1_000) + 90 * 86_400,
-  };
+  const keyPackage = await keyPackageFrom(guest.device, randomBytes(300));
   const published = await guest.device.request("publishKeyPackages", { keyPackages: [keyPackage] });
   if (published.error) throw new Error(`publishKeyPackages: ${published.error.code}`);
   const claimed = await by.request("claimKeyPackages", { account });

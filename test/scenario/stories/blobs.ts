@@ -1,7 +1,6 @@
 /** Stories about what is too large for a frame, and about Welcomes. */
-import { encodeBase64Url } from "@tacit/protocol";
 import { randomBytes } from "node:crypto";
-import { openRaw, randomId, sha256 } from "../../../bench/rawDevice.ts";
+import { keyPackageFrom, openRaw, randomId, sha256 } from "../../../bench/rawDevice.ts";
 import { group, message, opaque, person, readAll, type Story } from "../stage.ts";
 
 export const aBlob: Story = async (cloud) => {
@@ -41,17 +40,14 @@ export const aBlob: Story = async (cloud) => {
 export const aWelcome: Story = async (cloud) => {
   const alice = await person(cloud, "alice");
   const bob = await person(cloud, "bob");
-  const keyPackage = (fill: number) => {
-    const data = new Uint8Array(300).fill(fill);
-    return { hash: sha256(data), data: encodeBase64Url(data), notAfter: Math.floor(Date.now() / 1_000) + 90 * 86_400 };
-  };
-  await bob.device.request("publishKeyPackages", { keyPackages: [keyPackage(1)], lastResort: keyPackage(2) });
+  const one = await keyPackageFrom(bob.device, new Uint8Array(300).fill(1));
+  const lastResort = await keyPackageFrom(bob.device, new Uint8Array(300).fill(2));
+  await bob.device.request("publishKeyPackages", { keyPackages: [one], lastResort });
   expect((await bob.device.request("countKeyPackages", {})).ok).toEqual({ count: 1, lastResort: true });
   const claim = async () =>
     (await alice.device.request("claimKeyPackages", { account: bob.identity.account })).ok!.keyPackages[0]!;
   const single = await claim();
-  const { hash, data } = keyPackage(1);
-  expect(single).toMatchObject({ hash, data, lastResort: false });
+  expect(single).toMatchObject({ hash: one.hash, data: one.data, lastResort: false });
   // The last-resort one is given out again and again.
   expect([(await claim()).lastResort, (await claim()).lastResort]).toEqual([true, true]);
 

@@ -1,8 +1,8 @@
 /** Stories about people who want what is not theirs. */
-import { encodeBase64Url } from "@tacit/protocol";
 import {
   accountRecordOf,
   certify,
+  keyPackageFrom,
   newIdentity,
   newKey,
   openRaw,
@@ -67,10 +67,8 @@ export const aStranger: Story = async (cloud) => {
   await socket.close();
 
   // Claims are counted, and what is claimed is gone: at most once, to anybody.
-  const packages = Array.from({ length: 3 }, (_, i) => {
-    const data = new Uint8Array(300).fill(i);
-    return { hash: sha256(data), data: encodeBase64Url(data), notAfter: Math.floor(Date.now() / 1_000) + 90 * 86_400 };
-  });
+  const packages = [];
+  for (let i = 0; i < 3; i++) packages.push(await keyPackageFrom(bob.device, new Uint8Array(300).fill(i)));
   expect((await bob.device.request("publishKeyPackages", { keyPackages: packages })).ok?.count).toBe(3);
   const claims = [];
   for (let i = 0; i < 4; i++)
