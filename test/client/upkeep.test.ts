@@ -133,7 +133,8 @@ it("a device that was away for months opens the Welcome that waited for it, thou
   for (const client of [alice, bob]) await client.close();
 });
 
-it("a device of the account that nobody could reach for months is brought into what began meanwhile", async () => {
+/** Alice comes back after months, and her phone, whose key packages have ended, does not yet; Bob is new. */
+async function backWithoutHerPhone() {
   const s = stage();
   const alice = await s.arrive("alice");
   const { client: phone } = await linked(s, alice);
@@ -143,6 +144,11 @@ it("a device of the account that nobody could reach for months is brought into w
   alice.goOnline();
   await s.clock.until(alice.caughtUp());
   const bob = await s.arrive("bob");
+  return { s, alice, phone, bob };
+}
+
+it("a device of the account that nobody could reach for months is brought into what began meanwhile", async () => {
+  const { s, alice, phone, bob } = await backWithoutHerPhone();
   await s.clock.until(alice.conversation({ with: ["bob"] }));
   await s.clock.advance(2 * hour);
   expect(phone.conversations()).toEqual([]);
@@ -154,15 +160,7 @@ it("a device of the account that nobody could reach for months is brought into w
 });
 
 it("and into what a stranger began, as soon as one of the others accepts that", async () => {
-  const s = stage();
-  const alice = await s.arrive("alice");
-  const { client: phone } = await linked(s, alice);
-  await s.clock.advance(hour);
-  for (const client of [phone, alice]) client.goOffline();
-  await s.clock.advance(200 * 24 * hour);
-  alice.goOnline();
-  await s.clock.until(alice.caughtUp());
-  const bob = await s.arrive("bob");
+  const { s, alice, phone, bob } = await backWithoutHerPhone();
   const atBob = await s.clock.until(bob.conversation({ with: ["alice"] }));
   phone.goOnline();
   await s.clock.until(phone.caughtUp());
